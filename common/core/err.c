@@ -1,0 +1,45 @@
+#include "core/err.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+int err_set(struct err *err, int code, const char *fmt, ...) {
+    if (err == NULL)
+        return -1;
+    va_list args;
+    va_start(args, fmt);
+    err->code = code;
+    err->sys = 0;
+    (void)vsnprintf(err->msg, sizeof err->msg, fmt, args);
+    va_end(args);
+    return -1;
+}
+
+int err_sys(struct err *err, int code, int sys, const char *fmt, ...) {
+    if (err == NULL)
+        return -1;
+    va_list args;
+    va_start(args, fmt);
+    err->code = code;
+    err->sys = sys;
+    int used = vsnprintf(err->msg, sizeof err->msg, fmt, args);
+    va_end(args);
+    if (used >= 0 && (size_t)used < sizeof err->msg)
+        (void)snprintf(err->msg + used, sizeof err->msg - (size_t)used, ": %s", strerror(sys));
+    return -1;
+}
+
+int err_wrap(struct err *err, const char *fmt, ...) {
+    if (err == NULL)
+        return -1;
+    char inner[ERR_MESSAGE_MAX];
+    memcpy(inner, err->msg, sizeof inner);
+    va_list args;
+    va_start(args, fmt);
+    int used = vsnprintf(err->msg, sizeof err->msg, fmt, args);
+    va_end(args);
+    if (used >= 0 && (size_t)used < sizeof err->msg)
+        (void)snprintf(err->msg + used, sizeof err->msg - (size_t)used, ": %s", inner);
+    return -1;
+}

@@ -1,0 +1,36 @@
+#include "core/log.h"
+
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+static const char *log_program = "hvferry";
+static enum log_level log_most = LOG_WARNING;
+static _Atomic(log_hook *) log_before;
+
+void log_setup(const char *program, enum log_level most) {
+    log_program = program;
+    log_most = most;
+}
+
+enum log_level log_limit(void) {
+    return log_most;
+}
+
+void log_set_hook(log_hook *before) {
+    atomic_store(&log_before, before);
+}
+
+void log_line(enum log_level level, const char *fmt, ...) {
+    if (level > log_most)
+        return;
+    char text[ERR_MESSAGE_MAX + 256];
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    log_hook *before = atomic_load(&log_before);
+    if (before)
+        before();
+    (void)fprintf(stderr, "%s: %s%s\n", log_program, level == LOG_WARNING ? "warning: " : "", text);
+}

@@ -1,0 +1,28 @@
+/* log.h: lines on stderr, one write each, with the program's name before them.
+ *
+ * Only the programs log; libraries return errors. Whoever prints a name escapes it first (text.h).
+ * Safe from any thread.
+ */
+#ifndef CORE_LOG_H
+#define CORE_LOG_H
+
+#include "core/err.h"
+
+enum log_level {
+    LOG_ERROR, /* always shown */
+    LOG_WARNING, /* shown unless -qq */
+    LOG_INFO, /* -v */
+    LOG_DEBUG, /* -vv */
+};
+
+/* Called once by main before any thread starts. `program` must outlive all calls. */
+void log_setup(const char *program, enum log_level most);
+enum log_level log_limit(void);
+
+void log_line(enum log_level level, const char *fmt, ...) ERR_PRINTF(2, 3);
+
+/* Called before each line, so that a progress line can step aside. */
+typedef void log_hook(void);
+void log_set_hook(log_hook *before);
+
+#endif

@@ -1,0 +1,29 @@
+#include "flow/item.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct item *item_new(uint8_t type, uint32_t capacity) {
+    struct item *item = malloc(sizeof *item + capacity);
+    if (item == NULL)
+        return NULL;
+    memset(item, 0, sizeof *item);
+    item->frame.type = type;
+    item->capacity = capacity;
+    item->ordered = type != MSG_ACK && type != MSG_HEARTBEAT && type != MSG_ABORT && type >= MSG_START;
+    return item;
+}
+
+void item_free(struct item *item) {
+    if (item == NULL)
+        return;
+    buf_release(item->data);
+    free(item);
+}
+
+void item_drop(void *item) {
+    item_free(item);
+}
+void item_drop_ticketed(struct ticketed *t) {
+    item_free((struct item *)t);
+}

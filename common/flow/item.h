@@ -1,0 +1,40 @@
+/* item.h: what travels through a pipeline: one frame with its body and, for data, its buffer. */
+#ifndef FLOW_ITEM_H
+#define FLOW_ITEM_H
+
+#include "core/bytes.h"
+#include "sync/sync.h"
+#include "wire/frame.h"
+
+struct item {
+    struct ticketed t; /* first: queues link items through it; ticket = place in its pipeline */
+    struct frame frame; /* type, flags, order (0: not ordered, or not given yet), lengths */
+    struct buf *data; /* data area, packed or raw; NULL when there is none */
+    uint32_t raw_length; /* CHUNK, BUNDLE: bytes before packing */
+    uint64_t cost; /* credit it took, set by whoever accounts it */
+    uint64_t file_id, offset; /* sender: of a CHUNK, until it is packed */
+    bool damaged; /* receiver: the digest did not match */
+    bool ordered; /* sender: gets an order number and costs credit */
+    uint32_t capacity; /* of body */
+    uint8_t body[];
+};
+
+/* An item with room for `capacity` body bytes; NULL: no memory. One owner at a time. */
+struct item *item_new(uint8_t type, uint32_t capacity);
+/* Gives the buffer back too; NULL is fine. */
+void item_free(struct item *item);
+void item_drop(void *item); /* item_free for queue_free */
+void item_drop_ticketed(struct ticketed *t); /* item_free for sequencer_free */
+
+static inline struct span item_body(const struct item *item) {
+    return (struct span){.p = item->body, .n = item->frame.body_length};
+}
+static inline struct wr item_writer(struct item *item) {
+    return wr_of(item->body, item->capacity);
+}
+/* Takes what the writer wrote as the body. */
+static inline void item_written(struct item *item, const struct wr *w) {
+    item->frame.body_length = (uint32_t)wr_used(w);
+}
+
+#endif

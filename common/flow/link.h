@@ -1,0 +1,55 @@
+/* link.h: the two directions of a session, numbered and accounted (docs/protocol.md, "Order and credit").
+ *
+ * Sans-IO. link_out belongs to the sending thread of a stream; link_in_arrived to its reading thread,
+ * link_in_done to the one thread that processes ordered messages.
+ */
+#ifndef FLOW_LINK_H
+#define FLOW_LINK_H
+
+#include "flow/item.h"
+#include "wire/msg.h"
+
+#include <stdatomic.h>
+
+struct link_out {
+    uint32_t next_seq;
+    uint64_t next_order; /* starts at 1 */
+};
+
+void link_out_init(struct link_out *out);
+/* Gives the item its seq and, when it is ordered and not resent, its order, encodes the header and names the
+ * parts to write: 1 to 3 spans, whose number is returned. */
+unsigned link_out_frame(struct link_out *out, struct item *item, uint8_t header[FRAME_HEADER_SIZE],
+                        struct span parts[3]);
+
+struct link_in {
+    /* Reading thread. */
+    uint64_t next_order;
+    uint64_t used; /* cost that arrived */
+    /* Both. */
+    _Atomic uint64_t granted; /* cost that the other end may send in all */
+    /* Processing thread. */
+    uint64_t done; /* cost that is processed */
+    uint64_t acked_limit; /* granted, as last told */
+    uint64_t processed, acked_order;
+    uint64_t written; /* raw bytes in files */
+    /* Constant. */
+    uint64_t window;
+    uint32_t chunk_size;
+};
+
+void link_in_init(struct link_in *in, uint64_t window, uint32_t chunk_size);
+/* A frame arrived: checks order and credit. *ret_cost is what it takes (0 when free). 0, or -1 and err
+ * (EXIT_STREAM). */
+int link_in_arrived(struct link_in *in, const struct frame *f, uint64_t *ret_cost, struct err *err);
+/* An ordered message was processed and its memory is free. True when an ACK is due; *ret_ack is it. */
+bool link_in_done(struct link_in *in, uint64_t order, uint64_t cost, struct msg_ack *ret_ack);
+
+/* An ACK as an item; NULL: no memory. */
+struct item *item_of_ack(const struct msg_ack *ack);
+/* ABORT or REJECT; the text is cut to MESSAGE_TEXT_MAX. */
+struct item *item_of_text(uint8_t type, int code, const char *text);
+/* FILE_FAIL or FILE_ERROR. */
+struct item *item_of_file_text(uint8_t type, uint64_t file_id, int code, const char *text);
+
+#endif

@@ -1,0 +1,219 @@
+#include "flow/outbox.h"
+
+#include <stdlib.h>
+
+struct fifo {
+    struct ticketed *first, *last;
+    unsigned count;
+};
+
+struct outbox {
+    struct os_mutex lock;
+    struct os_cond changed; /* something can be sent, or closed, or cancelled */
+    struct os_cond room; /* fewer control items than before */
+    struct fifo urgent, control; /* lock */
+    struct ticketed *data; /* lock; ascending tickets */
+    uint64_t next_ticket; /* lock */
+    uint64_t limit, spent; /* lock */
+    uint32_t chunk_size;
+    bool closed, cancelled; /* lock */
+};
+
+struct outbox *outbox_new(uint64_t limit, uint32_t chunk_size) {
+    struct outbox *ob = calloc(1, sizeof *ob);
+    if (ob == NULL)
+        return NULL;
+    os_mutex_init(&ob->lock);
+    os_cond_init(&ob->changed);
+    os_cond_init(&ob->room);
+    ob->limit = limit;
+    ob->chunk_size = chunk_size;
+    ob->next_ticket = 1;
+    return ob;
+}
+
+static void fifo_push(struct fifo *f, struct ticketed *t) {
+    t->next = NULL;
+    if (f->last)
+        f->last->next = t;
+    else
+        f->first = t;
+    f->last = t;
+    f->count++;
+}
+
+static struct ticketed *fifo_pop(struct fifo *f) {
+    struct ticketed *t = f->first;
+    f->first = t->next;
+    if (f->first == NULL)
+        f->last = NULL;
+    f->count--;
+    return t;
+}
+
+static void drop_chain(struct ticketed *t) {
+    while (t) {
+        struct ticketed *next = t->next;
+        item_drop_ticketed(t);
+        t = next;
+    }
+}
+
+void outbox_free(struct outbox *ob) {
+    if (ob == NULL)
+        return;
+    drop_chain(ob->urgent.first);
+    drop_chain(ob->control.first);
+    drop_chain(ob->data);
+    os_cond_free(&ob->room);
+    os_cond_free(&ob->changed);
+    os_mutex_free(&ob->lock);
+    free(ob);
+}
+
+static void insert_data(struct outbox *ob, struct ticketed *t) {
+    struct ticketed **at = &ob->data;
+    while (*at && (*at)->ticket < t->ticket)
+        at = &(*at)->next;
+    t->next = *at;
+    *at = t;
+}
+
+enum lane { LANE_URGENT, LANE_CONTROL, LANE_DATA };
+
+static bool put(struct outbox *ob, struct item *item, enum lane lane) {
+    os_lock(&ob->lock);
+    bool open = !ob->closed && !ob->cancelled;
+    if (open && lane == LANE_DATA)
+        insert_data(ob, &item->t);
+    else if (open)
+        fifo_push(lane == LANE_URGENT ? &ob->urgent : &ob->control, &item->t);
+    if (open)
+        os_cond_broadcast(&ob->changed);
+    os_unlock(&ob->lock);
+    if (!open)
+        item_free(item);
+    return open;
+}
+
+bool outbox_put_urgent(struct outbox *ob, struct item *item) {
+    return put(ob, item, LANE_URGENT);
+}
+bool outbox_put(struct outbox *ob, struct item *item) {
+    return put(ob, item, LANE_CONTROL);
+}
+bool outbox_put_data(struct outbox *ob, struct item *item) {
+    return put(ob, item, LANE_DATA);
+}
+
+bool outbox_wait_room(struct outbox *ob, unsigned most) {
+    os_lock(&ob->lock);
+    while (ob->control.count >= most && !ob->cancelled)
+        os_cond_wait(&ob->room, &ob->lock);
+    bool open = !ob->cancelled;
+    os_unlock(&ob->lock);
+    return open;
+}
+
+void outbox_raise(struct outbox *ob, uint64_t limit) {
+    os_lock(&ob->lock);
+    if (limit > ob->limit) {
+        ob->limit = limit;
+        os_cond_broadcast(&ob->changed);
+    }
+    os_unlock(&ob->lock);
+}
+
+void outbox_close(struct outbox *ob) {
+    os_lock(&ob->lock);
+    ob->closed = true;
+    os_cond_broadcast(&ob->changed);
+    os_unlock(&ob->lock);
+}
+
+void outbox_cancel(void *arg) {
+    struct outbox *ob = arg;
+    os_lock(&ob->lock);
+    ob->cancelled = true;
+    os_cond_broadcast(&ob->changed);
+    os_cond_broadcast(&ob->room);
+    os_unlock(&ob->lock);
+}
+
+/* Lock held. Spends the credit of `t` if there is enough. */
+static bool afford(struct outbox *ob, struct ticketed *t) {
+    struct item *item = (struct item *)t;
+    uint64_t cost = frame_cost(&item->frame, ob->chunk_size);
+    if (ob->limit - ob->spent < cost)
+        return false;
+    ob->spent += cost;
+    item->cost = cost;
+    return true;
+}
+
+/* Lock held. */
+static struct ticketed *take(struct outbox *ob) {
+    if (ob->urgent.first)
+        return fifo_pop(&ob->urgent);
+    if (ob->control.first) {
+        if (!afford(ob, ob->control.first))
+            return NULL;
+        os_cond_broadcast(&ob->room);
+        return fifo_pop(&ob->control);
+    }
+    struct ticketed *t = ob->data;
+    if (t == NULL || t->ticket != ob->next_ticket || !afford(ob, t))
+        return NULL;
+    ob->data = t->next;
+    ob->next_ticket++;
+    return t;
+}
+
+static bool is_empty(const struct outbox *ob) {
+    return ob->urgent.first == NULL && ob->control.first == NULL && ob->data == NULL;
+}
+
+enum queue_result outbox_get(struct outbox *ob, struct item **ret, int timeout_ms) {
+    int64_t deadline = timeout_ms > 0 ? os_now_ms() + timeout_ms : 0;
+    enum queue_result result = QUEUE_TIMEOUT;
+    os_lock(&ob->lock);
+    for (bool waiting = true;;) {
+        if (ob->cancelled) {
+            result = QUEUE_CLOSED;
+            break;
+        }
+        struct ticketed *t = take(ob);
+        if (t) {
+            *ret = (struct item *)t;
+            result = QUEUE_OK;
+            break;
+        }
+        if (ob->closed && is_empty(ob)) {
+            result = QUEUE_CLOSED;
+            break;
+        }
+        if (timeout_ms == 0 || !waiting)
+            break;
+        if (timeout_ms < 0)
+            os_cond_wait(&ob->changed, &ob->lock);
+        else
+            waiting = os_cond_wait_until(&ob->changed, &ob->lock, deadline);
+    }
+    os_unlock(&ob->lock);
+    return result;
+}
+
+bool outbox_is_empty(struct outbox *ob) {
+    os_lock(&ob->lock);
+    bool empty = is_empty(ob);
+    os_unlock(&ob->lock);
+    return empty;
+}
+
+void outbox_wait_cancelled(struct outbox *ob, int timeout_ms) {
+    int64_t deadline = os_now_ms() + timeout_ms;
+    os_lock(&ob->lock);
+    while (!ob->cancelled && os_cond_wait_until(&ob->changed, &ob->lock, deadline))
+        ;
+    os_unlock(&ob->lock);
+}

@@ -1,0 +1,40 @@
+/* outbox.h: everything that waits to be sent on one stream, and the credit to send it.
+ *
+ * Three kinds of items leave in this order of preference:
+ *   urgent   ACK, HEARTBEAT, resent frames: they cost no credit and must pass what waits for it
+ *   control  ordered messages, first in first out
+ *   data     ordered messages with tickets 1, 2, 3, …, which leave in that order
+ * Control and data take credit when they leave. Any thread puts; one thread gets.
+ */
+#ifndef FLOW_OUTBOX_H
+#define FLOW_OUTBOX_H
+
+#include "flow/item.h"
+
+struct outbox;
+
+/* `limit`: credit that the other end granted at first; chunk_size: for the cost of data frames. */
+struct outbox *outbox_new(uint64_t limit, uint32_t chunk_size); /* NULL: no memory */
+void outbox_free(struct outbox *ob); /* drops what is left; NULL is fine */
+
+/* These take the item over in every case; false: cancelled, and the item is dropped. */
+bool outbox_put_urgent(struct outbox *ob, struct item *item);
+bool outbox_put(struct outbox *ob, struct item *item);
+bool outbox_put_data(struct outbox *ob, struct item *item); /* item->t.ticket is set */
+
+/* Waits until fewer than `most` control items are there. False: cancelled. */
+bool outbox_wait_room(struct outbox *ob, unsigned most);
+
+void outbox_raise(struct outbox *ob, uint64_t limit); /* a lower limit than before is ignored */
+/* No more puts; QUEUE_CLOSED once all is out. */
+void outbox_close(struct outbox *ob);
+void outbox_cancel(void *ob);
+
+/* The next item that may be sent. timeout_ms: -1 waits, 0 does not. */
+enum queue_result outbox_get(struct outbox *ob, struct item **ret, int timeout_ms);
+/* True when nothing is in it (sendable or not). */
+bool outbox_is_empty(struct outbox *ob);
+/* Waits for outbox_cancel, at most timeout_ms. */
+void outbox_wait_cancelled(struct outbox *ob, int timeout_ms);
+
+#endif

@@ -1,0 +1,96 @@
+/* os_file.h: files and directories, one component at a time below an open directory handle.
+ *
+ * Every function takes an open directory and a name of one component (core/path.h), follows no link and
+ * crosses no "..". They return 0 or a byte count, and -errno on failure, so that the caller can decide;
+ * os_file_error() turns that into an err with the exit code that fits (ENOSPC, EDQUOT: EXIT_NO_SPACE).
+ */
+#ifndef OS_OS_FILE_H
+#define OS_OS_FILE_H
+
+#include "core/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum os_kind { OS_NONE, OS_FILE, OS_DIR, OS_SYMLINK, OS_FIFO, OS_SOCKET, OS_CHAR_DEVICE, OS_BLOCK_DEVICE };
+
+struct os_stat {
+    enum os_kind kind;
+    uint32_t mode; /* 07777 */
+    uint32_t uid, gid;
+    uint64_t size;
+    uint64_t allocated; /* bytes of storage */
+    int64_t mtime_sec, ctime_sec;
+    uint32_t mtime_nsec, ctime_nsec;
+    uint64_t device, inode;
+};
+
+struct os_dir {
+    int fd; /* -1: none */
+};
+struct os_file {
+    int fd; /* -1: none */
+};
+#define OS_DIR_NONE ((struct os_dir){.fd = -1})
+#define OS_FILE_NONE ((struct os_file){.fd = -1})
+
+/* err from a negative result, "CONTEXT: No space left on device". Always -1. */
+int os_file_error(struct err *err, int result, const char *fmt, ...) ERR_PRINTF(3, 4);
+
+/* Where the program starts: the only functions that take a whole path, and follow links in it. */
+int os_dir_open_path(const char *path, struct os_dir *ret);
+int os_stat_path(const char *path, bool follow, struct os_stat *ret);
+int os_mkdir_path(const char *path); /* with its parents */
+
+/* Below a directory. os_dir_open uses openat2(RESOLVE_BENEATH|NO_SYMLINKS|NO_MAGICLINKS) and,
+ * where the kernel lacks or blocks it, openat(O_NOFOLLOW|O_DIRECTORY). */
+int os_dir_open(struct os_dir at, const char *name, struct os_dir *ret);
+int os_dir_dup(struct os_dir dir, struct os_dir *ret);
+void os_dir_close(struct os_dir *dir);
+int os_dir_sync(struct os_dir dir);
+int os_dir_stat(struct os_dir dir, struct os_stat *ret);
+int os_volume_sync(struct os_dir dir); /* syncfs: everything of this file system */
+int os_volume_free(struct os_dir dir, uint64_t *ret_bytes);
+
+/* Tests only: true makes every open take the fallback walk. */
+void os_dir_force_fallback(bool on);
+
+int os_stat_at(struct os_dir at, const char *name, struct os_stat *ret);
+int os_mkdir_at(struct os_dir at, const char *name, uint32_t mode);
+int os_unlink_at(struct os_dir at, const char *name);
+int os_rmdir_at(struct os_dir at, const char *name);
+int os_symlink_at(const char *target, struct os_dir at, const char *name);
+/* Bytes of the target in `to` (no NUL), or -errno. */
+ptrdiff_t os_readlink_at(struct os_dir at, const char *name, char *to, size_t n);
+int os_rename_at(struct os_dir at, const char *from, const char *to);
+/* Does not follow a link at `name`. */
+int os_set_mtime_at(struct os_dir at, const char *name, int64_t sec, uint32_t nsec);
+
+/* Files. Opening for reading never blocks (FIFOs) and never follows. */
+int os_open_read(struct os_dir at, const char *name, struct os_file *ret);
+/* Exclusive creation with mode 0600, for writing and reading. */
+int os_create(struct os_dir at, const char *name, struct os_file *ret);
+void os_close(struct os_file *file);
+int os_close_checked(struct os_file *file); /* the result of close counts */
+int os_fstat(struct os_file file, struct os_stat *ret);
+ptrdiff_t os_pread(struct os_file file, void *to, size_t n,
+                   uint64_t offset); /* fewer than n only at the end */
+int os_pwrite(struct os_file file, const void *from, size_t n, uint64_t offset); /* all or an error */
+int os_truncate(struct os_file file, uint64_t size);
+int os_set_mode(struct os_file file, uint32_t mode);
+int os_set_mtime(struct os_file file, int64_t sec, uint32_t nsec);
+int os_sync(struct os_file file);
+/* The next run of data at or after `offset`: 0 and [*ret_start, *ret_end), or -ENXIO when only a hole follows.
+ * Where the file system cannot tell, all of the file is data. */
+int os_next_data(struct os_file file, uint64_t offset, uint64_t size, uint64_t *ret_start, uint64_t *ret_end);
+
+/* Listing. */
+struct os_list;
+int os_list_open(struct os_dir dir, struct os_list **ret); /* does not take dir over */
+/* 1 and a name that lives until the next call (kind may be OS_NONE: not known), 0 at the end, -errno. */
+int os_list_next(struct os_list *list, const char **ret_name, enum os_kind *ret_kind);
+void os_list_close(struct os_list *list);
+
+#endif

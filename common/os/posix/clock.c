@@ -1,0 +1,35 @@
+#include "os/os.h"
+
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <time.h>
+
+int64_t os_now_ns(void) {
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+int64_t os_now_ms(void) {
+    return os_now_ns() / 1000000;
+}
+
+void os_random(void *to, size_t n) {
+    unsigned char *p = to;
+    while (n > 0) {
+        ssize_t got = getrandom(p, n, 0);
+        if (got < 0)
+            abort(); /* only with a wrong pointer, or a kernel without the call (before 3.17) */
+        p += got;
+        n -= (size_t)got;
+    }
+}
+
+unsigned os_cpu_count(void) {
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) != 0)
+        return 1;
+    int n = CPU_COUNT(&set);
+    return n > 0 ? (unsigned)n : 1;
+}

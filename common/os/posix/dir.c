@@ -1,0 +1,206 @@
+#include "os/posix/os_posix.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+/* Set once openat2 proves to be missing (ENOSYS) or blocked by a filter (EPERM), or by a test. */
+static atomic_bool use_fallback;
+
+void os_dir_force_fallback(bool on) {
+    atomic_store(&use_fallback, on);
+}
+
+static int fallback_open(int at, const char *name, int flags, unsigned mode) {
+    int fd = openat(at, name, flags | O_NOFOLLOW, mode);
+    return fd < 0 ? -errno : fd;
+}
+
+int os_open_beneath(int at, const char *name, int flags, unsigned mode) {
+    flags |= O_CLOEXEC | O_NOCTTY;
+    if (atomic_load_explicit(&use_fallback, memory_order_relaxed))
+        return fallback_open(at, name, flags, mode);
+    struct open_how how = {
+        .flags = (uint64_t)(unsigned)flags,
+        .mode = mode,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+    };
+    long fd = syscall(SYS_openat2, at, name, &how, sizeof how);
+    if (fd >= 0)
+        return (int)fd;
+    if (errno != ENOSYS && errno != EPERM)
+        return -errno;
+    int got = fallback_open(at, name, flags, mode);
+    if (got >= 0) /* it was openat2 itself that was refused */
+        atomic_store(&use_fallback, true);
+    return got;
+}
+
+static int exit_code_of(int sys) {
+    switch (sys) {
+    case ENOSPC:
+    case EDQUOT: return EXIT_NO_SPACE;
+    case ENOMEM: return EXIT_MEMORY;
+    default: return EXIT_FILE_IO;
+    }
+}
+
+int os_file_error(struct err *err, int result, const char *fmt, ...) {
+    char context[ERR_MESSAGE_MAX];
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(context, sizeof context, fmt, args);
+    va_end(args);
+    return err_sys(err, exit_code_of(-result), -result, "%s", context);
+}
+
+static enum os_kind kind_of(mode_t mode) {
+    switch (mode & S_IFMT) {
+    case S_IFREG: return OS_FILE;
+    case S_IFDIR: return OS_DIR;
+    case S_IFLNK: return OS_SYMLINK;
+    case S_IFIFO: return OS_FIFO;
+    case S_IFSOCK: return OS_SOCKET;
+    case S_IFCHR: return OS_CHAR_DEVICE;
+    case S_IFBLK: return OS_BLOCK_DEVICE;
+    default: return OS_NONE;
+    }
+}
+
+void os_stat_from(const struct stat *st, struct os_stat *ret) {
+    *ret = (struct os_stat){
+        .kind = kind_of(st->st_mode),
+        .mode = st->st_mode & 07777,
+        .uid = st->st_uid,
+        .gid = st->st_gid,
+        .size = (uint64_t)st->st_size,
+        .allocated = (uint64_t)st->st_blocks * 512,
+        .mtime_sec = st->st_mtim.tv_sec,
+        .ctime_sec = st->st_ctim.tv_sec,
+        .mtime_nsec = (uint32_t)st->st_mtim.tv_nsec,
+        .ctime_nsec = (uint32_t)st->st_ctim.tv_nsec,
+        .device = st->st_dev,
+        .inode = st->st_ino,
+    };
+}
+
+int os_dir_open_path(const char *path, struct os_dir *ret) {
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    ret->fd = fd;
+    return 0;
+}
+
+int os_stat_path(const char *path, bool follow, struct os_stat *ret) {
+    struct stat st;
+    if (fstatat(AT_FDCWD, path, &st, follow ? 0 : AT_SYMLINK_NOFOLLOW) != 0)
+        return -errno;
+    os_stat_from(&st, ret);
+    return 0;
+}
+
+int os_mkdir_path(const char *path) {
+    char part[4096];
+    size_t n = strlen(path);
+    if (n == 0 || n >= sizeof part)
+        return n == 0 ? -ENOENT : -ENAMETOOLONG;
+    memcpy(part, path, n + 1);
+    for (char *at = part + 1; *at; at++) {
+        if (*at != '/')
+            continue;
+        *at = '\0';
+        if (mkdir(part, 0777) != 0 && errno != EEXIST)
+            return -errno;
+        *at = '/';
+    }
+    return mkdir(part, 0777) == 0 || errno == EEXIST ? 0 : -errno;
+}
+
+int os_dir_open(struct os_dir at, const char *name, struct os_dir *ret) {
+    int fd = os_open_beneath(at.fd, name, O_RDONLY | O_DIRECTORY, 0);
+    if (fd < 0)
+        return fd;
+    ret->fd = fd;
+    return 0;
+}
+
+int os_dir_dup(struct os_dir dir, struct os_dir *ret) {
+    int fd = fcntl(dir.fd, F_DUPFD_CLOEXEC, 3);
+    if (fd < 0)
+        return -errno;
+    ret->fd = fd;
+    return 0;
+}
+
+void os_dir_close(struct os_dir *dir) {
+    if (dir->fd >= 0)
+        (void)close(dir->fd);
+    dir->fd = -1;
+}
+
+int os_dir_sync(struct os_dir dir) {
+    return fsync(dir.fd) == 0 ? 0 : -errno;
+}
+
+int os_volume_sync(struct os_dir dir) {
+    return syncfs(dir.fd) == 0 ? 0 : -errno;
+}
+
+int os_dir_stat(struct os_dir dir, struct os_stat *ret) {
+    return os_fstat((struct os_file){.fd = dir.fd}, ret);
+}
+
+int os_volume_free(struct os_dir dir, uint64_t *ret_bytes) {
+    struct statvfs vfs;
+    if (fstatvfs(dir.fd, &vfs) != 0)
+        return -errno;
+    *ret_bytes = (uint64_t)vfs.f_bavail * vfs.f_frsize;
+    return 0;
+}
+
+int os_stat_at(struct os_dir at, const char *name, struct os_stat *ret) {
+    struct stat st;
+    if (fstatat(at.fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        return -errno;
+    os_stat_from(&st, ret);
+    return 0;
+}
+
+int os_mkdir_at(struct os_dir at, const char *name, uint32_t mode) {
+    return mkdirat(at.fd, name, mode) == 0 ? 0 : -errno;
+}
+
+int os_unlink_at(struct os_dir at, const char *name) {
+    return unlinkat(at.fd, name, 0) == 0 ? 0 : -errno;
+}
+
+int os_rmdir_at(struct os_dir at, const char *name) {
+    return unlinkat(at.fd, name, AT_REMOVEDIR) == 0 ? 0 : -errno;
+}
+
+int os_symlink_at(const char *target, struct os_dir at, const char *name) {
+    return symlinkat(target, at.fd, name) == 0 ? 0 : -errno;
+}
+
+ptrdiff_t os_readlink_at(struct os_dir at, const char *name, char *to, size_t n) {
+    ssize_t got = readlinkat(at.fd, name, to, n);
+    return got < 0 ? -errno : got;
+}
+
+int os_rename_at(struct os_dir at, const char *from, const char *to) {
+    return renameat(at.fd, from, at.fd, to) == 0 ? 0 : -errno;
+}
+
+int os_set_mtime_at(struct os_dir at, const char *name, int64_t sec, uint32_t nsec) {
+    struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = sec, .tv_nsec = (long)nsec}};
+    return utimensat(at.fd, name, times, AT_SYMLINK_NOFOLLOW) == 0 ? 0 : -errno;
+}

@@ -1,0 +1,96 @@
+#include "os/posix/os_posix.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+int os_open_read(struct os_dir at, const char *name, struct os_file *ret) {
+    int fd = os_open_beneath(at.fd, name, O_RDONLY | O_NONBLOCK, 0);
+    if (fd < 0)
+        return fd;
+    ret->fd = fd;
+    return 0;
+}
+
+int os_create(struct os_dir at, const char *name, struct os_file *ret) {
+    int fd = os_open_beneath(at.fd, name, O_RDWR | O_CREAT | O_EXCL, 0600);
+    if (fd < 0)
+        return fd;
+    ret->fd = fd;
+    return 0;
+}
+
+int os_close_checked(struct os_file *file) {
+    int fd = file->fd;
+    file->fd = -1;
+    return fd < 0 || close(fd) == 0 ? 0 : -errno;
+}
+
+void os_close(struct os_file *file) {
+    (void)os_close_checked(file);
+}
+
+int os_fstat(struct os_file file, struct os_stat *ret) {
+    struct stat st;
+    if (fstat(file.fd, &st) != 0)
+        return -errno;
+    os_stat_from(&st, ret);
+    return 0;
+}
+
+ptrdiff_t os_pread(struct os_file file, void *to, size_t n, uint64_t offset) {
+    size_t done = 0;
+    while (done < n) {
+        ssize_t got = pread(file.fd, (char *)to + done, n - done, (off_t)(offset + done));
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -errno;
+        if (got == 0)
+            break;
+        done += (size_t)got;
+    }
+    return (ptrdiff_t)done;
+}
+
+int os_pwrite(struct os_file file, const void *from, size_t n, uint64_t offset) {
+    size_t done = 0;
+    while (done < n) {
+        ssize_t put = pwrite(file.fd, (const char *)from + done, n - done, (off_t)(offset + done));
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return -errno;
+        done += (size_t)put;
+    }
+    return 0;
+}
+
+int os_truncate(struct os_file file, uint64_t size) {
+    return ftruncate(file.fd, (off_t)size) == 0 ? 0 : -errno;
+}
+
+int os_set_mode(struct os_file file, uint32_t mode) {
+    return fchmod(file.fd, mode) == 0 ? 0 : -errno;
+}
+
+int os_set_mtime(struct os_file file, int64_t sec, uint32_t nsec) {
+    struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = sec, .tv_nsec = (long)nsec}};
+    return futimens(file.fd, times) == 0 ? 0 : -errno;
+}
+
+int os_sync(struct os_file file) {
+    return fsync(file.fd) == 0 ? 0 : -errno;
+}
+
+int os_next_data(struct os_file file, uint64_t offset, uint64_t size, uint64_t *ret_start,
+                 uint64_t *ret_end) {
+    off_t start = lseek(file.fd, (off_t)offset, SEEK_DATA);
+    if (start < 0 && errno == ENXIO)
+        return -ENXIO;
+    off_t end = start < 0 ? -1 : lseek(file.fd, start, SEEK_HOLE);
+    bool known = start >= 0 && end > start;
+    *ret_start = known ? (uint64_t)start : offset;
+    *ret_end = known ? (uint64_t)end : size;
+    return 0;
+}

@@ -1,0 +1,15 @@
+/* endpoint.h: listen and serve, or open the one stream and run the one session; the same for both programs. */
+#ifndef PROGRAM_ENDPOINT_H
+#define PROGRAM_ENDPOINT_H
+
+#include "program/options.h"
+#include "program/serve.h"
+
+/* Serve sessions at `where`, a listening address. The exit code, or -1 and err. */
+int endpoint_serve(const char *where, const struct options *o, const struct session_ops *ops,
+                   const void *config, struct err *err);
+/* One session over a stream to `to`, or over stdin and stdout when `to` is NULL. The exit code, or -1 and err. */
+int endpoint_run(const struct addr *to, const struct options *o, const struct session_ops *ops,
+                 const void *config, struct err *err);
+
+#endif

@@ -1,0 +1,120 @@
+#include "program/report_impl.h"
+
+#include "core/text.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { JSON_TAIL = 64 }; /* kept free, so that a cut event still closes its string and braces */
+
+static void add(struct json *j, const char *s, size_t n) {
+    if (j->used + n + JSON_TAIL <= sizeof j->text) {
+        memcpy(j->text + j->used, s, n);
+        j->used += n;
+    }
+}
+
+static void add_format(struct json *j, const char *fmt, ...) ERR_PRINTF(2, 3);
+static void add_format(struct json *j, const char *fmt, ...) {
+    char part[128];
+    va_list args;
+    va_start(args, fmt);
+    int n = vsnprintf(part, sizeof part, fmt, args);
+    va_end(args);
+    if (n > 0)
+        add(j, part, (size_t)n < sizeof part ? (size_t)n : sizeof part - 1);
+}
+
+static void add_key(struct json *j, const char *name) {
+    if (!j->first)
+        add(j, ",", 1);
+    j->first = false;
+    add_format(j, "\"%s\":", name);
+}
+
+static void add_escaped(struct json *j, const char *s) {
+    add(j, "\"", 1);
+    for (; *s; s++) {
+        unsigned char c = (unsigned char)*s;
+        if (c == '"' || c == '\\')
+            add_format(j, "\\%c", c);
+        else if (c < 0x20 || c == 0x7F)
+            add_format(j, "\\u%04x", (unsigned)c);
+        else
+            add(j, s, 1);
+    }
+    add(j, "\"", 1);
+}
+
+void json_begin(struct json *j, const char *type) {
+    j->used = 0;
+    j->first = true;
+    add(j, "{", 1);
+    json_string(j, "type", type);
+}
+
+void json_string(struct json *j, const char *name, const char *value) {
+    struct escaped safe;
+    add_key(j, name);
+    add_escaped(j, is_utf8(value, strlen(value)) ? value : escape_text(value, strlen(value), &safe));
+}
+
+static void add_base64(struct json *j, const uint8_t *p, size_t n) {
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    add(j, "\"", 1);
+    for (size_t i = 0; i < n; i += 3) {
+        uint32_t v = (uint32_t)p[i] << 16;
+        v |= i + 1 < n ? (uint32_t)p[i + 1] << 8 : 0;
+        v |= i + 2 < n ? p[i + 2] : 0;
+        char four[4] = {digits[v >> 18], digits[v >> 12 & 63], i + 1 < n ? digits[v >> 6 & 63] : '=',
+                        i + 2 < n ? digits[v & 63] : '='};
+        add(j, four, sizeof four);
+    }
+    add(j, "\"", 1);
+}
+
+void json_path(struct json *j, const char *name, const char *path) {
+    size_t n = strlen(path);
+    if (is_utf8(path, n)) {
+        json_string(j, name, path);
+        return;
+    }
+    char b64_name[32];
+    (void)snprintf(b64_name, sizeof b64_name, "%s_b64", name);
+    add_key(j, b64_name);
+    add_base64(j, (const uint8_t *)path, n);
+}
+
+void json_number(struct json *j, const char *name, uint64_t value) {
+    add_key(j, name);
+    add_format(j, "%" PRIu64, value);
+}
+
+void json_real(struct json *j, const char *name, double value) {
+    add_key(j, name);
+    add_format(j, "%.3f", value);
+}
+
+void json_bool(struct json *j, const char *name, bool value) {
+    add_key(j, name);
+    add_format(j, "%s", value ? "true" : "false");
+}
+
+void json_open(struct json *j, const char *name) {
+    add_key(j, name);
+    add(j, "{", 1);
+    j->first = true;
+}
+
+void json_close(struct json *j) {
+    add(j, "}", 1);
+    j->first = false;
+}
+
+void json_end(struct json *j) {
+    memcpy(j->text + j->used, "}\n", 2);
+    (void)fwrite(j->text, 1, j->used + 2, stdout); /* stdio locks: one line at a time */
+    (void)fflush(stdout);
+}

@@ -1,0 +1,308 @@
+#include "program/options.h"
+
+#include "codec/codec.h"
+#include "core/log.h"
+#include "core/text.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    BOTH = PROGRAM_HVSEND | PROGRAM_HVRECV,
+    LONG_ONLY = 256, /* option numbers from here have no letter */
+};
+
+enum {
+    O_LISTEN = LONG_ONLY,
+    O_CONNECT,
+    O_INTO,
+    O_STDIO,
+    O_ONCE,
+    O_ALLOW_REMOTE,
+    O_MKPATH,
+    O_CHUNK_SIZE,
+    O_ZC,
+    O_ZL,
+    O_DURABLE,
+    O_TIMEOUT,
+    O_CONTIMEOUT,
+    O_SERIAL,
+    O_STATS,
+    O_JSON,
+    O_INFO,
+    O_PROGRESS,
+    O_PROGRESS_FD,
+    O_HELP,
+    O_VERSION,
+};
+
+struct option_row {
+    int id; /* letter, or O_… */
+    const char *name;
+    const char *arg; /* NULL: takes none */
+    int programs;
+    const char *help; /* NULL: an alias, not listed */
+};
+
+static const struct option_row rows[] = {
+    {'a', "archive", NULL, BOTH, "same as -rlpt"},
+    {'r', "recursive", NULL, BOTH, "enter directories"},
+    {'l', "links", NULL, BOTH, "copy symbolic links as links"},
+    {'p', "perms", NULL, BOTH, "preserve permissions (without set-id and sticky bits)"},
+    {'t', "times", NULL, BOTH, "preserve modification times, to the nanosecond"},
+    {'I', "ignore-times", NULL, BOTH, "skip no file for having the same size and time"},
+    {'c', "checksum", NULL, BOTH, "skip files by content, not by size and time"},
+    {O_LISTEN, "listen", "ADDR", BOTH, "wait for the other end at ADDR"},
+    {O_CONNECT, "connect", "ADDR", PROGRAM_HVRECV, "connect to a listening hvsend and pull"},
+    {O_STDIO, "stdio", NULL, BOTH, "the stream is this process's stdin and stdout"},
+    {O_ONCE, "once", NULL, BOTH, "with --listen: serve one session, exit with its status"},
+    {O_INTO, "into", "SUB/DIR", PROGRAM_HVSEND, "put everything below this directory of the receiver's root"},
+    {O_MKPATH, "mkpath", NULL, PROGRAM_HVRECV, "create DIR if it is missing"},
+    {O_ALLOW_REMOTE, "allow-remote", NULL, BOTH, "let tcp:// reach beyond this machine"},
+    {O_ZC, "compress-choice", "CODEC", PROGRAM_HVSEND, "auto (default), none, zlib or zstd"},
+    {O_ZC, "zc", "CODEC", PROGRAM_HVSEND, NULL},
+    {O_ZL, "compress-level", "N", PROGRAM_HVSEND, "level of the codec"},
+    {O_ZL, "zl", "N", PROGRAM_HVSEND, NULL},
+    {'z', "compress", NULL, PROGRAM_HVSEND, "same as --compress-choice=zstd (zlib where zstd is missing)"},
+    {O_CHUNK_SIZE, "chunk-size", "SIZE", BOTH, "64K to 16M, default 1M"},
+    {O_DURABLE, "durable", "WHEN", BOTH, "flush by batch (default), file, or none"},
+    {O_TIMEOUT, "timeout", "SECONDS", BOTH, "end when the peer is silent for so long (default 60, 0 never)"},
+    {O_CONTIMEOUT, "contimeout", "SECONDS", BOTH, "bound on connecting and handshake (default 10)"},
+    {O_SERIAL, "serial", NULL, BOTH, "use one thread (slow; for tests and comparison)"},
+    {'v', "verbose", NULL, BOTH, "name what is transferred; twice: say more"},
+    {'q', "quiet", NULL, BOTH, "no warnings"},
+    {'P', NULL, NULL, BOTH, "show progress"},
+    {O_PROGRESS, "progress", NULL, BOTH, NULL},
+    {O_INFO, "info", "progress2", BOTH, NULL},
+    {O_PROGRESS_FD, "progress-fd", "N", BOTH, "write done/total lines to descriptor N"},
+    {'h', "human-readable", NULL, BOTH, "sizes with K, M, G"},
+    {O_STATS, "stats", NULL, BOTH, "print a summary at the end"},
+    {O_JSON, "json", NULL, BOTH, "events on stdout, one JSON object a line"},
+    {O_HELP, "help", NULL, BOTH, "this text"},
+    {O_VERSION, "version", NULL, BOTH, "version and codecs"},
+};
+enum { ROW_COUNT = sizeof rows / sizeof rows[0] };
+
+/* Options of the same meaning in rsync that will come: the message says so instead of "unknown". */
+static const char later_letters[] = "ogDHAXSWun";
+static const char *const later_names[] = {
+    "owner",       "group",        "devices",      "specials",   "hard-links", "acls",       "xattrs",
+    "sparse",      "whole-file",   "update",       "dry-run",    "delete",     "max-delete", "exclude",
+    "include",     "exclude-from", "include-from", "files-from", "from0",      "chmod",      "chown",
+    "numeric-ids", "partial",      "inplace",      "bwlimit",    "log-file",   "streams",    "delta",
+    "verify",      "retry",        "retry-delay",  "allow-peer", "key-file",   "quota",      "min-free",
+    "max-files",   "max-sessions", "to",           "force",
+};
+
+static void print_help(enum program program) {
+    bool send = program == PROGRAM_HVSEND;
+    if (send)
+        (void)puts("hvsend sends files and directories to hvrecv.\n\n"
+                   "  hvsend [OPTION...] SRC... DEST               connect to a listening hvrecv\n"
+                   "  hvsend [OPTION...] --listen ADDR SRC...      serve SRC to an hvrecv that connects\n"
+                   "  hvsend [OPTION...] --stdio SRC...\n\n"
+                   "SRC/ means the contents of SRC, as in rsync. DEST is an ADDR:");
+    else
+        (void)puts("hvrecv receives files and directories and commits them under DIR.\n\n"
+                   "  hvrecv [OPTION...] --listen ADDR DIR         wait for hvsend\n"
+                   "  hvrecv [OPTION...] --connect ADDR [SRC...] DIR   pull from a listening hvsend\n"
+                   "  hvrecv [OPTION...] --stdio DIR\n\n"
+                   "ADDR:");
+    (void)puts(
+        "  vsock://CID:PORT  vsock-mux:/PATH.sock:PORT  unix:/PATH.sock  tcp://HOST:PORT  exec:COMMAND\n");
+    for (int i = 0; i < ROW_COUNT; i++) {
+        const struct option_row *row = &rows[i];
+        char left[64];
+        if (!(row->programs & (int)program) || row->help == NULL)
+            continue;
+        int n = row->id < LONG_ONLY ? snprintf(left, sizeof left, "-%c%s", row->id, row->name ? ", " : "")
+                                    : snprintf(left, sizeof left, "    ");
+        if (row->name)
+            (void)snprintf(left + n, sizeof left - (size_t)n, "--%s%s%s", row->name, row->arg ? " " : "",
+                           row->arg ? row->arg : "");
+        (void)printf("  %-28s %s\n", left, row->help);
+    }
+}
+
+static void print_version(enum program program) {
+    (void)printf("%s %s (protocol %d; codecs:", program == PROGRAM_HVSEND ? "hvsend" : "hvrecv",
+                 HVFERRY_VERSION, PROTOCOL_VERSION_MAX);
+    for (unsigned i = 0; i < CODEC_COUNT; i++)
+        if (codec_mask() & 1u << i)
+            (void)printf(" %s", codec_id_name(i));
+    (void)puts(")");
+}
+
+static int set_codec(struct options *o, const char *name, struct err *err) {
+    if (strcmp(name, "auto") == 0) {
+        o->codec = CODEC_AUTO;
+        return 0;
+    }
+    const struct codec *codec = codec_by_name(name);
+    if (codec == NULL)
+        return err_set(err, EXIT_USAGE, "'%s' is not a codec of this build; choose auto, none, zlib%s",
+                       ESCAPED(name), codec_mask() & 1u << CODEC_ZSTD ? " or zstd" : "");
+    o->codec = codec->wire_id;
+    return 0;
+}
+
+static int set_durable(struct options *o, const char *word, struct err *err) {
+    static const char *const words[] = {
+        [DURABLE_BATCH] = "batch", [DURABLE_FILE] = "file", [DURABLE_NONE] = "none"};
+    for (int i = DURABLE_BATCH; i <= DURABLE_NONE; i++)
+        if (strcmp(word, words[i]) == 0) {
+            o->durable = (enum durable)i;
+            o->durable_given = true;
+            return 0;
+        }
+    return err_set(err, EXIT_USAGE, "--durable: '%s' is none of batch, file, none", ESCAPED(word));
+}
+
+static int set_seconds(int *to_ms, const char *text, bool zero_is_never, struct err *err) {
+    uint64_t seconds;
+    if (parse_number(text, zero_is_never ? 0 : 1, 86400, &seconds, err) != 0)
+        return -1;
+    *to_ms = seconds ? (int)seconds * 1000 : -1;
+    return 0;
+}
+
+static int set_with_argument(struct options *o, int id, const char *arg, struct err *err) {
+    uint64_t v;
+    switch (id) {
+    case O_LISTEN: o->listen = arg; return 0;
+    case O_CONNECT: o->connect = arg; return 0;
+    case O_INTO: o->into = arg; return 0;
+    case O_ZC: return set_codec(o, arg, err);
+    case O_DURABLE: return set_durable(o, arg, err);
+    case O_TIMEOUT: return set_seconds(&o->timeout_ms, arg, true, err);
+    case O_CONTIMEOUT: return set_seconds(&o->connect_timeout_ms, arg, false, err);
+    case O_ZL:
+        if (parse_number(arg, 1, 22, &v, err) != 0)
+            return -1;
+        o->level = (int)v;
+        return 0;
+    case O_PROGRESS_FD:
+        if (parse_number(arg, 0, 1 << 20, &v, err) != 0)
+            return -1;
+        o->progress_fd = (int)v;
+        return 0;
+    case O_INFO:
+        if (strcmp(arg, "progress2") != 0)
+            return err_set(err, EXIT_USAGE, "--info: only progress2 is known, not '%s'", ESCAPED(arg));
+        o->progress = true;
+        return 0;
+    default: /* O_CHUNK_SIZE */
+        if (parse_size(arg, &v, err) != 0)
+            return -1;
+        if (v < CHUNK_SIZE_MIN || v > CHUNK_SIZE_MAX || v % 4096 != 0)
+            return err_set(err, EXIT_USAGE, "--chunk-size: '%s' is not a multiple of 4K from 64K to 16M",
+                           arg);
+        o->chunk_size = (uint32_t)v;
+        return 0;
+    }
+}
+
+static void set_flag(struct options *o, int id) {
+    switch (id) {
+    case 'a': o->recursive = o->links = o->perms = o->times = true; break;
+    case 'r': o->recursive = true; break;
+    case 'l': o->links = true; break;
+    case 'p': o->perms = true; break;
+    case 't': o->times = true; break;
+    case 'I': o->ignore_times = true; break;
+    case 'c': o->checksum = true; break;
+    case 'z': o->codec = codec_by_id(CODEC_ZSTD) ? CODEC_ZSTD : CODEC_ZLIB; break;
+    case 'v': o->verbose++; break;
+    case 'q': o->quiet++; break;
+    case 'h': o->human = true; break;
+    case 'P':
+    case O_PROGRESS: o->progress = true; break;
+    case O_STDIO: o->use_stdio = true; break;
+    case O_ONCE: o->once = true; break;
+    case O_ALLOW_REMOTE: o->allow_remote = true; break;
+    case O_MKPATH: o->mkpath = true; break;
+    case O_SERIAL: o->serial = true; break;
+    case O_STATS: o->stats = true; break;
+    case O_JSON: o->json = true; break;
+    default: break;
+    }
+}
+
+static int unknown_option(int letter, const char *word, struct err *err) {
+    if (letter != 0 && letter < LONG_ONLY) {
+        bool later = strchr(later_letters, letter) != NULL;
+        return err_set(err, EXIT_USAGE, "option -%c %s; see --help", letter,
+                       later ? "is not supported yet" : "is not known");
+    }
+    size_t n = strcspn(word, "=");
+    for (size_t i = 0; i < sizeof later_names / sizeof later_names[0]; i++)
+        if (n > 2 && strncmp(word + 2, later_names[i], n - 2) == 0 && later_names[i][n - 2] == '\0')
+            return err_set(err, EXIT_USAGE, "option --%s is not supported yet; see --help", later_names[i]);
+    return err_set(err, EXIT_USAGE, "option %s is not known; see --help", ESCAPED(word));
+}
+
+static const struct option_row *row_of(int id) {
+    for (int i = 0; i < ROW_COUNT; i++)
+        if (rows[i].id == id)
+            return &rows[i];
+    return NULL;
+}
+
+/* The tables getopt_long wants, made of ours. */
+static void make_tables(enum program program, char *shorts, struct option *longs) {
+    *shorts++ = ':'; /* a missing argument is told apart from an unknown option */
+    for (int i = 0; i < ROW_COUNT; i++) {
+        if (!(rows[i].programs & (int)program))
+            continue;
+        if (rows[i].id < LONG_ONLY)
+            *shorts++ = (char)rows[i].id;
+        if (rows[i].name)
+            *longs++ = (struct option){rows[i].name, rows[i].arg ? required_argument : no_argument, NULL,
+                                       rows[i].id};
+    }
+    *shorts = '\0';
+    *longs = (struct option){NULL, 0, NULL, 0};
+}
+
+enum parsed options_parse(enum program program, int argc, char **argv, struct options *ret, struct err *err) {
+    char shorts[2 * ROW_COUNT + 2];
+    struct option longs[ROW_COUNT + 1];
+    *ret = (struct options){
+        .chunk_size = CHUNK_SIZE_DEFAULT,
+        .codec = CODEC_AUTO,
+        .timeout_ms = 60000,
+        .connect_timeout_ms = 10000,
+        .progress_fd = -1,
+    };
+    make_tables(program, shorts, longs);
+    opterr = 0;
+    for (int id; (id = getopt_long(argc, argv, shorts, longs, NULL)) != -1;) {
+        const char *word = argv[optind - 1];
+        if (id == O_HELP || id == O_VERSION) {
+            (id == O_HELP ? print_help : print_version)(program);
+            return PARSED_DONE;
+        }
+        if (id == ':') {
+            (void)err_set(err, EXIT_USAGE, "option %s needs an argument; see --help", ESCAPED(word));
+            return PARSED_ERROR;
+        }
+        if (id == '?') {
+            (void)unknown_option(optopt, word, err);
+            return PARSED_ERROR;
+        }
+        if (row_of(id)->arg == NULL)
+            set_flag(ret, id);
+        else if (set_with_argument(ret, id, optarg, err) != 0)
+            return PARSED_ERROR;
+    }
+    ret->args = argv + optind;
+    ret->arg_count = argc - optind;
+    return PARSED_RUN;
+}
+
+uint64_t options_flags(const struct options *o) {
+    return (o->recursive ? OPT_RECURSIVE : 0u) | (o->links ? OPT_LINKS : 0u) | (o->perms ? OPT_PERMS : 0u) |
+           (o->times ? OPT_TIMES : 0u) | (o->ignore_times ? OPT_IGNORE_TIMES : 0u) |
+           (o->checksum ? OPT_CHECKSUM : 0u);
+}

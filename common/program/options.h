@@ -1,0 +1,49 @@
+/* options.h: the command line, which both programs share. One table says which option belongs to which. */
+#ifndef PROGRAM_OPTIONS_H
+#define PROGRAM_OPTIONS_H
+
+#include "core/err.h"
+#include "wire/protocol.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum program { PROGRAM_HVSEND = 1, PROGRAM_HVRECV = 2 };
+
+enum { CODEC_AUTO = 255 }; /* options.codec: chosen per chunk */
+
+struct options {
+    /* What to preserve and what to skip. */
+    bool recursive, links, perms, times;
+    bool ignore_times, checksum;
+    /* Where. */
+    const char *listen, *connect, *into;
+    bool use_stdio, once, allow_remote, mkpath;
+    /* How. */
+    uint32_t chunk_size;
+    unsigned codec; /* enum codec_id or CODEC_AUTO */
+    int level; /* 0: the codec's default */
+    enum durable durable;
+    bool durable_given;
+    int timeout_ms; /* -1: none */
+    int connect_timeout_ms;
+    bool serial; /* one thread does everything */
+    /* What is shown. */
+    unsigned verbose, quiet;
+    bool stats, human, json, progress;
+    int progress_fd;
+    /* What is left: SRC… and DEST or DIR. */
+    char **args;
+    int arg_count;
+};
+
+enum parsed { PARSED_RUN, PARSED_DONE, PARSED_ERROR };
+
+/* PARSED_DONE: --help or --version was answered on stdout. PARSED_ERROR: err is EXIT_USAGE or EXIT_UNSUPPORTED.
+ * Strings point into argv. */
+enum parsed options_parse(enum program program, int argc, char **argv, struct options *ret, struct err *err);
+
+/* OPT_* flags of START or REQUEST. */
+uint64_t options_flags(const struct options *o);
+
+#endif

@@ -1,0 +1,154 @@
+#include "program/report_impl.h"
+
+#include "codec/codec.h"
+#include "core/log.h"
+#include "core/text.h"
+#include "wire/protocol.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+void report_init(struct report *r, const struct report_style *style) {
+    memset(r, 0, sizeof *r);
+    r->style = *style;
+    r->start_ms = os_now_ms();
+    os_mutex_init(&r->lock);
+    os_cond_init(&r->wake);
+}
+
+void report_free(struct report *r) {
+    progress_stop(r);
+    os_cond_free(&r->wake);
+    os_mutex_free(&r->lock);
+}
+
+void report_start(struct report *r, const char *peer) {
+    r->start_ms = os_now_ms();
+    log_line(LOG_DEBUG, "session with %s", peer);
+    if (r->style.json) {
+        struct json j;
+        json_begin(&j, "start");
+        json_string(&j, "role", r->style.role);
+        json_string(&j, "version", HVFERRY_VERSION);
+        json_string(&j, "peer", peer);
+        json_end(&j);
+    }
+    progress_start(r);
+}
+
+void report_file(struct report *r, const char *path, uint64_t size) {
+    if (r->style.names)
+        log_line(LOG_INFO, "%s", ESCAPED(path));
+    if (!r->style.json)
+        return;
+    struct json j;
+    json_begin(&j, "file");
+    json_path(&j, "path", path);
+    json_number(&j, "size", size);
+    json_end(&j);
+}
+
+void report_made(struct report *r, const char *path) {
+    if (r->style.names)
+        log_line(LOG_INFO, "%s", ESCAPED(path));
+}
+
+/* How bad: the place in this list. */
+static int severity(int code) {
+    static const int order[] = {EXIT_OK, EXIT_VANISHED, EXIT_PARTIAL, EXIT_VERIFY, EXIT_NO_SPACE};
+    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++)
+        if (order[i] == code)
+            return (int)i;
+    return 2; /* whatever else one file can suffer is EXIT_PARTIAL for the session */
+}
+
+int report_worse(int a, int b) {
+    int worse = severity(a) >= severity(b) ? a : b;
+    return severity(worse) == 2 ? EXIT_PARTIAL : worse;
+}
+
+void json_error(const char *path, const struct err *err) {
+    struct json j;
+    json_begin(&j, "error");
+    json_number(&j, "code", (uint64_t)err->code);
+    if (path)
+        json_path(&j, "path", path);
+    json_string(&j, "message", err->msg);
+    bool again = err->code == EXIT_VANISHED || err->code == EXIT_SOCKET || err->code == EXIT_STREAM ||
+                 err->code == EXIT_TIMEOUT || err->code == EXIT_CONNECT_TIMEOUT || err->code == EXIT_VERIFY;
+    json_bool(&j, "retryable", again);
+    json_end(&j);
+}
+
+void report_failure(struct report *r, const char *path, const struct err *err) {
+    int worst = atomic_load(&r->worst);
+    while (!atomic_compare_exchange_weak(&r->worst, &worst, report_worse(worst, err->code)))
+        ;
+    log_line(LOG_ERROR, "%s", err->msg);
+    if (r->style.json)
+        json_error(path, err);
+}
+
+void report_warning(struct report *r, const char *path, const char *message) {
+    log_line(LOG_WARNING, "%s: %s", ESCAPED(path), message);
+    if (!r->style.json)
+        return;
+    struct json j;
+    json_begin(&j, "warning");
+    json_path(&j, "path", path);
+    json_string(&j, "message", message);
+    json_end(&j);
+}
+
+static void summary_event(struct report *r, int code, double seconds) {
+    struct json j;
+    json_begin(&j, "summary");
+    json_number(&j, "code", (uint64_t)code);
+    json_number(&j, "files", atomic_load(&r->files_committed));
+    json_number(&j, "skipped", atomic_load(&r->files_skipped));
+    json_number(&j, "failed", atomic_load(&r->files_failed));
+    json_number(&j, "special", atomic_load(&r->specials));
+    json_number(&j, "bytes_files", atomic_load(&r->bytes_committed));
+    json_number(&j, "bytes_read", atomic_load(&r->bytes_raw));
+    json_number(&j, "bytes_wire", atomic_load(&r->bytes_wire));
+    json_number(&j, "chunks_resent", atomic_load(&r->chunks_resent));
+    json_real(&j, "seconds", seconds);
+    json_open(&j, "codecs");
+    for (unsigned i = 0; i < CODEC_COUNT; i++)
+        json_number(&j, codec_id_name(i), atomic_load(&r->codec_chunks[i]));
+    json_close(&j);
+    json_end(&j);
+}
+
+static void print_stats(struct report *r, double seconds) {
+    bool h = r->style.human;
+    uint64_t raw = atomic_load(&r->bytes_raw), wire = atomic_load(&r->bytes_wire);
+    log_line(LOG_ERROR,
+             "files: %" PRIu64 " transferred, %" PRIu64 " unchanged, %" PRIu64 " failed, %" PRIu64
+             " special skipped; directories and links: %" PRIu64,
+             atomic_load(&r->files_committed), atomic_load(&r->files_skipped), atomic_load(&r->files_failed),
+             atomic_load(&r->specials), atomic_load(&r->dirs_and_links));
+    log_line(LOG_ERROR, "bytes: %s in files, %s of data, %s on the wire; %" PRIu64 " chunks sent again",
+             SIZE_TEXT(atomic_load(&r->bytes_committed), h), SIZE_TEXT(raw, h), SIZE_TEXT(wire, h),
+             atomic_load(&r->chunks_resent));
+    log_line(LOG_ERROR, "chunks: %" PRIu64 " none, %" PRIu64 " zlib, %" PRIu64 " zstd; %.3f seconds, %s/s",
+             atomic_load(&r->codec_chunks[CODEC_NONE]), atomic_load(&r->codec_chunks[CODEC_ZLIB]),
+             atomic_load(&r->codec_chunks[CODEC_ZSTD]), seconds,
+             SIZE_TEXT(seconds > 0 ? (uint64_t)((double)raw / seconds) : 0, true));
+}
+
+void report_end(struct report *r, int code, const struct err *err) {
+    progress_stop(r);
+    log_set_hook(NULL);
+    double seconds = (double)(os_now_ms() - r->start_ms) / 1000.0;
+    if (err) {
+        log_line(LOG_ERROR, "%s", err->msg);
+        if (r->style.json)
+            json_error(NULL, err);
+    }
+    if (r->style.json)
+        summary_event(r, code, seconds);
+    else if (r->style.stats)
+        print_stats(r, seconds);
+}

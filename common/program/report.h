@@ -1,0 +1,67 @@
+/* report.h: what a person or a script gets to see of one session: names, problems, progress, summary.
+ *
+ * Counters are atomic and may be raised by any thread. Lines go to stderr (log.h); with --json, events go to
+ * stdout, one object a line, and nothing else does. One report a session; the progress display belongs to
+ * at most one report of the process.
+ */
+#ifndef PROGRAM_REPORT_H
+#define PROGRAM_REPORT_H
+
+#include "core/err.h"
+#include "os/os.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct report_style {
+    const char *role; /* "sender", "receiver" */
+    bool json, names, stats, human;
+    bool progress; /* the line on stderr */
+    int progress_fd; /* -1: none */
+};
+
+struct report {
+    struct report_style style;
+    /* Progress: totals grow while the list is read. */
+    _Atomic uint64_t files_total, bytes_total;
+    _Atomic bool list_complete;
+    _Atomic uint64_t files_done, bytes_done; /* handled in any way: sent, skipped, failed */
+    /* Results. */
+    _Atomic uint64_t files_committed, files_skipped, files_failed, dirs_and_links, specials;
+    _Atomic uint64_t bytes_committed, bytes_raw, bytes_wire, chunks_resent;
+    _Atomic uint64_t codec_chunks[4];
+    _Atomic int worst; /* exit code of the worst failure of a single file */
+    int64_t start_ms;
+    /* Display. */
+    struct os_thread thread;
+    struct os_mutex lock;
+    struct os_cond wake;
+    bool running, stopping; /* lock */
+};
+
+void report_init(struct report *r, const struct report_style *style);
+void report_free(struct report *r);
+
+/* Session begins: the start event, and the progress display if it is wanted. */
+void report_start(struct report *r, const char *peer);
+/* A file is committed: name with -v, file event. */
+void report_file(struct report *r, const char *path, uint64_t size);
+/* A directory or link was made (only -v). */
+void report_made(struct report *r, const char *path);
+/* A file failed: message, error event, and the worst code. */
+void report_failure(struct report *r, const char *path, const struct err *err);
+/* Something to know that is no failure. */
+void report_warning(struct report *r, const char *path, const char *message);
+/* Session over with `code`: last progress, summary event or --stats. err: what ended it early, or NULL. */
+void report_end(struct report *r, int code, const struct err *err);
+
+/* Which of two codes is reported when several files failed: lack of space, verification, files not
+ * transferred, changed sources, in this order. */
+int report_worse(int a, int b);
+
+static inline void count(_Atomic uint64_t *counter, uint64_t n) {
+    atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+#endif

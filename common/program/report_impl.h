@@ -1,0 +1,30 @@
+/* report_impl.h: shared by the files of the report only. */
+#ifndef PROGRAM_REPORT_IMPL_H
+#define PROGRAM_REPORT_IMPL_H
+
+#include "program/report.h"
+
+void progress_start(struct report *r);
+void progress_stop(struct report *r);
+
+/* One event: json_begin("file"), fields, json_end() prints it as one line in one write. */
+struct json {
+    char text[104 * 1024]; /* the longest path with every byte escaped */
+    size_t used;
+    bool first;
+};
+void json_begin(struct json *j, const char *type);
+void json_string(struct json *j, const char *name, const char *value);
+/* "name": "…", or "name_b64": "…" when the bytes are not UTF-8. */
+void json_path(struct json *j, const char *name, const char *path);
+void json_number(struct json *j, const char *name, uint64_t value);
+void json_real(struct json *j, const char *name, double value);
+void json_bool(struct json *j, const char *name, bool value);
+void json_open(struct json *j, const char *name);
+void json_close(struct json *j);
+void json_end(struct json *j);
+
+/* The error event; `path` is NULL when it concerns the whole session. */
+void json_error(const char *path, const struct err *err);
+
+#endif

@@ -1,0 +1,41 @@
+#include "program/setup.h"
+
+#include "core/log.h"
+#include "program/report_impl.h"
+
+#include <unistd.h>
+
+void setup_log(const char *program, const struct options *o) {
+    enum log_level most = LOG_WARNING;
+    if (o->quiet)
+        most = LOG_ERROR;
+    else if (o->verbose)
+        most = o->verbose > 1 ? LOG_DEBUG : LOG_INFO;
+    log_setup(program, most);
+}
+
+struct report_style setup_style(const char *role, const struct options *o, bool alone) {
+    bool terminal = isatty(STDERR_FILENO) && !o->quiet && !o->verbose;
+    return (struct report_style){
+        .role = role,
+        .json = o->json,
+        .names = o->verbose > 0,
+        .stats = o->stats,
+        .human = o->human,
+        .progress = alone && !o->json && (o->progress || terminal),
+        .progress_fd = alone ? o->progress_fd : -1,
+    };
+}
+
+int setup_need_one(bool listen, bool connect, bool use_stdio, const char *choices, struct err *err) {
+    if (listen + connect + use_stdio == 1)
+        return 0;
+    return err_set(err, EXIT_USAGE, "give exactly one of %s; see --help", choices);
+}
+
+int setup_fail(const struct options *o, const struct err *err) {
+    log_line(LOG_ERROR, "%s", err->msg);
+    if (o->json)
+        json_error(NULL, err);
+    return err->code;
+}

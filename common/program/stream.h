@@ -1,0 +1,56 @@
+/* stream.h: frames over a conn: the sans-IO reader and numbering of wire/ and flow/, with the I/O done.
+ *
+ * One thread receives and one sends at a time. The main thread does both during handshake and goodbye.
+ */
+#ifndef PROGRAM_STREAM_H
+#define PROGRAM_STREAM_H
+
+#include "flow/link.h"
+#include "transport/transport.h"
+
+#include <stdatomic.h>
+
+struct stream {
+    struct conn *conn; /* owned */
+    int timeout_ms; /* silence that ends the session; -1: none */
+    _Atomic uint64_t bytes_in, bytes_out;
+    /* Reading thread. */
+    struct frame_reader reader;
+    uint8_t *body; /* BODY_MAX bytes */
+    uint8_t *staged; /* input that was read ahead, so that small frames share a system call */
+    size_t staged_at, staged_end;
+    /* Writing thread. */
+    struct link_out out;
+    bool cut; /* a frame was written in part: nothing can follow it */
+};
+
+enum stream_result { STREAM_ITEM, STREAM_EOF, STREAM_QUIET, STREAM_FAILED };
+
+/* Takes conn over, also on failure. The limits are those of the handshake until stream_open_up. */
+int stream_new(struct conn *conn, int timeout_ms, struct stream **ret, struct err *err);
+void stream_open_up(struct stream *s, uint32_t chunk_size);
+/* Closes the conn (see conn_close for what it reports) and frees s. NULL is fine. */
+int stream_close(struct stream *s, struct err *err);
+
+/* The next frame. Data areas land in buffers of `pool` (NULL during the handshake).
+ * STREAM_QUIET: nothing came for timeout_ms (-1 waits); a frame that has begun goes on at the next call.
+ * STREAM_EOF: the peer closed between two frames; in the middle of one that is a failure (EXIT_STREAM). */
+enum stream_result stream_recv(struct stream *s, struct pool *pool, int timeout_ms, struct item **ret,
+                               struct err *err);
+/* Exactly n raw bytes before `deadline_ms` (os_now_ms); for the preamble. *ret_got counts what came. */
+int stream_recv_raw(struct stream *s, void *to, size_t n, int64_t deadline_ms, size_t *ret_got,
+                    struct err *err);
+
+int stream_send(struct stream *s, struct item *item, struct err *err); /* does not take the item over */
+int stream_send_raw(struct stream *s, const void *p, size_t n, struct err *err);
+
+/* What a peer's ABORT or REJECT means for us: fills err with its code and text. Always -1. */
+int stream_refusal(const struct item *item, const char *peer_role, struct err *err);
+
+/* Tell the peer why the session ends, if the stream still allows it, and let it read that: bounded to about a
+ * second. After all threads of the session are gone. */
+void stream_abort(struct stream *s, const struct err *why);
+/* Wait, bounded, for the peer to close. */
+void stream_drain(struct stream *s, int timeout_ms);
+
+#endif

@@ -1,0 +1,104 @@
+#include "sync/sync.h"
+
+#include <stdlib.h>
+
+struct pool {
+    struct os_mutex lock;
+    struct os_cond back; /* a buffer came back, or cancelled */
+    struct buf *idle; /* lock; last in, first out */
+    size_t cap;
+    unsigned max;
+    unsigned made; /* lock */
+    bool cancelled; /* lock */
+};
+
+struct pool *pool_new(size_t cap, unsigned max) {
+    struct pool *pool = calloc(1, sizeof *pool);
+    if (pool == NULL)
+        return NULL;
+    os_mutex_init(&pool->lock);
+    os_cond_init(&pool->back);
+    pool->cap = cap;
+    pool->max = max;
+    return pool;
+}
+
+void pool_free(struct pool *pool) {
+    if (pool == NULL)
+        return;
+    while (pool->idle) {
+        struct buf *buf = pool->idle;
+        pool->idle = buf->next;
+        free(buf->data);
+        free(buf);
+    }
+    os_cond_free(&pool->back);
+    os_mutex_free(&pool->lock);
+    free(pool);
+}
+
+static struct buf *buf_new(struct pool *pool) {
+    enum { PAGE = 4096 };
+    struct buf *buf = malloc(sizeof *buf);
+    size_t rounded = (pool->cap + PAGE - 1) / PAGE * PAGE;
+    uint8_t *data = buf ? aligned_alloc(PAGE, rounded) : NULL;
+    if (data == NULL) {
+        free(buf);
+        return NULL;
+    }
+    *buf = (struct buf){.data = data, .cap = pool->cap, .home = pool};
+    return buf;
+}
+
+/* Lock held. NULL when nothing can be had now. */
+static struct buf *take(struct pool *pool) {
+    struct buf *buf = pool->idle;
+    if (buf) {
+        pool->idle = buf->next;
+        return buf;
+    }
+    if (pool->made == pool->max)
+        return NULL;
+    buf = buf_new(pool);
+    pool->made += buf != NULL;
+    return buf;
+}
+
+struct buf *pool_get(struct pool *pool) {
+    os_lock(&pool->lock);
+    struct buf *buf = NULL;
+    while (!pool->cancelled) {
+        buf = take(pool);
+        if (buf || pool->made == 0) /* made == 0: not even the first could be allocated */
+            break;
+        os_cond_wait(&pool->back, &pool->lock);
+    }
+    os_unlock(&pool->lock);
+    return buf;
+}
+
+struct buf *pool_try_get(struct pool *pool) {
+    os_lock(&pool->lock);
+    struct buf *buf = pool->cancelled ? NULL : take(pool);
+    os_unlock(&pool->lock);
+    return buf;
+}
+
+void buf_release(struct buf *buf) {
+    if (buf == NULL)
+        return;
+    struct pool *pool = buf->home;
+    os_lock(&pool->lock);
+    buf->next = pool->idle;
+    pool->idle = buf;
+    os_cond_signal(&pool->back);
+    os_unlock(&pool->lock);
+}
+
+void pool_cancel(void *arg) {
+    struct pool *pool = arg;
+    os_lock(&pool->lock);
+    pool->cancelled = true;
+    os_cond_broadcast(&pool->back);
+    os_unlock(&pool->lock);
+}

@@ -1,0 +1,126 @@
+#include "sync/sync.h"
+
+#include <stdlib.h>
+
+struct sequencer {
+    struct os_mutex lock;
+    struct os_cond arrived;
+    uint64_t next; /* lock; ticket that leaves next */
+    struct ticketed *first; /* lock; ascending */
+    struct ticketed *last; /* lock; most items come in order: append without a search */
+    bool closed, cancelled; /* lock */
+};
+
+struct sequencer *sequencer_new(void) {
+    struct sequencer *seq = calloc(1, sizeof *seq);
+    if (seq == NULL)
+        return NULL;
+    os_mutex_init(&seq->lock);
+    os_cond_init(&seq->arrived);
+    seq->next = 1;
+    return seq;
+}
+
+static struct ticketed *pop(struct sequencer *seq) {
+    struct ticketed *item = seq->first;
+    seq->first = item->next;
+    if (seq->first == NULL)
+        seq->last = NULL;
+    item->next = NULL;
+    return item;
+}
+
+void sequencer_free(struct sequencer *seq, void (*drop)(struct ticketed *item)) {
+    if (seq == NULL)
+        return;
+    while (drop && seq->first)
+        drop(pop(seq));
+    os_cond_free(&seq->arrived);
+    os_mutex_free(&seq->lock);
+    free(seq);
+}
+
+/* Lock held. The link that holds, or would hold, `ticket`. */
+static struct ticketed **find(struct sequencer *seq, uint64_t ticket) {
+    struct ticketed **at = &seq->first;
+    if (seq->last && seq->last->ticket < ticket)
+        return &seq->last->next;
+    while (*at && (*at)->ticket < ticket)
+        at = &(*at)->next;
+    return at;
+}
+
+/* Lock held. */
+static bool lacks(struct sequencer *seq, uint64_t ticket) {
+    if (ticket < seq->next)
+        return false;
+    struct ticketed *at = *find(seq, ticket);
+    return at == NULL || at->ticket != ticket;
+}
+
+bool sequencer_lacks(struct sequencer *seq, uint64_t ticket) {
+    os_lock(&seq->lock);
+    bool result = lacks(seq, ticket);
+    os_unlock(&seq->lock);
+    return result;
+}
+
+enum seq_put sequencer_put(struct sequencer *seq, struct ticketed *item) {
+    enum seq_put result = SEQ_PUT;
+    os_lock(&seq->lock);
+    if (seq->closed || seq->cancelled) {
+        result = SEQ_CLOSED;
+    } else if (!lacks(seq, item->ticket)) {
+        result = SEQ_DUPLICATE;
+    } else {
+        struct ticketed **at = find(seq, item->ticket);
+        item->next = *at;
+        *at = item;
+        if (item->next == NULL)
+            seq->last = item;
+        if (item->ticket == seq->next)
+            os_cond_signal(&seq->arrived);
+    }
+    os_unlock(&seq->lock);
+    return result;
+}
+
+enum queue_result sequencer_get(struct sequencer *seq, struct ticketed **ret, int timeout_ms) {
+    int64_t deadline = timeout_ms > 0 ? os_now_ms() + timeout_ms : 0;
+    enum queue_result result = QUEUE_OK;
+    os_lock(&seq->lock);
+    while (!(seq->first && seq->first->ticket == seq->next) && !seq->closed && !seq->cancelled &&
+           result == QUEUE_OK) {
+        if (timeout_ms < 0)
+            os_cond_wait(&seq->arrived, &seq->lock);
+        else if (timeout_ms == 0 || !os_cond_wait_until(&seq->arrived, &seq->lock, deadline))
+            result = QUEUE_TIMEOUT;
+    }
+    if (seq->cancelled) {
+        result = QUEUE_CLOSED;
+    } else if (seq->first && seq->first->ticket == seq->next) {
+        *ret = pop(seq);
+        seq->next++;
+        result = QUEUE_OK;
+    } else if (seq->closed) {
+        result = QUEUE_CLOSED;
+    }
+    os_unlock(&seq->lock);
+    return result;
+}
+
+static void stop(struct sequencer *seq, bool *flag) {
+    os_lock(&seq->lock);
+    *flag = true;
+    os_cond_broadcast(&seq->arrived);
+    os_unlock(&seq->lock);
+}
+
+void sequencer_close(struct sequencer *seq) {
+    stop(seq, &seq->closed);
+}
+
+void sequencer_cancel(void *arg) {
+    struct sequencer *seq = arg;
+    stop(seq, &seq->cancelled);
+}

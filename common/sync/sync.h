@@ -1,0 +1,120 @@
+/* sync.h: what the threads of a pipeline share: buffers, queues, the order of items, a run.
+ *
+ * Every wait ends when the run is cancelled: each object has a `cancel` that wakes all its waiters and makes
+ * every later call fail. Locks: each object has one; none is held while another is taken, except
+ * run -> (queue | sequencer | pool | credit) in run_fail, which calls the cancel functions.
+ */
+#ifndef SYNC_SYNC_H
+#define SYNC_SYNC_H
+
+#include "core/err.h"
+#include "os/os.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- buffers --------------------------------------------------------------------------------------- */
+
+/* One buffer: one owner at a time. Given back to its pool, never freed by others. */
+struct buf {
+    uint8_t *data; /* cap bytes, aligned to a page */
+    size_t cap;
+    struct pool *home;
+    struct buf *next; /* pool's */
+};
+
+/* At most `max` buffers of `cap` bytes: the memory bound of a pipeline. Made when first needed; the one given
+ * back last is handed out first, so that it is still in the processor's cache. */
+struct pool;
+struct pool *pool_new(size_t cap, unsigned max); /* NULL: no memory */
+void pool_free(struct pool *pool); /* all buffers must be back; NULL is fine */
+/* A buffer; waits for one. NULL: cancelled, or no memory. */
+struct buf *pool_get(struct pool *pool);
+struct buf *pool_try_get(struct pool *pool); /* NULL at once when there is none */
+void pool_cancel(void *pool);
+void buf_release(struct buf *buf); /* any thread; NULL is fine */
+
+/* ---- queue ------------------------------------------------------------------------------------------ */
+
+/* Bounded first-in-first-out of pointers, many producers and consumers. */
+struct queue;
+enum queue_result { QUEUE_OK, QUEUE_CLOSED, QUEUE_TIMEOUT };
+struct queue *queue_new(size_t capacity); /* NULL: no memory */
+/* `drop` is called for every item that is left; may be NULL when there can be none. */
+void queue_free(struct queue *queue, void (*drop)(void *item));
+bool queue_put(struct queue *queue, void *item); /* false: cancelled or closed; the caller keeps the item */
+/* timeout_ms: -1 waits, 0 does not. QUEUE_CLOSED: closed and empty, or cancelled. */
+enum queue_result queue_get(struct queue *queue, void **ret, int timeout_ms);
+void queue_close(struct queue *queue); /* no more puts; gets go on until it is empty */
+void queue_cancel(void *queue);
+size_t queue_length(struct queue *queue);
+
+/* ---- sequencer --------------------------------------------------------------------------------------- */
+
+/* Items come in any order and leave in the order of their tickets: 1, 2, 3, … Intrusive: an item that is put
+ * begins with a struct ticketed. Not bounded by itself: credit or a pool bounds what can be inside. */
+struct ticketed {
+    uint64_t ticket;
+    struct ticketed *next; /* sequencer's */
+};
+struct sequencer;
+enum seq_put { SEQ_PUT, SEQ_DUPLICATE, SEQ_CLOSED };
+struct sequencer *sequencer_new(void); /* NULL: no memory */
+void sequencer_free(struct sequencer *seq, void (*drop)(struct ticketed *item));
+/* SEQ_DUPLICATE: that ticket has passed or is here already; the caller keeps the item. */
+enum seq_put sequencer_put(struct sequencer *seq, struct ticketed *item);
+/* The item with the next ticket; as queue_get. QUEUE_CLOSED also when closed and the next ticket is not there. */
+enum queue_result sequencer_get(struct sequencer *seq, struct ticketed **ret, int timeout_ms);
+/* True when `ticket` was neither taken nor put. */
+bool sequencer_lacks(struct sequencer *seq, uint64_t ticket);
+void sequencer_close(struct sequencer *seq);
+void sequencer_cancel(void *seq);
+
+/* ---- credit ------------------------------------------------------------------------------------------- */
+
+/* What one end may still send: the other raises the limit, we spend. */
+struct credit;
+struct credit *credit_new(uint64_t limit); /* NULL: no memory */
+void credit_free(struct credit *credit);
+/* Wait until `cost` more fits below the limit and spend it. QUEUE_CLOSED: cancelled. timeout_ms as queue_get. */
+enum queue_result credit_spend(struct credit *credit, uint64_t cost, int timeout_ms);
+void credit_raise(struct credit *credit, uint64_t limit); /* a lower limit than before is ignored */
+void credit_cancel(void *credit);
+
+/* ---- run ---------------------------------------------------------------------------------------------- */
+
+/* The threads of one session. The first error wins: run_fail keeps it and cancels everything that was
+ * registered, once; then every thread winds down and run_join collects them. */
+enum { RUN_THREADS_MAX = 32, RUN_CANCELS_MAX = 32 };
+
+struct run {
+    struct os_mutex lock;
+    struct err first; /* lock; meaningful when failed */
+    bool failed; /* lock */
+    struct os_thread threads[RUN_THREADS_MAX]; /* owner */
+    unsigned thread_count; /* owner */
+    struct {
+        void (*fn)(void *);
+        void *arg;
+    } cancels[RUN_CANCELS_MAX]; /* lock */
+    unsigned cancel_count; /* lock */
+};
+
+/* What a thread of a run does: 0, or -1 and err, which fails the run. */
+typedef int run_fn(void *arg, struct err *err);
+
+void run_init(struct run *run);
+/* Owner's thread; `name` is at most 15 characters. Fails the run when the thread cannot start. */
+int run_start(struct run *run, const char *name, run_fn *fn, void *arg, struct err *err);
+/* fn(arg) is called once when the run fails; at once when it has failed already. */
+void run_on_cancel(struct run *run, void (*fn)(void *), void *arg);
+void run_fail(struct run *run, const struct err *err); /* any thread */
+bool run_failed(struct run *run);
+/* From now on run_fail cancels nothing: what was registered is about to be freed. */
+void run_disarm(struct run *run);
+/* Waits for all threads. 0, or -1 and the first error. */
+int run_join(struct run *run, struct err *err);
+void run_free(struct run *run);
+
+#endif

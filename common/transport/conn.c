@@ -1,0 +1,225 @@
+/* One stream over descriptors. Tries first and waits only when the system says that it would block, so that a
+ * busy stream costs one system call a read or write. */
+#include "transport/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { IOV_BATCH = 16 }; /* a header and a payload need 2; batches of small frames more */
+
+static bool is_socket(int fd) {
+    int type;
+    socklen_t n = sizeof type;
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0;
+}
+
+/* Sockets are asked not to block call by call, for their flags may be shared with another process. */
+static int set_nonblocking(int fd, bool *ret_was_blocking) {
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0)
+        return -1;
+    if (flags & O_NONBLOCK)
+        return 0;
+    if (fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+        return -1;
+    *ret_was_blocking = true;
+    return 0;
+}
+
+static void set_blocking(int fd) {
+    int flags = fcntl(fd, F_GETFL);
+    if (flags >= 0)
+        (void)fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+}
+
+int fd_conn_init(struct fd_conn *conn, int in, int out, const char *peer, const struct conn_ops *ops,
+                 struct err *err) {
+    conn->base.ops = ops;
+    (void)snprintf(conn->base.peer, sizeof conn->base.peer, "%s", peer);
+    conn->in = in;
+    conn->out = out;
+    conn->in_is_socket = is_socket(in);
+    conn->out_is_socket = is_socket(out);
+    conn->block_in = conn->block_out = false;
+    atomic_init(&conn->woken, false);
+    conn->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (conn->wake < 0 || (!conn->in_is_socket && set_nonblocking(in, &conn->block_in)) ||
+        (!conn->out_is_socket && set_nonblocking(out, &conn->block_out))) {
+        int sys = errno;
+        fd_conn_release(conn);
+        return err_sys(err, EXIT_SOCKET, sys, "%s: cannot prepare the stream", peer);
+    }
+    return 0;
+}
+
+void fd_conn_release(struct fd_conn *conn) {
+    if (conn->block_in)
+        set_blocking(conn->in);
+    if (conn->block_out)
+        set_blocking(conn->out);
+    (void)close(conn->in);
+    if (conn->out != conn->in)
+        (void)close(conn->out);
+    if (conn->wake >= 0)
+        (void)close(conn->wake);
+}
+
+static int woken(struct err *err) {
+    return err_set(err, EXIT_SIGNAL, "interrupted");
+}
+
+/* 0 when fd can go on. */
+static int wait_for(struct fd_conn *conn, int fd, short events, int timeout_ms, struct err *err) {
+    int sys = fd_wait(fd, events, conn->wake, deadline_after(timeout_ms));
+    if (sys == 0)
+        return 0;
+    if (sys == ECANCELED)
+        return woken(err);
+    if (sys == ETIMEDOUT)
+        return err_set(
+            err, EXIT_TIMEOUT, "%s: the other end %s for %g s; see whether it is alive, or raise --timeout",
+            conn->base.peer, events == POLLIN ? "sent nothing" : "took nothing", timeout_ms / 1000.0);
+    return err_sys(err, EXIT_SOCKET, sys, "%s: cannot wait for the stream", conn->base.peer);
+}
+
+ptrdiff_t fd_conn_read(struct conn *base, void *to, size_t n, int timeout_ms, struct err *err) {
+    struct fd_conn *conn = (struct fd_conn *)base;
+    while (!atomic_load(&conn->woken)) {
+        ssize_t got = conn->in_is_socket ? recv(conn->in, to, n, MSG_DONTWAIT) : read(conn->in, to, n);
+        if (got >= 0)
+            return got;
+        if (errno == EINTR)
+            continue;
+        if (errno != EAGAIN && errno != EWOULDBLOCK)
+            return err_sys(err, EXIT_SOCKET, errno, "%s: reading from the stream failed", base->peer);
+        if (wait_for(conn, conn->in, POLLIN, timeout_ms, err))
+            return -1;
+    }
+    return woken(err);
+}
+
+/* write() has no MSG_NOSIGNAL: the signal of a broken pipe is held back and taken off again. */
+static ssize_t pipe_writev(int fd, const struct iovec *iov, int count) {
+    sigset_t broken, before, pending;
+    (void)sigemptyset(&broken);
+    (void)sigaddset(&broken, SIGPIPE);
+    (void)sigpending(&pending);
+    (void)pthread_sigmask(SIG_BLOCK, &broken, &before);
+    ssize_t n = writev(fd, iov, count);
+    int sys = errno;
+    if (n < 0 && sys == EPIPE && !sigismember(&pending, SIGPIPE))
+        (void)sigtimedwait(&broken, NULL, &(struct timespec){.tv_sec = 0});
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = sys;
+    return n;
+}
+
+static ssize_t write_some(const struct fd_conn *conn, struct iovec *iov, int count) {
+    if (!conn->out_is_socket)
+        return pipe_writev(conn->out, iov, count);
+    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = (size_t)count};
+    return sendmsg(conn->out, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* What is still to be written: `parts` from the first on, of which `done` bytes are gone. */
+struct unwritten {
+    const struct span *parts;
+    size_t count;
+    size_t done;
+};
+
+static int fill_iov(const struct unwritten *rest, struct iovec iov[IOV_BATCH]) {
+    int used = 0;
+    size_t skip = rest->done;
+    for (size_t i = 0; i < rest->count && used < IOV_BATCH; i++, skip = 0) {
+        if (rest->parts[i].n == skip)
+            continue;
+        iov[used].iov_base = (void *)(uintptr_t)(rest->parts[i].p + skip);
+        iov[used].iov_len = rest->parts[i].n - skip;
+        used++;
+    }
+    return used;
+}
+
+static void advance(struct unwritten *rest, size_t n) {
+    while (rest->count > 0 && n >= rest->parts->n - rest->done) {
+        n -= rest->parts->n - rest->done;
+        rest->parts++;
+        rest->count--;
+        rest->done = 0;
+    }
+    rest->done += n;
+}
+
+int fd_conn_writev(struct conn *base, const struct span *parts, size_t count, int timeout_ms,
+                   struct err *err) {
+    struct fd_conn *conn = (struct fd_conn *)base;
+    struct unwritten rest = {.parts = parts, .count = count, .done = 0};
+    while (!atomic_load(&conn->woken)) {
+        struct iovec iov[IOV_BATCH];
+        int used = fill_iov(&rest, iov);
+        if (used == 0)
+            return 0;
+        ssize_t n = write_some(conn, iov, used);
+        if (n >= 0) {
+            advance(&rest, (size_t)n);
+            continue;
+        }
+        if (errno == EINTR)
+            continue;
+        if (errno != EAGAIN && errno != EWOULDBLOCK)
+            return err_sys(err, EXIT_SOCKET, errno,
+                           "%s: writing to the stream failed (the other end may say why)", base->peer);
+        if (wait_for(conn, conn->out, POLLOUT, timeout_ms, err))
+            return -1;
+    }
+    return woken(err);
+}
+
+void fd_conn_wake(struct conn *base) {
+    struct fd_conn *conn = (struct fd_conn *)base;
+    const uint64_t one = 1;
+    atomic_store(&conn->woken, true);
+    /* Fails only when the counter is full, and then it is readable already. */
+    ssize_t ignored = write(conn->wake, &one, sizeof one);
+    (void)ignored;
+}
+
+void fd_conn_resume(struct conn *base) {
+    struct fd_conn *conn = (struct fd_conn *)base;
+    uint64_t count;
+    ssize_t ignored = read(conn->wake, &count, sizeof count); /* EAGAIN when it was not woken */
+    (void)ignored;
+    atomic_store(&conn->woken, false);
+}
+
+static int fd_conn_close(struct conn *base, struct err *err) {
+    (void)err;
+    fd_conn_release((struct fd_conn *)base);
+    free(base);
+    return 0;
+}
+
+int conn_from_fd(int fd, const char *peer, struct conn **ret, struct err *err) {
+    static const struct conn_ops ops = {fd_conn_read, fd_conn_writev, fd_conn_wake, fd_conn_resume,
+                                        fd_conn_close};
+    struct fd_conn *conn = calloc(1, sizeof *conn);
+    if (conn == NULL) {
+        (void)close(fd);
+        return err_set(err, EXIT_MEMORY, "%s: out of memory", peer);
+    }
+    if (fd_conn_init(conn, fd, fd, peer, &ops, err)) {
+        free(conn);
+        return -1;
+    }
+    *ret = &conn->base;
+    return 0;
+}

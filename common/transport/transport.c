@@ -1,0 +1,43 @@
+/* The public functions that only pass on to a transport. */
+#include "transport/transport_impl.h"
+
+#include "core/text.h"
+#include "os/os.h"
+
+#include <string.h>
+
+int conn_dial(const struct addr *addr, int timeout_ms, struct conn **ret, struct err *err) {
+    int64_t deadline_ms = timeout_ms < 0 ? INT64_MAX : os_now_ms() + timeout_ms;
+    return addr->transport->dial(addr, deadline_ms, ret, err);
+}
+
+ptrdiff_t conn_read(struct conn *conn, void *to, size_t n, int timeout_ms, struct err *err) {
+    return conn->ops->read(conn, to, n, timeout_ms, err);
+}
+
+int conn_write(struct conn *conn, const struct span *parts, size_t count, int timeout_ms, struct err *err) {
+    return conn->ops->writev(conn, parts, count, timeout_ms, err);
+}
+
+void conn_resume(struct conn *conn) {
+    conn->ops->resume(conn);
+}
+
+void conn_wake(struct conn *conn) {
+    conn->ops->wake(conn);
+}
+
+const char *conn_peer(const struct conn *conn) {
+    return conn->peer;
+}
+
+int conn_close(struct conn *conn, struct err *err) {
+    return conn ? conn->ops->close(conn, err) : 0;
+}
+
+int listener_open(const struct addr *addr, struct listener **ret, struct err *err) {
+    if (addr->transport->listen == NULL)
+        return err_set(err, EXIT_USAGE, "%s: %s: cannot be listened on, only connected to",
+                       ESCAPED(addr->text), addr->transport->scheme);
+    return addr->transport->listen(addr, ret, err);
+}

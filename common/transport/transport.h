@@ -1,0 +1,87 @@
+/* transport.h: a byte stream to the other end, whatever carries it.
+ *
+ * An address is parsed once (addr_parse), then connected to or listened on. A conn has one reading thread and
+ * one writing thread at a time; conn_wake may come from any thread and makes both return with EXIT_SIGNAL
+ * at once and for ever. Nothing here trusts EOF: it is returned as 0 and the protocol decides.
+ */
+#ifndef TRANSPORT_TRANSPORT_H
+#define TRANSPORT_TRANSPORT_H
+
+#include "core/bytes.h"
+#include "core/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct transport;
+
+struct addr {
+    const struct transport *transport;
+    char text[512]; /* as the user wrote it, without the sub-directory */
+    char path[256]; /* unix, vsock-mux: path of the socket; exec: unused */
+    char *command; /* exec: the command, owned by the addr */
+    char host[256]; /* tcp */
+    uint32_t cid; /* vsock */
+    uint32_t port; /* tcp, vsock, vsock-mux */
+    char *into; /* sub-directory of DEST ("a/b"), or NULL; owned. Only for forms with an authority
+                        (vsock://CID:PORT/sub, tcp://HOST:PORT/sub) */
+};
+
+struct addr_rules {
+    bool listening; /* vsock://:PORT and tcp://:PORT (= 127.0.0.1) are allowed */
+    bool allow_remote; /* tcp:// beyond loopback */
+};
+
+/* 0, or -1 and err: EXIT_USAGE for a malformed address (the message names it, what is wrong, and an
+ * example of the right form), EXIT_UNSUPPORTED for a scheme that this build lacks (hyperv:// on Linux). */
+int addr_parse(const char *text, const struct addr_rules *rules, struct addr *ret, struct err *err);
+void addr_free(struct addr *addr); /* frees what addr owns, not addr; NULL fields are fine */
+
+/* True when `text` starts like an address ("unix:", "tcp://", …), so that a DEST can be told from a file. */
+bool addr_looks_like(const char *text);
+
+struct conn; /* one stream */
+struct listener; /* accepts streams */
+
+/* Waits are bounded by timeout_ms (-1: no bound) on the monotonic clock. */
+
+/* 0, or -1 and err: EXIT_SOCKET (refused, no such socket, …; message says what to do), EXIT_CONNECT_TIMEOUT. */
+int conn_dial(const struct addr *addr, int timeout_ms, struct conn **ret, struct err *err);
+
+/* This process's stdin and stdout. They are made non-blocking, and blocking again at close. */
+int conn_stdio(struct conn **ret, struct err *err);
+
+/* A conn over a connected stream socket (or any one descriptor for both directions); takes fd over, also
+ * on failure. For accept and for tests (socketpair). */
+int conn_from_fd(int fd, const char *peer, struct conn **ret, struct err *err);
+
+/* 1…n bytes, 0 at EOF, or -1 and err: EXIT_TIMEOUT, EXIT_SIGNAL after conn_wake, EXIT_SOCKET. */
+ptrdiff_t conn_read(struct conn *conn, void *to, size_t n, int timeout_ms, struct err *err);
+
+/* All the bytes of `parts`, or -1 and err. timeout_ms bounds each wait without progress. Never SIGPIPE. */
+int conn_write(struct conn *conn, const struct span *parts, size_t count, int timeout_ms, struct err *err);
+
+void conn_wake(struct conn *conn);
+/* Undo conn_wake, for a last word to the peer; when no other thread uses the conn any more. */
+void conn_resume(struct conn *conn);
+
+/* Who is there, for messages: "unix:/run/x.sock", "pid 12 uid 1000", "127.0.0.1:4711". */
+const char *conn_peer(const struct conn *conn);
+
+/* Close without waiting for the peer. For exec: waits (bounded) for the child, ends it by pid if it stays,
+ * and reports its exit status: 0, or -1 and err (EXIT_SOCKET, "the command ended with status 127").
+ * conn may be NULL. */
+int conn_close(struct conn *conn, struct err *err);
+
+/* unix: a stale socket file (nobody accepts) is replaced, a live one is an error (EXIT_SOCKET, "in use").
+ * exec: cannot be listened on (EXIT_USAGE). Backlog >= 128. */
+int listener_open(const struct addr *addr, struct listener **ret, struct err *err);
+
+/* 0 and *ret, or -1 and err: EXIT_TIMEOUT, EXIT_SIGNAL after listener_wake, EXIT_SOCKET. Failures of a single
+ * incoming stream (ECONNABORTED, EMFILE with a short pause) are retried inside. */
+int listener_accept(struct listener *listener, int timeout_ms, struct conn **ret, struct err *err);
+void listener_wake(struct listener *listener);
+void listener_close(struct listener *listener); /* removes the socket file; NULL is fine */
+
+#endif

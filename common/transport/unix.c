@@ -1,0 +1,171 @@
+/* unix:/path.sock */
+#include "transport/fd.h"
+
+#include "core/text.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static int unix_parse(const char *rest, const struct addr_rules *rules, struct addr *addr, struct err *why) {
+    (void)rules;
+    return addr_parse_path(rest, strlen(rest), 0, addr, why);
+}
+
+/* path is at most SOCKET_PATH_MAX bytes: addr_parse_path saw to that. */
+static struct sockaddr_un address_of(const char *path) {
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    (void)snprintf(un.sun_path, sizeof un.sun_path, "%s", path);
+    return un;
+}
+
+static const char *connect_advice(int sys) {
+    switch (sys) {
+    case ECONNREFUSED: return "nobody is listening (start the other end with --listen first)";
+    case ENOENT:
+        return "there is no such socket (start the other end with --listen first, or correct the path)";
+    case EACCES:
+    case EPERM: return "this user may not write to the socket (change its mode, or run as its owner)";
+    case EPROTOTYPE:
+        return "the socket is not a stream socket, so another program made it (correct the path)";
+    case ETIMEDOUT:
+        return "the listening end is busy: its queue of connections stayed full (try again later)";
+    default: return "cannot connect";
+    }
+}
+
+int unix_connect(const char *path, int64_t deadline_ms, int *ret_fd, const char **ret_what) {
+    struct sockaddr_un un = address_of(path);
+    int fd = sock_open(AF_UNIX, &unix_transport);
+    if (fd < 0) {
+        *ret_what = "cannot make a socket";
+        return errno;
+    }
+    int sys = sock_connect(fd, (const struct sockaddr *)&un, sizeof un, deadline_ms);
+    if (sys) {
+        (void)close(fd);
+        *ret_what = connect_advice(sys);
+        return sys;
+    }
+    *ret_fd = fd;
+    return 0;
+}
+
+/* The process that connected, or that listened: credentials are the kernel's, not the peer's word. */
+static void name_peer(int fd, char peer[PEER_TEXT_MAX]) {
+    struct ucred who;
+    socklen_t n = sizeof who;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) == 0)
+        (void)snprintf(peer, PEER_TEXT_MAX, "unix uid %u pid %d", who.uid, who.pid);
+    else
+        (void)snprintf(peer, PEER_TEXT_MAX, "unix");
+}
+
+static int unix_dial(const struct addr *addr, int64_t deadline_ms, struct conn **ret, struct err *err) {
+    int fd;
+    const char *what;
+    int sys = unix_connect(addr->path, deadline_ms, &fd, &what);
+    if (sys)
+        return err_sys(err, dial_exit_code(sys), sys, "%s: %s", ESCAPED(addr->text), what);
+    char peer[PEER_TEXT_MAX];
+    name_peer(fd, peer);
+    return conn_from_fd(fd, peer, ret, err);
+}
+
+/* Removes a socket file that nobody serves any more. 0 when the name is free (or so it was a moment ago:
+ * bind() has the last word), -1 and err. */
+static int clear_stale(const char *path, const char *text, struct err *err) {
+    struct stat before, now;
+    if (lstat(path, &before))
+        return 0;
+    if (!S_ISSOCK(before.st_mode))
+        return err_set(err, EXIT_SOCKET, "%s: the file is there and is no socket (choose another path)",
+                       text);
+    int fd = sock_open(AF_UNIX, &unix_transport);
+    if (fd < 0)
+        return err_sys(err, EXIT_SOCKET, errno, "%s: cannot make a socket", text);
+    struct sockaddr_un un = address_of(path);
+    int sys = connect(fd, (const struct sockaddr *)&un, sizeof un) ? errno : 0;
+    (void)close(fd);
+    if (sys == 0 || sys == EAGAIN || sys == EPROTOTYPE)
+        return err_set(err, EXIT_SOCKET, "%s: in use by another process (end it, or choose another path)",
+                       text);
+    if (sys != ECONNREFUSED && sys != ENOENT)
+        return err_sys(err, EXIT_SOCKET, sys, "%s: the socket is there, and whether it is in use is unknown",
+                       text);
+    if (lstat(path, &now) == 0 && now.st_dev == before.st_dev && now.st_ino == before.st_ino)
+        (void)unlink(path);
+    return 0;
+}
+
+static int bind_error(int sys, const char *text, struct err *err) {
+    switch (sys) {
+    case EADDRINUSE:
+        return err_sys(err, EXIT_SOCKET, sys,
+                       "%s: in use by another process (end it, or choose another path)", text);
+    case ENOENT:
+        return err_sys(err, EXIT_SOCKET, sys, "%s: the directory of the socket is missing (make it first)",
+                       text);
+    case EACCES:
+    case EROFS:
+        return err_sys(err, EXIT_SOCKET, sys,
+                       "%s: cannot make a socket in that directory (choose another path)", text);
+    default: return err_sys(err, EXIT_SOCKET, sys, "%s: cannot make the socket", text);
+    }
+}
+
+int unix_listen(const char *path, const char *text, listener_admit *admit, struct listener **ret,
+                struct err *err) {
+    struct sockaddr_un un = address_of(path);
+    if (strlen(path) >= sizeof un.sun_path)
+        return err_set(err, EXIT_USAGE, "%s: the path of the socket is too long (choose a shorter one)",
+                       text);
+    if (clear_stale(path, text, err))
+        return -1;
+    int fd = sock_open(AF_UNIX, &unix_transport);
+    if (fd < 0)
+        return err_sys(err, EXIT_SOCKET, errno, "%s: cannot make a socket", text);
+    if (bind(fd, (const struct sockaddr *)&un, sizeof un)) {
+        int sys = errno;
+        (void)close(fd);
+        return bind_error(sys, text, err);
+    }
+    struct stat st = {.st_ino = 0};
+    bool known = lstat(path, &st) == 0;
+    struct listener *listener;
+    if (listener_from_fd(fd, text, admit, &listener, err)) {
+        (void)unlink(path);
+        return -1;
+    }
+    if (known)
+        (void)snprintf(listener->path, sizeof listener->path, "%s", path);
+    listener->device = st.st_dev;
+    listener->inode = st.st_ino;
+    *ret = listener;
+    return 0;
+}
+
+static void unix_admit(const struct listener *listener, int fd, const struct sockaddr_storage *from,
+                       char ret_peer[PEER_TEXT_MAX]) {
+    (void)listener;
+    (void)from;
+    sock_set_buffers(fd, &unix_transport);
+    name_peer(fd, ret_peer);
+}
+
+static int unix_listen_at(const struct addr *addr, struct listener **ret, struct err *err) {
+    return unix_listen(addr->path, ESCAPED(addr->text), unix_admit, ret, err);
+}
+
+/* Only the sender's buffer counts on a Unix stream, and the default (208 KiB) is less than one chunk: writer
+ * and reader would take turns. 1 MiB holds a chunk, and stays within the caches. */
+const struct transport unix_transport = {
+    .scheme = "unix",
+    .example = "unix:/run/hvferry.sock",
+    .send_bytes = 1 << 20,
+    .parse = unix_parse,
+    .dial = unix_dial,
+    .listen = unix_listen_at,
+};

@@ -1,0 +1,25 @@
+/* vsock.h: the parts of vsock.c that need no AF_VSOCK socket, so that they can be tested anywhere. */
+#ifndef TRANSPORT_VSOCK_H
+#define TRANSPORT_VSOCK_H
+
+#include "transport/transport.h"
+
+#include <sys/socket.h>
+
+#include <linux/vm_sockets.h>
+
+typedef int vsock_setsockopt(int fd, int level, int name, const void *value, socklen_t n);
+
+struct sockaddr_vm vsock_address(const struct addr *addr);
+
+/* All buffer options in their order. A transport under AF_VSOCK that lacks one ignores it, so results do not
+ * count. */
+void vsock_set_buffers(int fd, vsock_setsockopt *set);
+
+/* How long the kernel itself tries to connect; -1 leaves its default (2 s). */
+void vsock_set_connect_timeout(int fd, int timeout_ms, vsock_setsockopt *set);
+
+/* What to do about a failed socket(), connect(), bind() or listen(). */
+const char *vsock_advice(int sys);
+
+#endif

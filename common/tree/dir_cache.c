@@ -1,0 +1,111 @@
+#include "tree/dir_cache.h"
+
+#include "core/path.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+void dir_cache_init(struct dir_cache *cache, struct os_dir root) {
+    memset(cache, 0, sizeof *cache);
+    cache->root = root;
+}
+
+static void slot_clear(struct dir_slot *slot) {
+    if (slot->path == NULL)
+        return;
+    os_dir_close(&slot->dir);
+    free(slot->path);
+    slot->path = NULL;
+}
+
+void dir_cache_free(struct dir_cache *cache) {
+    for (size_t i = 0; i < DIR_CACHE_SIZE; i++)
+        slot_clear(&cache->slots[i]);
+}
+
+void dir_cache_forget(struct dir_cache *cache, const char *path) {
+    for (size_t i = 0; i < DIR_CACHE_SIZE; i++)
+        if (cache->slots[i].path && path_is_within(cache->slots[i].path, path))
+            slot_clear(&cache->slots[i]);
+}
+
+/* The kept directory with the longest path that is path[0…n) or above it; NULL: only the root is. */
+static struct dir_slot *nearest(struct dir_cache *cache, const char *path, size_t n) {
+    struct dir_slot *best = NULL;
+    for (size_t i = 0; i < DIR_CACHE_SIZE; i++) {
+        struct dir_slot *slot = &cache->slots[i];
+        if (slot->path == NULL || slot->n > n || memcmp(slot->path, path, slot->n) != 0)
+            continue;
+        if (slot->n < n && path[slot->n] != '/')
+            continue;
+        if (best == NULL || slot->n > best->n)
+            best = slot;
+    }
+    if (best)
+        best->used = ++cache->clock;
+    return best;
+}
+
+static struct dir_slot *oldest(struct dir_cache *cache) {
+    struct dir_slot *best = &cache->slots[0];
+    for (size_t i = 0; i < DIR_CACHE_SIZE; i++) {
+        struct dir_slot *slot = &cache->slots[i];
+        if (slot->path == NULL)
+            return slot;
+        if (slot->used < best->used)
+            best = slot;
+    }
+    return best;
+}
+
+/* Takes `dir` over, also on failure. */
+static int keep(struct dir_cache *cache, const char *path, size_t n, struct os_dir dir) {
+    char *copy = malloc(n + 1);
+    if (copy == NULL) {
+        os_dir_close(&dir);
+        return -ENOMEM;
+    }
+    memcpy(copy, path, n);
+    copy[n] = '\0';
+    struct dir_slot *slot = oldest(cache);
+    slot_clear(slot);
+    *slot = (struct dir_slot){.dir = dir, .path = copy, .n = n, .used = ++cache->clock};
+    return 0;
+}
+
+/* Open the component path[from…to) below `at`. */
+static int open_component(struct os_dir at, const char *path, size_t from, size_t to, struct os_dir *ret) {
+    char name[NAME_BYTES_MAX + 1];
+    if (to - from > NAME_BYTES_MAX)
+        return -ENAMETOOLONG;
+    memcpy(name, path + from, to - from);
+    name[to - from] = '\0';
+    return os_dir_open(at, name, ret);
+}
+
+int dir_cache_get(struct dir_cache *cache, const char *path, size_t n, struct os_dir *ret) {
+    struct dir_slot *slot = nearest(cache, path, n);
+    struct os_dir at = slot ? slot->dir : cache->root;
+    size_t from = slot ? slot->n + 1 : 0;
+    while (from < n) {
+        const char *slash = memchr(path + from, '/', n - from);
+        size_t to = slash ? (size_t)(slash - path) : n;
+        struct os_dir next;
+        int result = open_component(at, path, from, to, &next);
+        if (result == 0)
+            result = keep(cache, path, to, next);
+        if (result != 0)
+            return result;
+        at = next;
+        from = to + 1;
+    }
+    *ret = at;
+    return 0;
+}
+
+int dir_cache_parent(struct dir_cache *cache, const char *path, struct os_dir *ret, const char **ret_name) {
+    size_t n;
+    *ret_name = path_base(path, &n);
+    return dir_cache_get(cache, path, n, ret);
+}

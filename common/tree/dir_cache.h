@@ -1,0 +1,34 @@
+/* dir_cache.h: handles of directories below a root, found one component at a time.
+ *
+ * A few handles are kept, so that neighbours in the tree cost one open a file. A handle is valid until the
+ * next call on the same cache. One thread.
+ */
+#ifndef TREE_DIR_CACHE_H
+#define TREE_DIR_CACHE_H
+
+#include "os/os_file.h"
+
+enum { DIR_CACHE_SIZE = 8 };
+
+struct dir_cache {
+    struct os_dir root; /* borrowed; path "" */
+    uint64_t clock;
+    struct dir_slot {
+        struct os_dir dir;
+        char *path; /* NULL: empty slot */
+        size_t n;
+        uint64_t used; /* clock at the last use */
+    } slots[DIR_CACHE_SIZE];
+};
+
+void dir_cache_init(struct dir_cache *cache, struct os_dir root);
+void dir_cache_free(struct dir_cache *cache); /* closes what it keeps, not the root */
+
+/* The directory at path[0…n). 0, or -errno. */
+int dir_cache_get(struct dir_cache *cache, const char *path, size_t n, struct os_dir *ret);
+/* The parent of `path`, and its last component. */
+int dir_cache_parent(struct dir_cache *cache, const char *path, struct os_dir *ret, const char **ret_name);
+/* Forget the directory at `path` and all below it: it was removed or replaced. */
+void dir_cache_forget(struct dir_cache *cache, const char *path);
+
+#endif

@@ -1,0 +1,107 @@
+/* hvrecv: receive files and commit them under one directory. */
+#include "receiver/receiver.h"
+
+#include "core/log.h"
+#include "core/path.h"
+#include "core/text.h"
+#include "program/endpoint.h"
+#include "program/interrupt.h"
+#include "program/setup.h"
+
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int run(const struct options *o, struct receiver_config *config, struct err *err) {
+    struct addr addr;
+    struct addr_rules rules = {.allow_remote = o->allow_remote};
+    if (o->listen)
+        return endpoint_serve(o->listen, o, &receiver_ops, config, err);
+    if (o->use_stdio)
+        return endpoint_run(NULL, o, &receiver_ops, config, err);
+    if (addr_parse(o->connect, &rules, &addr, err) != 0)
+        return -1;
+    config->dialler = true;
+    int code = endpoint_run(&addr, o, &receiver_ops, config, err);
+    addr_free(&addr);
+    return code;
+}
+
+/* The names to pull: everything before DIR. */
+static int read_selects(const struct options *o, struct recv_config *config, struct err *err) {
+    if (o->arg_count < 2)
+        return 0;
+    for (int i = 0; i < o->arg_count - 1; i++) {
+        char *name = o->args[i];
+        for (size_t n = strlen(name); n > 1 && name[n - 1] == '/'; n--)
+            name[n - 1] = '\0';
+        if (name[0] == '\0' || path_check(name, err) != 0)
+            return err_set(err, EXIT_USAGE, "%s: give a name as the sender offers it, without a leading '/'",
+                           ESCAPED(name));
+    }
+    config->selects = (const char *const *)o->args;
+    config->select_count = (unsigned)o->arg_count - 1;
+    return 0;
+}
+
+static int check_usage(const struct options *o, struct err *err) {
+    if (setup_need_one(o->listen != NULL, o->connect != NULL, o->use_stdio, "--listen, --connect or --stdio",
+                       err) != 0)
+        return -1;
+    if (o->arg_count == 0)
+        return err_set(err, EXIT_USAGE, "the directory to receive into is missing; see --help");
+    if (o->arg_count > 1 && !o->connect)
+        return err_set(err, EXIT_USAGE,
+                       "give one directory to receive into; names to pull go with --connect");
+    if (o->once && !o->listen)
+        return err_set(err, EXIT_USAGE, "--once goes with --listen");
+    if (o->use_stdio && (o->json || o->progress_fd == STDOUT_FILENO))
+        return err_set(err, EXIT_USAGE,
+                       "with --stdio, stdout is the stream: --json and --progress-fd 1 cannot use it");
+    return 0;
+}
+
+static int open_root(const struct options *o, struct os_dir *ret, struct err *err) {
+    const char *dir = o->args[o->arg_count - 1];
+    int result = o->mkpath ? os_mkdir_path(dir) : 0;
+    if (result == 0)
+        result = os_dir_open_path(dir, ret);
+    if (result != 0)
+        return os_file_error(err, result, "%s: cannot receive into it%s", ESCAPED(dir),
+                             o->mkpath ? "" : " (--mkpath creates it)");
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    struct options o;
+    struct err err = {0};
+    struct os_dir root = OS_DIR_NONE;
+    log_setup("hvrecv", LOG_WARNING);
+    enum parsed parsed = options_parse(PROGRAM_HVRECV, argc, argv, &o, &err);
+    if (parsed == PARSED_DONE)
+        return EXIT_OK;
+    setup_log("hvrecv", &o);
+    mode_t mask = umask(0);
+    (void)umask(mask);
+    struct recv_config session = {
+        .flags_or = options_flags(&o),
+        .durable_given = o.durable_given,
+        .durable = o.durable,
+        .umask = mask,
+    };
+    if (parsed == PARSED_ERROR || check_usage(&o, &err) != 0 || read_selects(&o, &session, &err) != 0 ||
+        open_root(&o, &root, &err) != 0 || interrupt_setup(&err) != 0)
+        return setup_fail(&o, &err);
+    session.root = root;
+    struct receiver_config config = {
+        .session = session,
+        .chunk_size = o.chunk_size,
+        .timeout_ms = o.timeout_ms,
+        .handshake_ms = o.connect_timeout_ms,
+        .serial = o.serial,
+        .style = setup_style("receiver", &o, !o.listen || o.once),
+    };
+    int code = run(&o, &config, &err);
+    os_dir_close(&root);
+    return code < 0 ? setup_fail(&o, &err) : code;
+}

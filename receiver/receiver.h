@@ -1,0 +1,38 @@
+/* receiver.h: one session of a receiver, from the open stream to the goodbye. */
+#ifndef RECEIVER_RECEIVER_H
+#define RECEIVER_RECEIVER_H
+
+#include "program/serve.h"
+#include "receiver/recv_session.h"
+
+struct receiver_config {
+    struct recv_config session;
+    uint32_t chunk_size; /* largest that is accepted */
+    int timeout_ms; /* silence of the peer; -1: none */
+    int handshake_ms;
+    bool dialler;
+    bool serial; /* one thread does everything */
+    struct report_style style;
+};
+
+/* A running session, so that another thread can end it. */
+struct receiver {
+    const struct receiver_config *config;
+    struct stream *stream;
+    struct run run;
+    struct report report;
+    struct agreement agreed;
+    struct link_in in;
+    struct outbox *out;
+    struct pool *pool;
+    struct queue *packed; /* ingest -> unpack */
+    struct sequencer *ordered; /* ingest, unpack -> sink */
+    struct refusals *refusals;
+    struct recv_session *session;
+};
+
+/* For serve.h and endpoint.h: config is a struct receiver_config, the session a struct receiver. Everything is
+ * reported by the session itself. */
+extern const struct session_ops receiver_ops;
+
+#endif

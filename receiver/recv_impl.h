@@ -1,0 +1,27 @@
+/* recv_impl.h: shared by the files of the receiving session only. */
+#ifndef RECEIVER_RECV_IMPL_H
+#define RECEIVER_RECV_IMPL_H
+
+#include "receiver/recv_session.h"
+
+typedef int recv_handler(struct recv_session *s, struct item *item, struct err *err);
+
+recv_handler recv_start, recv_entries, recv_list_end; /* recv_tree.c */
+recv_handler recv_file_begin, recv_chunk, recv_hole, recv_bundle, recv_file_end; /* recv_file.c */
+recv_handler recv_file_fail, recv_file_same, recv_void; /* recv_file.c */
+
+struct wanted *recv_find(struct recv_session *s, uint64_t file_id); /* NULL: not wanted */
+int recv_want(struct recv_session *s, uint64_t file_id, const char *path, struct err *err);
+void recv_forget(struct recv_session *s, struct wanted *w); /* frees it */
+
+/* Add an id to the VERDICTS that are collected. 0, or -1 and err (EXIT_MEMORY). */
+int recv_verdict(struct recv_session *s, uint64_t file_id, enum verdict verdict, struct err *err);
+/* Send what was collected. */
+void recv_flush_replies(struct recv_session *s);
+
+/* A listed file failed here: FILE_ERROR, message, totals. `why` names the path. */
+void recv_file_error(struct recv_session *s, uint64_t file_id, const char *path, const struct err *why);
+/* The sink's callback. */
+void recv_settled(void *ctx, uint64_t file_id, uint64_t size, const struct err *err);
+
+#endif

@@ -1,0 +1,80 @@
+/* recv_session.h: what a receiver does with each ordered message: a table handler[state][message].
+ *
+ * Sans-IO towards the peer: messages come in by recv_session_apply, in order, and answers go into the outbox.
+ * Towards the disk it calls the sink. All of it runs on one thread (the sink stage).
+ */
+#ifndef RECEIVER_RECV_SESSION_H
+#define RECEIVER_RECV_SESSION_H
+
+#include "flow/outbox.h"
+#include "program/handshake.h"
+#include "program/report.h"
+#include "receiver/sink.h"
+
+enum recv_state {
+    RECV_AWAIT_START, /* nothing but START */
+    RECV_TRANSFER, /* entries, data */
+    RECV_FINISHED, /* totals agreed, everything flushed: only BYE */
+    RECV_DONE, /* BYE came: close */
+    RECV_STATES,
+};
+
+/* A file that was asked for, until it is settled. */
+struct wanted {
+    uint64_t file_id;
+    size_t bytes; /* what it counts against UNSETTLED_BYTES_MAX */
+    char path[];
+};
+
+struct recv_config {
+    struct os_dir root; /* borrowed */
+    const char *const *selects; /* pull: every path must lie under one of these; NULL: anything */
+    unsigned select_count;
+    uint64_t flags_or; /* OPT_* that the receiver's own command line adds */
+    bool durable_given; /* the receiver's --durable counts, not the sender's */
+    enum durable durable;
+    uint32_t umask;
+};
+
+struct recv_session {
+    enum recv_state state;
+    struct recv_config config;
+    struct agreement agreed;
+    struct link_in *in;
+    struct outbox *out;
+    struct report *report;
+    struct sink *sink;
+    uint64_t flags;
+    uint64_t highest_id;
+    struct msg_totals totals;
+    struct wanted *wanted[UNSETTLED_MAX]; /* by file_id % UNSETTLED_MAX */
+    size_t wanted_bytes;
+    struct {
+        bool open; /* between FILE_BEGIN and FILE_END */
+        bool ignored; /* it has failed: what comes for it is passed over */
+        struct msg_file_begin begin;
+        uint64_t next_offset, chunks;
+        struct file_digest *digest;
+    } file;
+    struct item *verdicts, *durables; /* runs that are being collected */
+    char path[PATH_BYTES_MAX]; /* of the entry at hand */
+};
+
+/* `in`, `out`, `report` outlive the session. 0, or -1 and err. */
+int recv_session_new(const struct recv_config *config, const struct agreement *agreed, struct link_in *in,
+                     struct outbox *out, struct report *report, struct recv_session **ret, struct err *err);
+void recv_session_free(struct recv_session *s); /* removes what was not committed; NULL is fine */
+
+/* A receiver that dialled speaks first: its REQUEST. */
+int recv_session_request(struct recv_session *s, struct err *err);
+
+/* The next ordered message; the item is used up. 0, or -1 and err: the session is over. */
+int recv_session_apply(struct recv_session *s, struct item *item, struct err *err);
+
+/* Nothing has come for a while: commit the batch that waits. */
+void recv_session_idle(struct recv_session *s);
+static inline bool recv_session_has_batch(const struct recv_session *s) {
+    return s->sink && sink_has_batch(s->sink);
+}
+
+#endif

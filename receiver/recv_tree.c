@@ -1,0 +1,229 @@
+/* recv_tree.c: START, REQUEST, and the verdict on each entry. */
+#include "receiver/recv_impl.h"
+
+#include "core/log.h"
+#include "core/path.h"
+#include "core/text.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What START may ask of this version. */
+enum {
+    SUPPORTED = OPT_RECURSIVE | OPT_LINKS | OPT_PERMS | OPT_TIMES | OPT_IGNORE_TIMES | OPT_CHECKSUM,
+};
+
+int recv_session_request(struct recv_session *s, struct err *err) {
+    static char encoded[PATH_BYTES_MAX + 1 + PATH_DEPTH_MAX]; /* main thread only, before any other starts */
+    struct item *item = item_new(MSG_REQUEST, BODY_MAX);
+    uint8_t *tags = malloc(BODY_MAX);
+    struct wr tw = wr_of(tags, tags ? BODY_MAX - 64 : 0);
+    for (unsigned i = 0; i < s->config.select_count; i++) {
+        struct wr pw = wr_of(encoded, sizeof encoded);
+        path_encode(&pw, s->config.selects[i]);
+        tag_encode(&tw, TAG_SELECT, encoded, wr_used(&pw));
+    }
+    struct msg_start m = {.flags = s->config.flags_or, .durable = (uint8_t)s->config.durable};
+    m.tags = (struct span){.p = tags, .n = wr_used(&tw)};
+    int result = 0;
+    if (item == NULL || tags == NULL) {
+        result = err_set(err, EXIT_MEMORY, "out of memory");
+    } else if (tw.bad) {
+        result = err_set(err, EXIT_USAGE, "too many SRC names are asked for at once");
+    } else {
+        struct wr w = item_writer(item);
+        msg_start_encode(&w, &m);
+        item_written(item, &w);
+        (void)outbox_put(s->out, item);
+        item = NULL;
+    }
+    free(tags);
+    item_free(item);
+    return result;
+}
+
+/* ---- START ------------------------------------------------------------------------------------------ */
+
+/* Make the directories of `into` below the root, and give the last one back. */
+static int open_into(struct recv_session *s, const char *into, struct os_dir *ret, struct err *err) {
+    struct sink_options plain = {.durable = DURABLE_NONE};
+    struct os_dir root, dir;
+    struct sink *sink;
+    int result = os_dir_dup(s->config.root, &root);
+    if (result != 0)
+        return os_file_error(err, result, "cannot open the destination");
+    if (sink_open(root, &plain, recv_settled, s, &sink, err) != 0)
+        return -1;
+    char part[PATH_BYTES_MAX];
+    size_t n = strlen(into);
+    memcpy(part, into, n + 1);
+    for (size_t i = 1; i <= n && result == 0; i++) {
+        if (into[i] != '/' && into[i] != '\0')
+            continue;
+        part[i] = '\0';
+        result = sink_make_dir(sink, part, 0777 & ~s->config.umask, err);
+        part[i] = into[i];
+    }
+    if (result == 0) {
+        result = dir_cache_get(&sink->dirs, into, n, &dir);
+        if (result == 0)
+            result = os_dir_dup(dir, ret);
+        if (result != 0)
+            (void)os_file_error(err, result, "cannot open %s below the destination", ESCAPED(into));
+    }
+    sink_close(sink);
+    return result == 0 ? 0 : -1;
+}
+
+static int read_start_tags(struct span tags, char *into, struct err *err) {
+    struct rd r = rd_of(tags.p, tags.n);
+    struct tag tag;
+    int more;
+    into[0] = '\0';
+    while ((more = tag_next(&r, &tag)) == 1) {
+        struct rd value = rd_of(tag.value.p, tag.value.n);
+        if (tag.tag == TAG_INTO && (path_decode(&value, into, err) != 0 || !rd_done(&value)))
+            return err_wrap(err, "START: --into");
+        if (tag.tag != TAG_INTO && (tag.tag & TAG_CRITICAL))
+            return err_set(err, EXIT_UNSUPPORTED, "START: unknown tag %#x", (unsigned)tag.tag);
+    }
+    return more == 0 ? 0 : err_set(err, EXIT_STREAM, "START: malformed tags");
+}
+
+int recv_start(struct recv_session *s, struct item *item, struct err *err) {
+    struct msg_start m;
+    if (msg_start_decode(item_body(item), &m, err) != 0 || read_start_tags(m.tags, s->path, err) != 0)
+        return -1;
+    if (m.flags & ~(uint64_t)SUPPORTED)
+        return err_set(err, EXIT_UNSUPPORTED,
+                       "the sender asks for options that this hvrecv does not support (%#" PRIx64 ")",
+                       m.flags & ~(uint64_t)SUPPORTED);
+    struct os_dir root;
+    int result = s->path[0] ? open_into(s, s->path, &root, err) : os_dir_dup(s->config.root, &root);
+    if (result != 0)
+        return s->path[0] ? -1 : os_file_error(err, result, "cannot open the destination");
+    s->flags = m.flags | s->config.flags_or;
+    struct sink_options opt = {
+        .perms = s->flags & OPT_PERMS,
+        .times = s->flags & OPT_TIMES,
+        .durable = s->config.durable_given ? s->config.durable : (enum durable)m.durable,
+        .umask = s->config.umask,
+    };
+    os_random(&opt.name_salt, sizeof opt.name_salt);
+    if (sink_open(root, &opt, recv_settled, s, &s->sink, err) != 0)
+        return -1;
+    s->state = RECV_TRANSFER;
+    return 0;
+}
+
+/* ---- ENTRIES ---------------------------------------------------------------------------------------- */
+
+static bool was_asked_for(const struct recv_session *s, const struct entry *e) {
+    bool dir = e->type == ENTRY_DIR || e->type == ENTRY_DIR_END;
+    if (s->config.selects == NULL)
+        return true;
+    for (unsigned i = 0; i < s->config.select_count; i++) {
+        const char *select = s->config.selects[i];
+        if (path_is_within(e->path, select) || (dir && path_is_within(select, e->path)))
+            return true;
+    }
+    return false;
+}
+
+/* The sender's file is to be compared by content: say what is here. */
+static int send_basis(struct recv_session *s, const struct entry *e, struct err *err) {
+    struct digest digest;
+    struct msg_basis m = {
+        .file_id = e->file_id, .kind = BASIS_CONTENT, .block_size = s->agreed.chunk_size, .count = 1};
+    struct err unreadable;
+    if (sink_digest(s->sink, e->path, s->agreed.chunk_size, &m.size, &digest, &unreadable) != 0)
+        return recv_verdict(s, e->file_id, VERDICT_WANT, err); /* what cannot be read is sent anew */
+    m.digests = (struct span){.p = digest.b, .n = sizeof digest.b};
+    struct item *item = item_new(MSG_BASIS, 128);
+    if (item == NULL)
+        return err_set(err, EXIT_MEMORY, "out of memory");
+    struct wr w = item_writer(item);
+    msg_basis_encode(&w, &m);
+    item_written(item, &w);
+    int result = recv_verdict(s, e->file_id, VERDICT_CHECK, err);
+    recv_flush_replies(s);
+    (void)outbox_put(s->out, item);
+    return result;
+}
+
+static int judge_file(struct recv_session *s, const struct entry *e, struct err *err) {
+    bool check = s->flags & OPT_CHECKSUM && s->agreed.features & FEATURE_CHECK;
+    bool compare = !(s->flags & OPT_IGNORE_TIMES);
+    count(&s->report->bytes_total, e->size);
+    if (compare && !check && sink_has(s->sink, e, true)) {
+        count(&s->report->files_skipped, 1);
+        count(&s->report->files_done, 1);
+        count(&s->report->bytes_done, e->size);
+        return recv_verdict(s, e->file_id, VERDICT_SKIP, err);
+    }
+    if (recv_want(s, e->file_id, e->path, err) != 0)
+        return -1;
+    if (compare && check && sink_has(s->sink, e, false))
+        return send_basis(s, e, err);
+    return recv_verdict(s, e->file_id, VERDICT_WANT, err);
+}
+
+static int made(struct recv_session *s, const struct entry *e, struct err *err) {
+    count(&s->report->dirs_and_links, e->type != ENTRY_DIR_END);
+    if (e->type != ENTRY_DIR_END && e->path[0])
+        report_made(s->report, e->path);
+    return recv_verdict(s, e->file_id, VERDICT_MADE, err);
+}
+
+static int judge_entry(struct recv_session *s, const struct entry *e, enum name_fault fault,
+                       struct err *err) {
+    struct err why = {0};
+    struct span target;
+    int result = 0;
+    if (fault != NAME_OK) {
+        result = err_set(&why, EXIT_PARTIAL, "%s: refused: %s", ESCAPED(e->path), name_fault_text(fault));
+    } else if (entry_link_target(e, &target, &why) != 0) {
+        result = -1;
+    } else {
+        switch (e->type) {
+        case ENTRY_FILE: return judge_file(s, e, err);
+        case ENTRY_DIR: result = sink_make_dir(s->sink, e->path, e->mode & ~s->config.umask, &why); break;
+        case ENTRY_DIR_END: result = sink_end_dir(s->sink, e, &why); break;
+        case ENTRY_SYMLINK: result = sink_make_link(s->sink, e, target, &why); break;
+        default:
+            result = err_set(&why, EXIT_PARTIAL, "%s: this kind of file is not supported", ESCAPED(e->path));
+        }
+    }
+    if (result == 0)
+        return made(s, e, err);
+    recv_file_error(s, e->file_id, e->path, &why);
+    return 0;
+}
+
+int recv_entries(struct recv_session *s, struct item *item, struct err *err) {
+    struct entry_reader er = {.r = rd_of(item->body, item->frame.body_length), .path = s->path};
+    struct entry e;
+    enum name_fault fault;
+    int more;
+    s->path[0] = '\0';
+    while ((more = entry_next(&er, &e, &fault, err)) == 1) {
+        if (recv_find(s, e.file_id) || (e.type != ENTRY_DIR_END && e.file_id <= s->highest_id))
+            return err_set(err, EXIT_STREAM, "ENTRIES: file_id %" PRIu64 " was used before", e.file_id);
+        if (fault == NAME_OK && !was_asked_for(s, &e))
+            return err_set(err, EXIT_STREAM, "ENTRIES: the sender offers %s, which was not asked for",
+                           ESCAPED(e.path));
+        if (e.type != ENTRY_DIR_END)
+            s->highest_id = e.file_id;
+        s->totals.entries++;
+        count(&s->report->files_total, e.type == ENTRY_FILE);
+        if (judge_entry(s, &e, fault, err) != 0)
+            return -1;
+    }
+    return more;
+}
+
+int recv_list_end(struct recv_session *s, struct item *item, struct err *err) {
+    atomic_store(&s->report->list_complete, true);
+    return msg_empty_decode(item_body(item), "LIST_END", err);
+}

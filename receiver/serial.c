@@ -1,0 +1,74 @@
+/* serial.c: the same session on one thread: read a frame, unpack it, apply it, answer. */
+#include "receiver/stages.h"
+
+static int send_answers(struct receiver *r, struct err *err) {
+    struct item *item;
+    while (outbox_get(r->out, &item, 0) == QUEUE_OK) {
+        int result = stream_send(r->stream, item, err);
+        item_free(item);
+        if (result != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int apply_all(struct receiver *r, struct err *err) {
+    struct ticketed *t;
+    while (sequencer_get(r->ordered, &t, 0) == QUEUE_OK)
+        if (recv_session_apply(r->session, (struct item *)t, err) != 0)
+            return -1;
+    return 0;
+}
+
+static int take_one(struct receiver *r, struct item *item, struct codec_state *state, struct err *err) {
+    if (ingest_item(r, item, &item, err) != 0)
+        return -1;
+    if (item == NULL)
+        return 0;
+    if (carries_data(item))
+        return unpack_step(r, item, state, err);
+    if (sequencer_put(r->ordered, &item->t) == SEQ_PUT)
+        return 0;
+    item_free(item);
+    return err_set(err, EXIT_STREAM, "a message arrived twice");
+}
+
+/* Waits for the next frame; commits and says that it is alive meanwhile. */
+static int wait_for_item(struct receiver *r, struct item **ret, struct err *err) {
+    int64_t heard = os_now_ms();
+    int pause = r->stream->timeout_ms < 0 ? 20000 : r->stream->timeout_ms / 3;
+    for (;;) {
+        bool batch = recv_session_has_batch(r->session);
+        enum stream_result result = stream_recv(r->stream, r->pool, batch ? COMMIT_IDLE_MS : pause, ret, err);
+        if (result == STREAM_ITEM)
+            return 0;
+        bool too_long = r->stream->timeout_ms >= 0 && os_now_ms() - heard >= r->stream->timeout_ms;
+        if (result != STREAM_QUIET || too_long)
+            return ingest_failed(r, result, err);
+        if (batch)
+            recv_session_idle(r->session);
+        else
+            (void)outbox_put_urgent(r->out, item_new(MSG_HEARTBEAT, 0));
+        if (send_answers(r, err) != 0)
+            return -1;
+    }
+}
+
+int receive_serially(struct receiver *r, struct err *err) {
+    struct codec_state *state = codec_state_new();
+    if (state == NULL)
+        return err_set(err, EXIT_MEMORY, "out of memory");
+    int result = send_answers(r, err); /* REQUEST, if this end dialled */
+    while (result == 0 && r->session->state != RECV_DONE) {
+        struct item *item;
+        result = wait_for_item(r, &item, err);
+        if (result == 0)
+            result = take_one(r, item, state, err);
+        if (result == 0)
+            result = apply_all(r, err);
+        if (result == 0)
+            result = send_answers(r, err);
+    }
+    codec_state_free(state);
+    return result;
+}

@@ -1,0 +1,221 @@
+/* sink.c: opening, directories, links, and what the destination already has. */
+#include "receiver/sink_impl.h"
+
+#include "core/path.h"
+#include "core/text.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int sink_open(struct os_dir root, const struct sink_options *opt, sink_settled_fn *settled, void *ctx,
+              struct sink **ret, struct err *err) {
+    struct sink *sink = calloc(1, sizeof *sink);
+    if (sink == NULL) {
+        os_dir_close(&root);
+        return err_set(err, EXIT_MEMORY, "out of memory");
+    }
+    sink->root = root;
+    sink->opt = *opt;
+    sink->settled = settled;
+    sink->ctx = ctx;
+    sink->file = OS_FILE_NONE;
+    dir_cache_init(&sink->dirs, root);
+    *ret = sink;
+    return 0;
+}
+
+void sink_temp_name(const struct sink *sink, uint64_t file_id, struct temp_name *ret) {
+    (void)snprintf(ret->s, sizeof ret->s, RESERVED_PREFIX "%016" PRIx64 ".%" PRIx64, sink->opt.name_salt,
+                   file_id);
+}
+
+int sink_parent(struct sink *sink, const char *path, struct os_dir *ret, const char **ret_name,
+                struct err *err) {
+    int result = dir_cache_parent(&sink->dirs, path, ret, ret_name);
+    if (result != 0)
+        return os_file_error(err, result, "%s: cannot open its directory", ESCAPED(path));
+    return 0;
+}
+
+int sink_replace(struct sink *sink, struct os_dir dir, const char *temp, const char *name, const char *path,
+                 struct err *err) {
+    int result = os_rename_at(dir, temp, name);
+    if (result == -EISDIR) {
+        dir_cache_forget(&sink->dirs, path);
+        int removed = os_rmdir_at(dir, name);
+        if (removed != 0)
+            return os_file_error(err, removed, "%s: a directory that is not empty is in its place",
+                                 ESCAPED(path));
+        result = os_rename_at(dir, temp, name);
+    }
+    return result == 0 ? 0 : os_file_error(err, result, "%s: cannot rename into place", ESCAPED(path));
+}
+
+int sink_make_dir(struct sink *sink, const char *path, uint32_t mode, struct err *err) {
+    struct os_dir at;
+    const char *name;
+    if (path[0] == '\0')
+        return 0;
+    if (sink_parent(sink, path, &at, &name, err) != 0)
+        return -1;
+    int result = os_mkdir_at(at, name, (mode & 0777) | 0700);
+    struct os_stat st;
+    if (result == -EEXIST && (result = os_stat_at(at, name, &st)) == 0) {
+        if (st.kind == OS_DIR)
+            return 0;
+        if (st.kind != OS_SYMLINK)
+            return err_set(err, EXIT_PARTIAL,
+                           "%s: cannot create the directory: something else is in its place", ESCAPED(path));
+        dir_cache_forget(&sink->dirs, path);
+        result = os_unlink_at(at, name);
+        if (result == 0)
+            result = os_mkdir_at(at, name, (mode & 0777) | 0700);
+    }
+    if (result != 0)
+        return os_file_error(err, result, "%s: cannot create the directory", ESCAPED(path));
+    sink->names_changed = true;
+    return 0;
+}
+
+int sink_end_dir(struct sink *sink, const struct entry *e, struct err *err) {
+    struct os_dir dir;
+    struct os_stat st;
+    int result = dir_cache_get(&sink->dirs, e->path, strlen(e->path), &dir);
+    if (result == 0)
+        result = os_dir_stat(dir, &st);
+    struct os_file as_file = {.fd = dir.fd};
+    if (result == 0 && sink->opt.perms && st.mode != (e->mode & 0777))
+        result = os_set_mode(as_file, e->mode & 0777);
+    bool same_time = result == 0 && st.mtime_sec == e->mtime_sec && st.mtime_nsec == e->mtime_nsec;
+    if (result == 0 && sink->opt.times && !same_time)
+        result = os_set_mtime(as_file, e->mtime_sec, e->mtime_nsec);
+    if (result != 0)
+        return os_file_error(err, result, "%s: cannot set mode and times of the directory", ESCAPED(e->path));
+    return 0;
+}
+
+/* True when the link at `name` has this target already. */
+static bool has_link(struct os_dir at, const char *name, struct span target) {
+    char old[LINK_TARGET_MAX + 1];
+    ptrdiff_t n = os_readlink_at(at, name, old, sizeof old);
+    return n >= 0 && (size_t)n == target.n && memcmp(old, target.p, target.n) == 0;
+}
+
+static int create_link(struct sink *sink, const struct entry *e, const char *target, struct os_dir at,
+                       const char *name, struct err *err) {
+    struct temp_name temp;
+    sink_temp_name(sink, e->file_id, &temp);
+    int result = os_symlink_at(target, at, temp.s);
+    if (result != 0)
+        return os_file_error(err, result, "%s: cannot create the link", ESCAPED(e->path));
+    if (sink->opt.times)
+        (void)os_set_mtime_at(at, temp.s, e->mtime_sec, e->mtime_nsec); /* checked below, on the next run */
+    if (sink_replace(sink, at, temp.s, name, e->path, err) != 0) {
+        (void)os_unlink_at(at, temp.s);
+        return -1;
+    }
+    sink->names_changed = true;
+    return 0;
+}
+
+int sink_make_link(struct sink *sink, const struct entry *e, struct span target, struct err *err) {
+    struct os_dir at;
+    const char *name;
+    if (sink_parent(sink, e->path, &at, &name, err) != 0)
+        return -1;
+    char text[LINK_TARGET_MAX + 1];
+    memcpy(text, target.p, target.n);
+    text[target.n] = '\0';
+    if (!has_link(at, name, target))
+        return create_link(sink, e, text, at, name, err);
+    struct os_stat st;
+    bool other_time =
+        os_stat_at(at, name, &st) == 0 && (st.mtime_sec != e->mtime_sec || st.mtime_nsec != e->mtime_nsec);
+    int result = sink->opt.times && other_time ? os_set_mtime_at(at, name, e->mtime_sec, e->mtime_nsec) : 0;
+    return result == 0 ? 0
+                       : os_file_error(err, result, "%s: cannot set the time of the link", ESCAPED(e->path));
+}
+
+bool sink_has(struct sink *sink, const struct entry *e, bool same_time) {
+    struct os_dir at;
+    const char *name;
+    struct os_stat st;
+    if (dir_cache_parent(&sink->dirs, e->path, &at, &name) != 0 || os_stat_at(at, name, &st) != 0)
+        return false;
+    if (st.kind != OS_FILE || st.size != e->size)
+        return false;
+    if (!same_time)
+        return true;
+    if (st.mtime_sec != e->mtime_sec || st.mtime_nsec != e->mtime_nsec)
+        return false;
+    if (!sink->opt.perms || st.mode == (e->mode & 0777))
+        return true;
+    struct os_file file = OS_FILE_NONE; /* a mode that cannot be set makes the file be sent again */
+    bool done = os_open_read(at, name, &file) == 0 && os_set_mode(file, e->mode & 0777) == 0;
+    os_close(&file);
+    return done;
+}
+
+int sink_touch(struct sink *sink, const char *path, uint32_t mode, int64_t sec, uint32_t nsec,
+               struct err *err) {
+    struct os_dir at;
+    const char *name;
+    struct os_stat st = {.kind = OS_NONE};
+    struct os_file file = OS_FILE_NONE;
+    if (sink_parent(sink, path, &at, &name, err) != 0)
+        return -1;
+    int result = os_open_read(at, name, &file);
+    if (result == 0)
+        result = os_fstat(file, &st);
+    if (result == 0)
+        result = sink_set_metadata(sink, file, mode, sec, nsec, &st, path, err);
+    else
+        (void)os_file_error(err, result, "%s: cannot open", ESCAPED(path));
+    os_close(&file);
+    return result == 0 ? 0 : -1;
+}
+
+static int digest_blocks(struct os_file file, uint64_t size, uint32_t block_size, struct file_digest *fd,
+                         uint8_t *block) {
+    for (uint64_t offset = 0; offset < size; offset += block_size) {
+        uint32_t want = size - offset < block_size ? (uint32_t)(size - offset) : block_size;
+        ptrdiff_t n = os_pread(file, block, want, offset);
+        if (n != (ptrdiff_t)want)
+            return n < 0 ? (int)n : -EIO;
+        struct digest d = digest_of(block, want);
+        file_digest_add(fd, offset, want, &d);
+    }
+    return 0;
+}
+
+int sink_digest(struct sink *sink, const char *path, uint32_t block_size, uint64_t *ret_size,
+                struct digest *ret, struct err *err) {
+    struct os_dir at;
+    const char *name;
+    struct os_stat st;
+    struct os_file file = OS_FILE_NONE;
+    if (sink_parent(sink, path, &at, &name, err) != 0)
+        return -1;
+    struct file_digest *fd = file_digest_new();
+    uint8_t *block = malloc(block_size);
+    int result = fd && block ? os_open_read(at, name, &file) : -ENOMEM;
+    if (result == 0)
+        result = os_fstat(file, &st);
+    if (result == 0) {
+        file_digest_start(fd);
+        result = digest_blocks(file, st.size, block_size, fd, block);
+    }
+    if (result == 0) {
+        *ret = file_digest_finish(fd, st.size);
+        *ret_size = st.size;
+    } else {
+        (void)os_file_error(err, result, "%s: cannot read for comparison", ESCAPED(path));
+    }
+    os_close(&file);
+    free(block);
+    file_digest_free(fd);
+    return result == 0 ? 0 : -1;
+}

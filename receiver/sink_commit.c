@@ -1,0 +1,138 @@
+/* sink_commit.c: flush, rename, flush the names, and only then say so.
+ *
+ * Files of a batch are closed before it is flushed, so that a session needs few descriptors; the data of more
+ * than one is flushed by one syncfs, which costs one journal commit where an fsync for each would cost
+ * hundreds. Only the last file stays open (`kept`): a batch of one is flushed by fsync alone and does not pay
+ * for what others wrote to the volume. fsync is never repeated after it failed: the second call would
+ * return 0 although the data is lost.
+ */
+#include "receiver/sink_impl.h"
+
+#include "core/path.h"
+#include "core/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void settle(struct sink *sink, struct sink_commit *c, const struct err *err) {
+    sink->settled(sink->ctx, c->file_id, c->size, err);
+    free(c->path);
+    c->path = NULL; /* settled */
+}
+
+static void fail(struct sink *sink, struct sink_commit *c, const struct err *err) {
+    struct os_dir at;
+    const char *name;
+    struct temp_name temp;
+    sink_temp_name(sink, c->file_id, &temp);
+    if (dir_cache_parent(&sink->dirs, c->path, &at, &name) == 0)
+        (void)os_unlink_at(at, temp.s);
+    settle(sink, c, err);
+}
+
+static int flush_data(struct sink *sink) {
+    unsigned open_data = 0;
+    if (sink->opt.durable == DURABLE_NONE)
+        return 0;
+    for (unsigned i = 0; i < sink->batch_count; i++)
+        open_data += !sink->batch[i].synced;
+    struct sink_commit *last = &sink->batch[sink->batch_count - 1];
+    if (open_data == 0)
+        return 0;
+    return open_data == 1 && !last->synced ? os_sync(last->kept) : os_volume_sync(sink->root);
+}
+
+static void rename_one(struct sink *sink, struct sink_commit *c) {
+    struct err err = {0};
+    struct os_dir at;
+    const char *name;
+    struct temp_name temp;
+    sink_temp_name(sink, c->file_id, &temp);
+    if (sink_parent(sink, c->path, &at, &name, &err) != 0 ||
+        sink_replace(sink, at, temp.s, name, c->path, &err) != 0)
+        fail(sink, c, &err);
+}
+
+/* Parents of the batch, each once; more than SINK_SYNC_DIRS: false. */
+static bool few_parents(const struct sink *sink, const struct sink_commit *ret[SINK_SYNC_DIRS],
+                        unsigned *ret_count) {
+    unsigned count = 0;
+    for (unsigned i = 0; i < sink->batch_count; i++) {
+        const struct sink_commit *c = &sink->batch[i];
+        size_t n, m;
+        bool known = c->path == NULL;
+        if (!known)
+            (void)path_base(c->path, &n);
+        for (unsigned k = 0; k < count && !known; k++) {
+            (void)path_base(ret[k]->path, &m);
+            known = m == n && memcmp(ret[k]->path, c->path, n) == 0;
+        }
+        if (!known && count == SINK_SYNC_DIRS)
+            return false;
+        if (!known)
+            ret[count++] = c;
+    }
+    *ret_count = count;
+    return true;
+}
+
+static int flush_names(struct sink *sink) {
+    const struct sink_commit *parents[SINK_SYNC_DIRS];
+    unsigned count = 0;
+    if (sink->opt.durable == DURABLE_NONE)
+        return 0;
+    if (sink->names_changed || !few_parents(sink, parents, &count)) {
+        int result = os_volume_sync(sink->root);
+        sink->names_changed = result != 0;
+        return result;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        struct os_dir at;
+        const char *name;
+        int result = dir_cache_parent(&sink->dirs, parents[i]->path, &at, &name);
+        if (result == 0)
+            result = os_dir_sync(at);
+        if (result != 0)
+            return result;
+    }
+    return 0;
+}
+
+/* Settle every file that is left: durable, or failed for the same reason. */
+static void settle_all(struct sink *sink, int result, const char *what, bool renamed) {
+    for (unsigned i = 0; i < sink->batch_count; i++) {
+        struct sink_commit *c = &sink->batch[i];
+        struct err err = {0};
+        if (c->path == NULL)
+            continue;
+        if (result != 0)
+            (void)os_file_error(&err, result, "%s: %s", ESCAPED(c->path), what);
+        if (result != 0 && !renamed)
+            fail(sink, c, &err);
+        else
+            settle(sink, c, result != 0 ? &err : NULL);
+    }
+}
+
+void sink_commit(struct sink *sink) {
+    if (sink->batch_count == 0)
+        return;
+    int result = flush_data(sink);
+    os_close(&sink->batch[sink->batch_count - 1].kept);
+    if (result != 0) {
+        settle_all(sink, result, "cannot flush", false);
+    } else {
+        for (unsigned i = 0; i < sink->batch_count; i++)
+            rename_one(sink, &sink->batch[i]);
+        settle_all(sink, flush_names(sink), "cannot flush its directory", true);
+    }
+    sink->batch_count = 0;
+    sink->batch_bytes = 0;
+}
+
+int sink_finish(struct sink *sink, struct err *err) {
+    sink_commit(sink);
+    int result = sink->names_changed && sink->opt.durable != DURABLE_NONE ? os_volume_sync(sink->root) : 0;
+    sink->names_changed = false;
+    return result == 0 ? 0 : os_file_error(err, result, "cannot flush the destination");
+}

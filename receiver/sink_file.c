@@ -1,0 +1,145 @@
+/* sink_file.c: the file that is being written, up to its place in the batch. */
+#include "receiver/sink_impl.h"
+
+#include "core/path.h"
+#include "core/text.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int out_of_space(const char *path, uint64_t need, uint64_t have, struct err *err) {
+    return err_set(err, EXIT_NO_SPACE, "%s: needs %s bytes, but only %s are free", ESCAPED(path),
+                   SIZE_TEXT(need, true), SIZE_TEXT(have, true));
+}
+
+int sink_file_begin(struct sink *sink, uint64_t file_id, const char *path, uint64_t data_size,
+                    struct err *err) {
+    struct os_dir at;
+    const char *name;
+    uint64_t free_bytes = 0;
+    struct temp_name temp;
+    if (sink_parent(sink, path, &at, &name, err) != 0)
+        return -1;
+    if (data_size > CHUNK_SIZE_DEFAULT && os_volume_free(at, &free_bytes) == 0 && free_bytes < data_size)
+        return out_of_space(path, data_size, free_bytes, err);
+    sink_temp_name(sink, file_id, &temp);
+    int result = os_create(at, temp.s, &sink->file);
+    if (result == -EEXIST) { /* an earlier attempt at the same file of this session */
+        (void)os_unlink_at(at, temp.s);
+        result = os_create(at, temp.s, &sink->file);
+    }
+    if (result != 0)
+        return os_file_error(err, result, "%s: cannot create", ESCAPED(path));
+    sink->path = strdup(path);
+    sink->file_id = file_id;
+    sink->end_of_data = 0;
+    if (sink->path == NULL) {
+        os_close(&sink->file);
+        (void)os_unlink_at(at, temp.s);
+        return err_set(err, EXIT_MEMORY, "%s: out of memory", ESCAPED(path));
+    }
+    return 0;
+}
+
+static void remove_temp(struct sink *sink, const char *path, uint64_t file_id) {
+    struct os_dir at;
+    const char *name;
+    struct temp_name temp;
+    sink_temp_name(sink, file_id, &temp);
+    if (dir_cache_parent(&sink->dirs, path, &at, &name) == 0)
+        (void)os_unlink_at(at, temp.s);
+}
+
+void sink_file_drop(struct sink *sink) {
+    if (sink->path == NULL)
+        return;
+    os_close(&sink->file);
+    remove_temp(sink, sink->path, sink->file_id);
+    free(sink->path);
+    sink->path = NULL;
+}
+
+int sink_file_write(struct sink *sink, const void *p, size_t n, uint64_t offset, struct err *err) {
+    int result = os_pwrite(sink->file, p, n, offset);
+    if (result != 0) {
+        (void)os_file_error(err, result, "%s: cannot write", ESCAPED(sink->path));
+        sink_file_drop(sink);
+        return -1;
+    }
+    sink->end_of_data = offset + n;
+    return 0;
+}
+
+int sink_set_metadata(const struct sink *sink, struct os_file file, uint32_t mode, int64_t sec, uint32_t nsec,
+                      const struct os_stat *old, const char *path, struct err *err) {
+    uint32_t want = mode & 0777 & ~sink->opt.umask;
+    if (sink->opt.perms)
+        want = mode & 0777;
+    else if (old->kind == OS_FILE)
+        want = old->mode & 0777;
+    int result = os_set_mode(file, want);
+    if (result == 0 && sink->opt.times)
+        result = os_set_mtime(file, sec, nsec);
+    return result == 0 ? 0 : os_file_error(err, result, "%s: cannot set mode and times", ESCAPED(path));
+}
+
+static struct sink_commit *batch_add(struct sink *sink, uint64_t size) {
+    struct sink_commit *last = sink->batch_count ? &sink->batch[sink->batch_count - 1] : NULL;
+    if (last)
+        os_close(&last->kept);
+    struct sink_commit *commit = &sink->batch[sink->batch_count++];
+    *commit =
+        (struct sink_commit){.file_id = sink->file_id, .size = size, .path = sink->path, .kept = sink->file};
+    sink->batch_bytes += size;
+    sink->path = NULL;
+    sink->file = OS_FILE_NONE;
+    return commit;
+}
+
+int sink_file_end(struct sink *sink, uint64_t size, uint32_t mode, int64_t sec, uint32_t nsec,
+                  struct err *err) {
+    struct os_dir at;
+    const char *name;
+    struct os_stat old = {.kind = OS_NONE};
+    if (sink_parent(sink, sink->path, &at, &name, err) != 0)
+        goto drop;
+    if (!sink->opt.perms && os_stat_at(at, name, &old) != 0)
+        old.kind = OS_NONE;
+    int result = sink->end_of_data == size ? 0 : os_truncate(sink->file, size);
+    if (result != 0) {
+        (void)os_file_error(err, result, "%s: cannot set the size", ESCAPED(sink->path));
+        goto drop;
+    }
+    if (sink_set_metadata(sink, sink->file, mode, sec, nsec, &old, sink->path, err) != 0)
+        goto drop;
+    /* A large file is flushed by itself; small ones wait for the flush of the batch. */
+    bool alone = size > CHUNK_SIZE_DEFAULT || sink->opt.durable == DURABLE_FILE;
+    if (alone && sink->opt.durable != DURABLE_NONE && (result = os_sync(sink->file)) != 0) {
+        (void)os_file_error(err, result, "%s: cannot flush", ESCAPED(sink->path));
+        goto drop;
+    }
+    struct sink_commit *commit = batch_add(sink, size);
+    commit->synced = alone;
+    if (sink->opt.durable == DURABLE_FILE || sink->batch_count == SINK_BATCH_FILES ||
+        sink->batch_bytes >= SINK_BATCH_BYTES)
+        sink_commit(sink);
+    return 0;
+drop:
+    sink_file_drop(sink);
+    return -1;
+}
+
+void sink_close(struct sink *sink) {
+    if (sink == NULL)
+        return;
+    sink_file_drop(sink);
+    for (unsigned i = 0; i < sink->batch_count; i++) {
+        os_close(&sink->batch[i].kept);
+        remove_temp(sink, sink->batch[i].path, sink->batch[i].file_id);
+        free(sink->batch[i].path);
+    }
+    dir_cache_free(&sink->dirs);
+    os_dir_close(&sink->root);
+    free(sink);
+}

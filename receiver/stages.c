@@ -1,0 +1,152 @@
+#include "receiver/stages.h"
+
+#include <string.h>
+
+/* ---- ingest: socket -> frames, one thread a stream ---------------------------------------------------- */
+
+bool carries_data(const struct item *item) {
+    return item->frame.type == MSG_CHUNK || item->frame.type == MSG_BUNDLE;
+}
+
+static int take_ack(struct receiver *r, struct item *item, struct err *err) {
+    struct msg_ack ack;
+    if (msg_ack_decode(item_body(item), &ack, err) != 0)
+        return -1;
+    outbox_raise(r->out, ack.credit);
+    return 0;
+}
+
+int ingest_item(struct receiver *r, struct item *item, struct item **ret, struct err *err) {
+    int result = link_in_arrived(&r->in, &item->frame, &item->cost, err);
+    *ret = NULL;
+    if (result == 0 && item->frame.flags & FRAME_RESENT)
+        result = refusals_answer(r->refusals, item, err);
+    if (result == 0 && item->frame.order > 0) {
+        item->t.ticket = item->frame.order;
+        *ret = item;
+        return 0;
+    }
+    if (result == 0 && item->frame.type == MSG_ABORT)
+        result = stream_refusal(item, "sender", err);
+    else if (result == 0 && item->frame.type == MSG_ACK)
+        result = take_ack(r, item, err);
+    item_free(item);
+    return result;
+}
+
+int ingest_failed(struct receiver *r, enum stream_result result, struct err *err) {
+    if (result == STREAM_QUIET)
+        return err_set(err, EXIT_TIMEOUT, "nothing was heard from the sender for %d seconds",
+                       r->stream->timeout_ms / 1000);
+    if (result == STREAM_EOF)
+        return err_set(err, EXIT_STREAM,
+                       "the sender closed the stream before the transfer was complete; run it again");
+    return err_wrap(err, "receiving");
+}
+
+int stage_ingest(void *arg, struct err *err) {
+    struct receiver *r = arg;
+    for (bool bye = false; !bye;) {
+        struct item *item;
+        enum stream_result result = stream_recv(r->stream, r->pool, r->stream->timeout_ms, &item, err);
+        if (result != STREAM_ITEM)
+            return ingest_failed(r, result, err);
+        if (ingest_item(r, item, &item, err) != 0)
+            return -1;
+        if (item == NULL)
+            continue;
+        bye = item->frame.type == MSG_BYE;
+        if (carries_data(item) && !queue_put(r->packed, item)) {
+            item_free(item);
+            return 0; /* cancelled */
+        }
+        if (!carries_data(item) && sequencer_put(r->ordered, &item->t) != SEQ_PUT)
+            item_free(item);
+    }
+    queue_close(r->packed);
+    return 0;
+}
+
+/* ---- unpack: N threads ------------------------------------------------------------------------------- */
+
+static int refuse(struct receiver *r, struct item *item, struct err *err) {
+    int result = refusals_add(r->refusals, item, err);
+    struct item *answer = result == 0 ? item_of_refused(item->frame.order) : NULL;
+    item_free(item);
+    if (result != 0)
+        return -1;
+    if (answer == NULL)
+        return err_set(err, EXIT_MEMORY, "out of memory");
+    count(&r->report.chunks_resent, 1);
+    (void)outbox_put(r->out, answer);
+    return 0;
+}
+
+int unpack_step(struct receiver *r, struct item *item, struct codec_state *state, struct err *err) {
+    if (unpack_item(item, r->agreed.codecs, r->agreed.chunk_size, state, r->pool, err) != 0) {
+        item_free(item);
+        return -1;
+    }
+    if (item->damaged)
+        return refuse(r, item, err);
+    enum seq_put put = sequencer_put(r->ordered, &item->t);
+    if (put != SEQ_PUT)
+        item_free(item);
+    return put == SEQ_DUPLICATE ? err_set(err, EXIT_STREAM, "a message arrived twice") : 0;
+}
+
+int stage_unpack(void *arg, struct err *err) {
+    struct receiver *r = arg;
+    struct codec_state *state = codec_state_new();
+    if (state == NULL)
+        return err_set(err, EXIT_MEMORY, "out of memory");
+    int result = 0;
+    void *item;
+    while (result == 0 && queue_get(r->packed, &item, -1) == QUEUE_OK)
+        result = unpack_step(r, item, state, err);
+    codec_state_free(state);
+    return result;
+}
+
+/* ---- sink: one thread owns session and files ----------------------------------------------------------- */
+
+int stage_sink(void *arg, struct err *err) {
+    struct receiver *r = arg;
+    struct recv_session *s = r->session;
+    while (s->state != RECV_DONE) {
+        struct ticketed *t;
+        enum queue_result result =
+            sequencer_get(r->ordered, &t, recv_session_has_batch(s) ? COMMIT_IDLE_MS : -1);
+        if (result == QUEUE_CLOSED)
+            return 0; /* cancelled */
+        if (result == QUEUE_TIMEOUT)
+            recv_session_idle(s);
+        else if (recv_session_apply(s, (struct item *)t, err) != 0)
+            return -1;
+    }
+    outbox_close(r->out);
+    return 0;
+}
+
+/* ---- reply: the only writer ---------------------------------------------------------------------------- */
+
+int stage_reply(void *arg, struct err *err) {
+    struct receiver *r = arg;
+    int pause = r->stream->timeout_ms < 0 ? 20000 : r->stream->timeout_ms / 3;
+    for (;;) {
+        struct item *item = NULL;
+        enum queue_result result = outbox_get(r->out, &item, pause);
+        if (result == QUEUE_CLOSED)
+            return 0;
+        if (result == QUEUE_TIMEOUT)
+            item = item_new(MSG_HEARTBEAT, 0);
+        if (item == NULL)
+            return err_set(err, EXIT_MEMORY, "out of memory");
+        int sent = stream_send(r->stream, item, err);
+        item_free(item);
+        if (sent != 0) {
+            outbox_wait_cancelled(r->out, 1000); /* the reading side may know the reason */
+            return -1;
+        }
+    }
+}

@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that are missing. When none is, it does nothing: no network, no root.
+#
+# usage: setup.sh [build|run|bench|test]
+#   build  what compiling needs
+#   run    and what run.sh needs to check its result
+#   bench  and the programs that bench.sh compares with
+#   test   and everything that the tests need (default)
+set -euo pipefail
+
+group=${1:-test}
+build=(gcc libc6-dev meson ninja-build pkg-config zlib1g-dev libxxhash-dev libzstd-dev)
+run=("${build[@]}" rsync)
+bench=("${run[@]}" socat tar python3 git)
+# a|b: either will do.
+test=("${bench[@]}" clang 'libclang-rt-dev|libclang-rt-14-dev' clang-format libcmocka-dev xxhash
+    python3-xxhash shellcheck strace zstd procps util-linux)
+
+case $group in
+build) wanted=("${build[@]}") ;;
+run) wanted=("${run[@]}") ;;
+bench) wanted=("${bench[@]}") ;;
+test) wanted=("${test[@]}") ;;
+-h | --help)
+    sed -n '2,/^set/{s/^# \{0,1\}//p}' "$0"
+    exit 0
+    ;;
+*)
+    echo "setup.sh: '$group' is none of build, run, bench, test" >&2
+    exit 1
+    ;;
+esac
+
+if ! command -v dpkg-query >/dev/null; then
+    echo "setup.sh: not a Debian system, so nothing was checked. Needed (Debian's names): ${wanted[*]}" >&2
+    exit 0
+fi
+
+IFS='|' read -ra names <<<"$(IFS='|' && echo "${wanted[*]}")"
+# A package that is unknown makes dpkg-query fail; those that it lists are what counts.
+installed=$(dpkg-query -W -f='${db:Status-Status} ${Package}\n' "${names[@]}" 2>/dev/null || true)
+
+is_installed() {
+    [[ $'\n'$installed$'\n' == *$'\ninstalled '"$1"$'\n'* ]]
+}
+
+missing=()
+for choice in "${wanted[@]}"; do
+    found=
+    for name in ${choice//|/ }; do
+        ! is_installed "$name" || found=yes
+    done
+    [ -n "$found" ] || missing+=("$choice")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+cannot() {
+    echo "setup.sh: $1; missing packages: ${missing[*]}" >&2
+    exit 1
+}
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || cannot "neither root nor sudo"
+    as_root=(sudo)
+    [ -t 0 ] || as_root=(sudo -n) # nobody is there to type a password
+fi
+command -v apt-get >/dev/null || cannot "there is no apt-get"
+
+echo "setup.sh: installing ${missing[*]}" >&2
+"${as_root[@]}" apt-get -q update >&2 </dev/null || cannot "apt-get update failed"
+chosen=()
+for choice in "${missing[@]}"; do
+    pick=${choice%%|*}
+    for name in ${choice//|/ }; do
+        if apt-cache show --no-all-versions "$name" >/dev/null 2>&1; then
+            pick=$name
+            break
+        fi
+    done
+    chosen+=("$pick")
+done
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+    apt-get -q -y install --no-install-recommends "${chosen[@]}" >&2 </dev/null || cannot "apt-get install failed"

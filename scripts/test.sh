@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# Everything that the CI runs: builds in several configurations, runs their tests, checks scripts and
+# style, and prints one table. Exit code 0 only when nothing failed and nothing was skipped that
+# tests/allowed-skips.txt does not name.
+#
+# usage: test.sh [--quick]
+#   --quick   one configuration (gcc) instead of all
+set -euo pipefail
+
+case ${1:-} in
+'' | --quick) ;;
+-h | --help)
+    sed -n '2,/^set/{s/^# \{0,1\}//p}' "$0"
+    exit 0
+    ;;
+*)
+    echo "test.sh: '$1' is not known; see --help" >&2
+    exit 1
+    ;;
+esac
+quick=${1:-}
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/lib.sh
+. scripts/lib.sh
+scripts/setup.sh test
+
+# A checkout that another user owns (usual in containers) is still ours to list.
+export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0="$PWD"
+export ASAN_OPTIONS=halt_on_error=1:abort_on_error=1:detect_stack_use_after_return=1
+export UBSAN_OPTIONS=halt_on_error=1:abort_on_error=1:print_stacktrace=1
+export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+
+results=$(mktemp -t hvferry-test.XXXXXX)
+trap 'rm -f "$results"' EXIT
+logs=()
+
+# result CONFIGURATION SUITE/TEST OK|FAIL: one line for the table, of what meson does not run.
+result() {
+    printf '%s\t%s\t%s\n' "$@" >>"$results"
+}
+
+step() { # STEP NAME COMMAND...: a check of the tree itself
+    local name=$1
+    shift
+    echo "== $name"
+    if "$@" </dev/null; then result tree "style/$name" OK; else result tree "style/$name" FAIL; fi
+}
+
+# configuration NAME "MESON TEST ARGUMENTS" COMPILER OPTION...
+configuration() {
+    local name=$1 tests=$2 compiler=$3 dir=build-ci-$1 log=build-ci-$1/meson-logs/testlog.json
+    shift 3
+    echo "== $name"
+    if CC=$compiler configure "$dir" -Dtests=enabled "$@" && build "$dir"; then
+        result "$name" build/build OK
+    else
+        result "$name" build/build FAIL
+        return
+    fi
+    rm -f "$log"
+    logs+=("$name=$log")
+    # shellcheck disable=SC2086  # several words on purpose
+    "${fixed_addresses[@]}" "$meson" test -C "$dir" --no-rebuild --print-errorlogs $tests </dev/null || true
+}
+
+# The sanitizers of clang 14 do not know the address layout of kernels with 32 random bits.
+fixed_addresses=()
+use_fixed_addresses() {
+    if setarch "$(uname -m)" -R true 2>/dev/null; then
+        fixed_addresses=(setarch "$(uname -m)" -R)
+    fi
+}
+
+mapfile -t shell_scripts < <(printf '%s\n' .ci/run scripts/*.sh && find tests -name '*.sh' | sort)
+step shellcheck shellcheck -x -P SCRIPTDIR "${shell_scripts[@]}"
+
+# The style suite looks at the tree alone, so that one configuration runs it for all.
+configuration gcc '' gcc --werror -Dzstd=enabled
+if [ -z "$quick" ]; then
+    configuration clang '--no-suite style' clang --werror -Dzstd=enabled
+    configuration nozstd '--suite unit' gcc --werror -Dzstd=disabled
+    use_fixed_addresses
+    configuration asan '--no-suite style --timeout-multiplier 3' clang -Dzstd=enabled \
+        -Db_sanitize=address,undefined -Db_lundef=false
+    configuration tsan '--no-suite style --timeout-multiplier 3' clang -Dzstd=enabled \
+        -Db_sanitize=thread -Db_lundef=false
+fi
+
+/usr/bin/python3 scripts/test_summary.py tests/allowed-skips.txt "$results" "${logs[@]}"

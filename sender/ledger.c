@@ -1,0 +1,412 @@
+#include "sender/ledger.h"
+
+#include "core/text.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    COST_PER_ENTRY = 64, /* as UNSETTLED_BYTES_MAX counts */
+    DIR_ENDS_BYTES = 32 * 1024,
+};
+
+struct ledger {
+    struct os_mutex lock;
+    struct os_cond room;
+    struct outbox *out;
+    struct queue *wants;
+    struct report *report;
+    struct pending *ring[UNSETTLED_MAX]; /* lock; by file_id; NULL: settled */
+    uint64_t base; /* lock; lowest id that may be unsettled */
+    uint64_t release_at; /* lock; every DIR_END below is sent */
+    uint64_t next_id; /* lock */
+    size_t bytes; /* lock */
+    uint64_t unanswered; /* lock; entries sent without a verdict (or basis) yet */
+    bool list_complete, finished, sync_due, cancelled; /* lock */
+    struct msg_totals totals; /* lock */
+    char last_path[PATH_BYTES_MAX]; /* lock; for encoding */
+};
+
+struct ledger *ledger_new(struct outbox *out, struct report *report) {
+    struct ledger *l = calloc(1, sizeof *l);
+    /* Every unsettled file can be wanted once, and a SYNC may follow each re-wanted bundle. */
+    struct queue *wants = queue_new(2 * UNSETTLED_MAX);
+    if (l == NULL || wants == NULL) {
+        free(l);
+        queue_free(wants, NULL);
+        return NULL;
+    }
+    os_mutex_init(&l->lock);
+    os_cond_init(&l->room);
+    l->out = out;
+    l->report = report;
+    l->wants = wants;
+    l->base = l->release_at = l->next_id = 1;
+    return l;
+}
+
+void pending_release(struct pending *p) {
+    if (p && atomic_fetch_sub(&p->users, 1) == 1)
+        free(p);
+}
+
+static void drop_want(void *p) {
+    pending_release(p);
+}
+
+void ledger_free(struct ledger *l) {
+    if (l == NULL)
+        return;
+    queue_free(l->wants, drop_want);
+    for (size_t i = 0; i < UNSETTLED_MAX; i++)
+        pending_release(l->ring[i]);
+    os_cond_free(&l->room);
+    os_mutex_free(&l->lock);
+    free(l);
+}
+
+struct queue *ledger_wants(struct ledger *l) {
+    return l->wants;
+}
+
+void ledger_cancel(void *arg) {
+    struct ledger *l = arg;
+    os_lock(&l->lock);
+    l->cancelled = true;
+    os_cond_broadcast(&l->room);
+    os_unlock(&l->lock);
+    queue_cancel(l->wants);
+}
+
+/* ---- under the lock ------------------------------------------------------------------------------------ */
+
+static struct pending **slot(struct ledger *l, uint64_t file_id) {
+    return &l->ring[file_id % UNSETTLED_MAX];
+}
+
+/* The unsettled entry, or NULL. */
+static struct pending *find(struct ledger *l, uint64_t file_id) {
+    struct pending *p = *slot(l, file_id);
+    return p && p->file_id == file_id ? p : NULL;
+}
+
+static bool has_room(const struct ledger *l) {
+    return l->next_id - l->base < UNSETTLED_MAX - 1 &&
+           l->bytes < UNSETTLED_BYTES_MAX - PATH_BYTES_MAX - COST_PER_ENTRY;
+}
+
+static void settle(struct ledger *l, struct pending *p) {
+    *slot(l, p->file_id) = NULL;
+    l->bytes -= strlen(p->path) + COST_PER_ENTRY;
+    l->unanswered -= !p->answered;
+    pending_release(p);
+    while (l->base < l->next_id && *slot(l, l->base) == NULL)
+        l->base++;
+    os_cond_broadcast(&l->room);
+}
+
+static struct entry entry_of(const struct pending *p) {
+    return (struct entry){
+        .file_id = p->file_id,
+        .type = (uint8_t)p->type,
+        .mode = p->st.mode,
+        .uid = p->st.uid,
+        .gid = p->st.gid,
+        .mtime_sec = p->st.mtime_sec,
+        .mtime_nsec = p->st.mtime_nsec,
+        .path = p->path,
+    };
+}
+
+/* The entry of a DIR_END into *item, which is sent when full. False: no memory. */
+static bool write_dir_end(struct ledger *l, struct item **item, struct entry_writer *ew, struct pending *p) {
+    struct entry e = entry_of(p);
+    for (int attempt = 0; attempt < 2; attempt++) {
+        if (*item == NULL) {
+            *item = item_new(MSG_ENTRIES, DIR_ENDS_BYTES);
+            if (*item == NULL)
+                return false;
+            l->last_path[0] = '\0';
+            *ew = (struct entry_writer){.w = item_writer(*item), .last = l->last_path};
+        }
+        if (entry_encode(ew, &e))
+            return true;
+        item_written(*item, &ew->w);
+        (void)outbox_put(l->out, *item);
+        *item = NULL;
+    }
+    return false;
+}
+
+/* Send the ends of directories before which everything is settled. */
+static bool release_dir_ends(struct ledger *l) {
+    struct item *item = NULL;
+    struct entry_writer ew;
+    bool ok = true;
+    for (; ok && l->release_at < l->next_id; l->release_at++) {
+        struct pending *p = find(l, l->release_at);
+        if (p == NULL)
+            continue;
+        if (p->type != ENTRY_DIR_END)
+            break;
+        ok = write_dir_end(l, &item, &ew, p);
+    }
+    if (item) {
+        item_written(item, &ew.w);
+        (void)outbox_put(l->out, item);
+    }
+    return ok;
+}
+
+static bool put_finish(struct ledger *l) {
+    struct item *item = item_new(MSG_FINISH, 64);
+    if (item == NULL)
+        return false;
+    struct wr w = item_writer(item);
+    msg_totals_encode(&w, &l->totals);
+    item_written(item, &w);
+    l->finished = true;
+    (void)outbox_put(l->out, item);
+    queue_close(l->wants);
+    return true;
+}
+
+/* What became possible: ends of directories, a SYNC, the FINISH. 0, or -1 and err (EXIT_MEMORY). */
+static int advance(struct ledger *l, struct err *err) {
+    bool ok = release_dir_ends(l);
+    if (ok && l->list_complete && l->sync_due && l->unanswered == 0) {
+        l->sync_due = false;
+        (void)queue_put(l->wants, NULL);
+    }
+    if (ok && l->list_complete && l->base == l->next_id && !l->finished)
+        ok = put_finish(l);
+    return ok ? 0 : err_set(err, EXIT_MEMORY, "out of memory");
+}
+
+/* ---- scan stage ------------------------------------------------------------------------------------------ */
+
+bool ledger_has_room(struct ledger *l) {
+    os_lock(&l->lock);
+    bool result = has_room(l);
+    os_unlock(&l->lock);
+    return result;
+}
+
+static struct pending *pending_new(const struct found *f) {
+    size_t n = strlen(f->path);
+    struct pending *p = calloc(1, sizeof *p + n + 1);
+    if (p == NULL)
+        return NULL;
+    atomic_init(&p->users, 1);
+    p->root = f->root;
+    p->type = f->type;
+    p->st = *f->st;
+    memcpy(p->path, f->path, n + 1);
+    return p;
+}
+
+uint64_t ledger_add(struct ledger *l, const struct found *f) {
+    struct pending *p = pending_new(f);
+    struct err ignored;
+    if (p == NULL)
+        return 0;
+    bool held = f->type == ENTRY_DIR_END;
+    os_lock(&l->lock);
+    while (!has_room(l) && !l->cancelled)
+        os_cond_wait(&l->room, &l->lock);
+    uint64_t id = 0;
+    if (!l->cancelled) {
+        id = p->file_id = l->next_id++;
+        p->answered = held; /* it waits for others, not for a verdict that a SYNC would have to wait for */
+        l->unanswered += !held;
+        l->bytes += strlen(p->path) + COST_PER_ENTRY;
+        l->totals.entries++;
+        *slot(l, id) = p;
+        p = NULL;
+        if (held && advance(l, &ignored) != 0)
+            id = 0;
+    }
+    os_unlock(&l->lock);
+    pending_release(p);
+    return id;
+}
+
+int ledger_list_end(struct ledger *l, struct err *err) {
+    os_lock(&l->lock);
+    l->list_complete = true;
+    int result = advance(l, err);
+    os_unlock(&l->lock);
+    return result;
+}
+
+/* ---- ack stage -------------------------------------------------------------------------------------------- */
+
+static void want(struct ledger *l, struct pending *p) {
+    atomic_fetch_add(&p->users, 1);
+    l->sync_due = true;
+    if (!queue_put(l->wants, p))
+        pending_release(p);
+}
+
+static void skipped(struct ledger *l, struct pending *p) {
+    l->totals.skipped++;
+    count(&l->report->files_skipped, 1);
+    count(&l->report->files_done, 1);
+    if (!p->has_basis) /* a compared file was read, and counted then */
+        count(&l->report->bytes_done, p->st.size);
+    settle(l, p);
+}
+
+static void made(struct ledger *l, struct pending *p) {
+    l->totals.made++;
+    count(&l->report->dirs_and_links, p->type != ENTRY_DIR_END);
+    if (p->type != ENTRY_DIR_END && p->path[0])
+        report_made(l->report, p->path);
+    settle(l, p);
+}
+
+static void gone(struct ledger *l, struct pending *p) {
+    l->totals.failed++;
+    count(&l->report->files_failed, 1);
+    count(&l->report->files_done, 1);
+    settle(l, p);
+}
+
+static int unasked(const char *what, uint64_t file_id, struct err *err) {
+    return err_set(err, EXIT_STREAM, "%s for file %" PRIu64 ", which does not wait for it", what, file_id);
+}
+
+/* One verdict. False: it does not fit the entry. */
+static bool judge(struct ledger *l, struct pending *p, unsigned verdict) {
+    bool file = p->type == ENTRY_FILE;
+    bool first = !p->answered;
+    if (verdict == VERDICT_CHECK)
+        return file && first && !p->has_basis; /* answered when the basis comes */
+    if (first) {
+        p->answered = true;
+        l->unanswered--;
+    }
+    switch (verdict) {
+    case VERDICT_SKIP:
+        if (file && (first || p->has_basis))
+            return skipped(l, p), true;
+        return false;
+    case VERDICT_WANT:
+        if (file && first)
+            return want(l, p), true;
+        return false;
+    case VERDICT_MADE:
+        if (!file)
+            return made(l, p), true;
+        return false;
+    default: /* VERDICT_GONE */
+        if (file && !first)
+            return gone(l, p), true;
+        return false;
+    }
+}
+
+int ledger_verdicts(struct ledger *l, const struct run_of_ids *run, struct err *err) {
+    int result = 0;
+    os_lock(&l->lock);
+    for (uint64_t id = run->first_id; result == 0 && id - run->first_id < run->count; id++) {
+        struct pending *p = find(l, id);
+        if (p == NULL || !judge(l, p, run->verdict))
+            result = unasked("VERDICTS: a verdict", id, err);
+    }
+    if (result == 0)
+        result = advance(l, err);
+    os_unlock(&l->lock);
+    return result;
+}
+
+int ledger_basis(struct ledger *l, const struct msg_basis *basis, struct err *err) {
+    os_lock(&l->lock);
+    struct pending *p = find(l, basis->file_id);
+    int result = 0;
+    if (p == NULL || p->answered || p->type != ENTRY_FILE || basis->kind != BASIS_CONTENT ||
+        basis->count != 1) {
+        result = unasked("BASIS: digests", basis->file_id, err);
+    } else {
+        p->has_basis = p->answered = true;
+        p->basis = *basis;
+        p->basis.digests = (struct span){0};
+        memcpy(p->basis_digest.b, basis->digests.p, sizeof p->basis_digest.b);
+        l->unanswered--;
+        want(l, p);
+        result = advance(l, err);
+    }
+    os_unlock(&l->lock);
+    return result;
+}
+
+int ledger_durable(struct ledger *l, const struct run_of_ids *run, struct err *err) {
+    int result = 0;
+    os_lock(&l->lock);
+    for (uint64_t id = run->first_id; result == 0 && id - run->first_id < run->count; id++) {
+        struct pending *p = find(l, id);
+        if (p == NULL || !p->answered || p->type != ENTRY_FILE) {
+            result = unasked("DURABLE: an acknowledgement", id, err);
+            break;
+        }
+        l->totals.committed++;
+        uint64_t size = atomic_load(&p->sent_size);
+        l->totals.bytes += size;
+        count(&l->report->files_committed, 1);
+        count(&l->report->files_done, 1);
+        count(&l->report->bytes_committed, size);
+        report_file(l->report, p->path, size);
+        settle(l, p);
+    }
+    if (result == 0)
+        result = advance(l, err);
+    os_unlock(&l->lock);
+    return result;
+}
+
+int ledger_failed(struct ledger *l, uint64_t file_id, const struct err *why, struct err *err) {
+    int result = 0;
+    os_lock(&l->lock);
+    struct pending *p = find(l, file_id);
+    if (p == NULL) {
+        result = unasked("FILE_ERROR: a failure", file_id, err);
+    } else {
+        report_failure(l->report, p->path, why);
+        atomic_store(&p->failed, true);
+        gone(l, p);
+        result = advance(l, err);
+    }
+    os_unlock(&l->lock);
+    return result;
+}
+
+int ledger_want_again(struct ledger *l, const struct msg_bundle *bundle, struct err *err) {
+    os_lock(&l->lock);
+    for (uint32_t i = 0; i < bundle->count; i++) {
+        struct bundle_member m = bundle_member_at(bundle, i);
+        struct pending *p = find(l, m.file_id);
+        if (p)
+            want(l, p);
+    }
+    int result = advance(l, err);
+    os_unlock(&l->lock);
+    return result;
+}
+
+struct pending *ledger_borrow(struct ledger *l, uint64_t file_id) {
+    os_lock(&l->lock);
+    struct pending *p = find(l, file_id);
+    if (p)
+        atomic_fetch_add(&p->users, 1);
+    os_unlock(&l->lock);
+    return p;
+}
+
+bool ledger_finished(struct ledger *l, struct msg_totals *ret_totals) {
+    os_lock(&l->lock);
+    bool result = l->finished;
+    *ret_totals = l->totals;
+    os_unlock(&l->lock);
+    return result;
+}

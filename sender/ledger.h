@@ -1,0 +1,62 @@
+/* ledger.h: every entry that was listed and is not settled yet.
+ *
+ * The list streams: the ledger is a window over the tree, bounded by UNSETTLED_MAX ids and UNSETTLED_BYTES_MAX. The
+ * scan stage adds, the ack stage answers; wanted files go to the read stage through `wants`. The end of a
+ * directory is held back until everything before it is settled, so that its times are set last. When the list is
+ * complete and all of it settled, FINISH goes out.
+ *
+ * Lock order: ledger -> outbox, ledger -> wants.
+ */
+#ifndef SENDER_LEDGER_H
+#define SENDER_LEDGER_H
+
+#include "codec/digest.h"
+#include "flow/outbox.h"
+#include "program/report.h"
+#include "sender/scan.h"
+#include "wire/msg.h"
+
+struct pending {
+    uint64_t file_id;
+    _Atomic unsigned users; /* ledger, and the read stage while it works on it; the last one frees it */
+    _Atomic bool failed; /* the receiver gave it up: stop sending it */
+    int root;
+    enum entry_type type;
+    struct os_stat
+        st; /* at listing; the read stage, which alone uses it then, renews it if the file changed */
+    _Atomic uint64_t sent_size; /* read stage: size of what was sent last */
+    bool has_basis; /* ack stage sets both before it puts it into `wants` */
+    struct msg_basis basis;
+    struct digest basis_digest;
+    bool answered; /* ledger's lock */
+    char path[];
+};
+
+struct ledger;
+struct ledger *ledger_new(struct outbox *out, struct report *report); /* NULL: no memory */
+void ledger_free(struct ledger *l); /* NULL is fine */
+void ledger_cancel(void *ledger);
+
+/* Files to read: struct pending, or a NULL item that asks for a SYNC. Closed when all is settled. */
+struct queue *ledger_wants(struct ledger *l);
+
+/* Scan stage. Waits while the window is full. The file_id, or 0: cancelled or no memory. */
+uint64_t ledger_add(struct ledger *l, const struct found *found);
+bool ledger_has_room(struct ledger *l); /* ledger_add would not wait */
+int ledger_list_end(struct ledger *l, struct err *err);
+
+/* Ack stage. 0, or -1 and err (EXIT_STREAM) when the peer answers what was not asked. */
+int ledger_verdicts(struct ledger *l, const struct run_of_ids *run, struct err *err);
+int ledger_basis(struct ledger *l, const struct msg_basis *basis, struct err *err);
+int ledger_durable(struct ledger *l, const struct run_of_ids *run, struct err *err);
+int ledger_failed(struct ledger *l, uint64_t file_id, const struct err *why, struct err *err);
+/* The bundle with these members is void: read its files again. */
+int ledger_want_again(struct ledger *l, const struct msg_bundle *bundle, struct err *err);
+/* The path of an unsettled entry and its root, for reading a chunk again; the caller releases it. NULL: settled. */
+struct pending *ledger_borrow(struct ledger *l, uint64_t file_id);
+void pending_release(struct pending *p);
+
+/* True once FINISH was put out. */
+bool ledger_finished(struct ledger *l, struct msg_totals *ret_totals);
+
+#endif

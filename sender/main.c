@@ -1,0 +1,115 @@
+/* hvsend: send files and directories to an hvrecv. */
+#include "sender/sender.h"
+
+#include "core/log.h"
+#include "core/text.h"
+#include "program/endpoint.h"
+#include "program/interrupt.h"
+#include "program/setup.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int check_usage(const struct options *o, struct err *err) {
+    bool waits = o->listen || o->use_stdio;
+    if (o->listen && o->use_stdio)
+        return err_set(err, EXIT_USAGE, "--listen and --stdio exclude each other; see --help");
+    if (o->arg_count == 0)
+        return err_set(err, EXIT_USAGE, "give at least one SRC%s; see --help", waits ? "" : ", and DEST");
+    if (!waits && o->arg_count == 1)
+        return err_set(err, EXIT_USAGE, "%s",
+                       addr_looks_like(o->args[0]) ? "SRC is missing; see --help"
+                                                   : "DEST (an ADDR) is missing; see --help");
+    if (waits && o->into)
+        return err_set(err, EXIT_USAGE, "--into goes with a DEST; here the receiver chooses its directory");
+    if (o->once && !o->listen)
+        return err_set(err, EXIT_USAGE, "--once goes with --listen");
+    if (o->use_stdio && (o->json || o->progress_fd == STDOUT_FILENO))
+        return err_set(err, EXIT_USAGE,
+                       "with --stdio, stdout is the stream: --json and --progress-fd 1 cannot use it");
+    return 0;
+}
+
+/* Where the receiver is: the last argument, and the directory below its root. */
+static int parse_dest(const struct options *o, struct addr *ret, char **ret_into, struct err *err) {
+    struct addr_rules rules = {.allow_remote = o->allow_remote};
+    if (addr_parse(o->args[o->arg_count - 1], &rules, ret, err) != 0)
+        return -1;
+    if (o->into && ret->into) {
+        addr_free(ret);
+        return err_set(err, EXIT_USAGE, "the directory is given twice: in DEST and by --into");
+    }
+    const char *into = o->into ? o->into : ret->into;
+    *ret_into = into ? strdup(into) : NULL;
+    size_t n = *ret_into ? strlen(*ret_into) : 0;
+    while (n > 0 && (*ret_into)[n - 1] == '/')
+        (*ret_into)[--n] = '\0';
+    if (*ret_into && path_check(*ret_into, err) != 0) {
+        err->code = EXIT_USAGE;
+        free(*ret_into);
+        addr_free(ret);
+        return err_wrap(err, "--into");
+    }
+    return 0;
+}
+
+/* Connects to DEST and sends. The exit code, or -1 and err. */
+static int send_to_dest(const struct options *o, struct sender_config *config, struct err *err) {
+    struct addr addr;
+    char *into = NULL;
+    if (parse_dest(o, &addr, &into, err) != 0)
+        return -1;
+    struct source_root *roots;
+    int code = roots_open(o->args, o->arg_count - 1, &roots, err);
+    if (code == 0) {
+        config->dialler = true;
+        config->into = into;
+        config->roots = roots;
+        config->root_count = o->arg_count - 1;
+        code = endpoint_run(&addr, o, &sender_ops, config, err);
+        roots_close(roots, o->arg_count - 1);
+    }
+    free(into);
+    addr_free(&addr);
+    return code;
+}
+
+/* Waits for a receiver that pulls. The exit code, or -1 and err. */
+static int serve_sources(const struct options *o, struct sender_config *config, struct err *err) {
+    struct source_root *roots;
+    if (roots_open(o->args, o->arg_count, &roots, err) != 0)
+        return -1;
+    config->roots = roots;
+    config->root_count = o->arg_count;
+    int code = o->listen ? endpoint_serve(o->listen, o, &sender_ops, config, err)
+                         : endpoint_run(NULL, o, &sender_ops, config, err);
+    roots_close(roots, o->arg_count);
+    return code;
+}
+
+int main(int argc, char **argv) {
+    struct options o;
+    struct err err = {0};
+    log_setup("hvsend", LOG_WARNING);
+    enum parsed parsed = options_parse(PROGRAM_HVSEND, argc, argv, &o, &err);
+    if (parsed == PARSED_DONE)
+        return EXIT_OK;
+    setup_log("hvsend", &o);
+    if (parsed == PARSED_ERROR || check_usage(&o, &err) != 0 || interrupt_setup(&err) != 0)
+        return setup_fail(&o, &err);
+    struct sender_config config = {
+        .flags = options_flags(&o),
+        .durable = o.durable,
+        .codec = o.codec,
+        .level = o.level,
+        .chunk_size = o.chunk_size,
+        .timeout_ms = o.timeout_ms,
+        .handshake_ms = o.connect_timeout_ms,
+        .serial = o.serial,
+        .style = setup_style("sender", &o, !o.listen || o.once),
+    };
+    bool waits = o.listen || o.use_stdio;
+    int code = waits ? serve_sources(&o, &config, &err) : send_to_dest(&o, &config, &err);
+    return code < 0 ? setup_fail(&o, &err) : code;
+}

@@ -1,0 +1,36 @@
+/* pack.h: the pack stage: digest the raw bytes, compress them where that pays, write the body of the message. */
+#ifndef SENDER_PACK_H
+#define SENDER_PACK_H
+
+#include "codec/codec.h"
+#include "flow/item.h"
+
+#include <stdatomic.h>
+
+/* Which codec for which chunk. With one codec: always it, stored when it does not shrink. Automatic: compression
+ * has to earn its time. The send stage says how long the stream takes for a byte, packing measures itself and
+ * first tries a sample of the chunk; a chunk is compressed when that is quicker than sending what it saves.
+ * Shared by all threads; the figures are hints, so that relaxed atomics do. */
+struct pack_policy {
+    unsigned fixed; /* enum codec_id, or CODEC_AUTO */
+    const struct codec *codec;
+    int level;
+    unsigned threads; /* that pack */
+    _Atomic uint64_t link_ps; /* picoseconds the stream takes for a byte, smoothed; 0: not known yet */
+    _Atomic uint64_t pack_ps; /* picoseconds packing takes for a raw byte, smoothed; 0: not known yet */
+    _Atomic uint32_t link_chunks; /* data frames measured so far */
+};
+
+/* `choice`: enum codec_id or CODEC_AUTO; `agreed`: codecs of the session. level 0: the codec's default. 0, or -1 and err
+ * (EXIT_UNSUPPORTED when the peer lacks a codec that was asked for). */
+int pack_policy_init(struct pack_policy *policy, unsigned choice, int level, uint32_t agreed,
+                     unsigned threads, struct err *err);
+/* The send stage wrote `bytes` of data frame in `ns`. */
+void pack_policy_sent(struct pack_policy *policy, uint64_t bytes, int64_t ns);
+
+/* CHUNK or BUNDLE with item->data raw: digest, codec, body; item->data becomes what is to be sent. *ret_codec is the
+ * codec that was used. 0, or -1 and err. One codec_state a thread. */
+int pack_item(struct item *item, struct pack_policy *policy, struct codec_state *state, struct pool *pool,
+              uint8_t *ret_codec, struct err *err);
+
+#endif

@@ -1,0 +1,59 @@
+/* roots.c: the SRC arguments, with rsync's meaning of the trailing slash. */
+#include "sender/scan.h"
+
+#include "core/text.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* True when the contents are meant: a trailing slash, or a path that ends in "." or "..". */
+static bool means_contents(const char *arg) {
+    const char *slash = strrchr(arg, '/');
+    const char *last = slash ? slash + 1 : arg;
+    return last[0] == '\0' || strcmp(last, ".") == 0 || strcmp(last, "..") == 0;
+}
+
+static int open_one(const char *arg, struct source_root *ret, struct err *err) {
+    struct os_stat st;
+    if (means_contents(arg)) {
+        int result = os_dir_open_path(arg, &ret->base);
+        ret->name = "";
+        return result == 0 ? 0 : err_sys(err, EXIT_SELECT, -result, "%s: cannot read", ESCAPED(arg));
+    }
+    int result = os_stat_path(arg, false, &st);
+    if (result != 0)
+        return err_sys(err, EXIT_SELECT, -result, "%s: cannot read", ESCAPED(arg));
+    const char *slash = strrchr(arg, '/');
+    ret->name = slash ? slash + 1 : arg;
+    char *parent = slash ? strndup(arg, slash == arg ? 1 : (size_t)(slash - arg)) : strdup(".");
+    if (parent == NULL)
+        return err_set(err, EXIT_MEMORY, "out of memory");
+    result = os_dir_open_path(parent, &ret->base);
+    free(parent);
+    return result == 0 ? 0
+                       : err_sys(err, EXIT_SELECT, -result, "%s: cannot read its directory", ESCAPED(arg));
+}
+
+int roots_open(char *const *args, int count, struct source_root **ret, struct err *err) {
+    if (count > ROOTS_MAX)
+        return err_set(err, EXIT_USAGE, "more than %d sources", ROOTS_MAX);
+    struct source_root *roots = calloc((size_t)count + 1, sizeof *roots);
+    if (roots == NULL)
+        return err_set(err, EXIT_MEMORY, "out of memory");
+    for (int i = 0; i < count; i++) {
+        roots[i].base = OS_DIR_NONE;
+        if (open_one(args[i], &roots[i], err) != 0) {
+            roots_close(roots, i);
+            return -1;
+        }
+    }
+    *ret = roots;
+    return 0;
+}
+
+void roots_close(struct source_root *roots, int count) {
+    for (int i = 0; i < count; i++)
+        os_dir_close(&roots[i].base);
+    free(roots);
+}

@@ -1,0 +1,50 @@
+/* scan.h: the tree below the sources, one entry at a time, in constant memory but for one open directory a level. */
+#ifndef SENDER_SCAN_H
+#define SENDER_SCAN_H
+
+#include "core/path.h"
+#include "os/os_file.h"
+#include "program/report.h"
+#include "wire/protocol.h"
+
+/* One SRC argument. */
+struct source_root {
+    struct os_dir base; /* directory in which the paths of its entries start */
+    const char *name; /* first component, or "" for SRC/ (its contents) */
+};
+
+enum { ROOTS_MAX = 1024 };
+
+/* Opens what the SRC arguments name. 0, or -1 and err (EXIT_SELECT names the argument). */
+int roots_open(char *const *args, int count, struct source_root **ret, struct err *err);
+void roots_close(struct source_root *roots, int count);
+
+struct scan_options {
+    bool recursive, links;
+    const char *const
+        *selects; /* pull: only what lies on the way to, or under, one of these; NULL: everything */
+    unsigned select_count;
+};
+
+/* An entry, valid until the next call. */
+struct found {
+    enum entry_type type; /* FILE, DIR, DIR_END, SYMLINK */
+    int root;
+    const char *path;
+    const struct os_stat *st;
+    const char *target; /* SYMLINK: target_length bytes */
+    size_t target_length;
+};
+
+struct scan;
+/* `roots` and what the options point to outlive the scan. Problems are reported, and counted in
+ * report->files_failed and specials. NULL: no memory. */
+struct scan *scan_new(const struct source_root *roots, int count, const struct scan_options *opt,
+                      struct report *report);
+void scan_free(struct scan *scan); /* NULL is fine */
+/* 1 and an entry, or 0 at the end. */
+int scan_next(struct scan *scan, struct found *ret);
+/* A select that no entry matched, or NULL. At the end. */
+const char *scan_unmatched(const struct scan *scan);
+
+#endif

@@ -1,0 +1,260 @@
+#include "sender/send_session.h"
+
+#include "codec/digest.h"
+#include "core/text.h"
+#include "program/stream.h"
+#include "sender/source.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SELECTS_MAX = 1024 };
+
+typedef int send_handler(struct send_session *s, struct item *item, struct err *err);
+
+void send_session_free(struct send_session *s) {
+    for (unsigned i = 0; i < s->select_count; i++)
+        free(s->selects[i]);
+    free(s->selects);
+    pool_free(s->spare);
+}
+
+/* ---- START and REQUEST --------------------------------------------------------------------------------------- */
+
+int send_session_start(struct send_session *s, uint64_t flags, enum durable durable, const char *into,
+                       struct err *err) {
+    uint8_t path[PATH_BYTES_MAX + 1], tags[PATH_BYTES_MAX + 8];
+    struct wr tw = wr_of(tags, sizeof tags);
+    if (into && into[0]) {
+        struct wr pw = wr_of(path, sizeof path);
+        path_encode(&pw, into);
+        tag_encode(&tw, TAG_INTO, path, wr_used(&pw));
+    }
+    struct msg_start m = {
+        .flags = flags, .durable = (uint8_t)durable, .tags = {.p = tags, .n = wr_used(&tw)}};
+    struct item *item = item_new(MSG_START, sizeof tags + 64);
+    if (item == NULL)
+        return err_set(err, EXIT_MEMORY, "out of memory");
+    struct wr w = item_writer(item);
+    msg_start_encode(&w, &m);
+    item_written(item, &w);
+    (void)outbox_put(s->out, item);
+    return 0;
+}
+
+static int add_select(struct send_session *s, struct span value, struct err *err) {
+    char path[PATH_BYTES_MAX];
+    struct rd r = rd_of(value.p, value.n);
+    if (path_decode(&r, path, err) != 0 || !rd_done(&r))
+        return err_set(err, EXIT_STREAM, "REQUEST: malformed path");
+    if (s->select_count == SELECTS_MAX)
+        return err_set(err, EXIT_STREAM, "REQUEST: more than %d names", SELECTS_MAX);
+    char **more = realloc(s->selects, (s->select_count + 1) * sizeof *more);
+    if (more)
+        s->selects = more;
+    char *copy = more ? strdup(path) : NULL;
+    if (copy == NULL)
+        return err_set(err, EXIT_MEMORY, "out of memory");
+    s->selects[s->select_count++] = copy;
+    return 0;
+}
+
+static int take_request(struct send_session *s, struct item *item, struct err *err) {
+    struct msg_start m;
+    struct tag tag;
+    int more;
+    if (msg_start_decode(item_body(item), &m, err) != 0)
+        return -1;
+    struct rd r = rd_of(m.tags.p, m.tags.n);
+    while ((more = tag_next(&r, &tag)) == 1) {
+        if (tag.tag == TAG_SELECT && add_select(s, tag.value, err) != 0)
+            return -1;
+        if (tag.tag != TAG_SELECT && (tag.tag & TAG_CRITICAL))
+            return err_set(err, EXIT_UNSUPPORTED, "REQUEST: unknown tag %#x", (unsigned)tag.tag);
+    }
+    if (more != 0)
+        return err_set(err, EXIT_STREAM, "REQUEST: malformed tags");
+    s->requested_flags = m.flags;
+    s->has_selects = s->select_count > 0;
+    s->state = SEND_TRANSFER;
+    return 0;
+}
+
+/* ---- answers to entries and files ------------------------------------------------------------------------------ */
+
+static int take_runs(struct send_session *s, struct item *item, struct err *err) {
+    unsigned type = item->frame.type;
+    struct rd r = rd_of(item->body, item->frame.body_length);
+    struct run_of_ids run;
+    int more;
+    while ((more = run_next(&r, type, &run, err)) == 1)
+        if ((type == MSG_DURABLE ? ledger_durable : ledger_verdicts)(s->ledger, &run, err) != 0)
+            return -1;
+    return more;
+}
+
+static int take_file_error(struct send_session *s, struct item *item, struct err *err) {
+    struct msg_file_text m;
+    struct escaped text;
+    struct err why = {0};
+    if (msg_file_text_decode(item_body(item), &m, err) != 0)
+        return -1;
+    (void)err_set(&why, m.text.code, "the receiver: %s",
+                  escape_text((const char *)m.text.text.p, m.text.text.n, &text));
+    return ledger_failed(s->ledger, m.file_id, &why, err);
+}
+
+static int take_basis(struct send_session *s, struct item *item, struct err *err) {
+    struct msg_basis m;
+    if (msg_basis_decode(item_body(item), &m, err) != 0)
+        return -1;
+    return ledger_basis(s->ledger, &m, err);
+}
+
+/* ---- refused data ------------------------------------------------------------------------------------------------ */
+
+/* The chunk again, stored, from the file as it is now. If the file changed, the file digest will tell. */
+static int fill_chunk(struct send_session *s, struct item *item, struct msg_chunk *m, struct err *err) {
+    struct pending *p = ledger_borrow(s->ledger, m->file_id);
+    if (p == NULL)
+        return err_set(err, EXIT_STREAM, "REFUSED: file %" PRIu64 " is settled", m->file_id);
+    item->data = pool_get(s->spare);
+    int result = item->data ? source_read_again(s->roots, p, m->offset, m->raw_length, item->data->data, err)
+                            : err_set(err, EXIT_MEMORY, "out of memory");
+    pending_release(p);
+    if (result != 0)
+        return -1;
+    struct digest digest = digest_of(item->data->data, m->raw_length);
+    memcpy(m->digest, digest.b, DIGEST_SIZE);
+    m->codec = CODEC_NONE;
+    item->frame.data_length = m->raw_length;
+    struct wr w = item_writer(item);
+    msg_chunk_encode(&w, m);
+    item_written(item, &w);
+    return 0;
+}
+
+static int send_void(struct send_session *s, const struct item *bundle, uint64_t order, struct err *err) {
+    struct msg_bundle m;
+    struct item *item = item_new(MSG_VOID, 0);
+    if (item == NULL)
+        return err_set(err, EXIT_MEMORY, "out of memory");
+    item->frame.flags = FRAME_RESENT;
+    item->frame.order = order;
+    (void)outbox_put_urgent(s->out, item);
+    if (msg_bundle_decode(item_body(bundle), bundle->frame.data_length, s->agreed.chunk_size, &m, err) != 0)
+        return -1;
+    return ledger_want_again(s->ledger, &m, err);
+}
+
+static int take_refused(struct send_session *s, struct item *item, struct err *err) {
+    struct msg_refused m;
+    struct msg_chunk chunk;
+    if (msg_refused_decode(item_body(item), &m, err) != 0)
+        return -1;
+    struct item *again = flight_find(s->flight, m.refused_order);
+    if (again == NULL)
+        return err_set(err, EXIT_STREAM, "REFUSED: message %" PRIu64 " carries no data, or is acknowledged",
+                       m.refused_order);
+    count(&s->report->chunks_resent, 1);
+    int result;
+    if (again->frame.type == MSG_BUNDLE) {
+        result = send_void(s, again, m.refused_order, err);
+        item_free(again);
+        return result;
+    }
+    result = msg_chunk_decode(item_body(again), again->frame.data_length, s->agreed.chunk_size, &chunk, err);
+    if (result == 0)
+        result = fill_chunk(s, again, &chunk, err);
+    if (result != 0) {
+        item_free(again);
+        return -1;
+    }
+    again->frame.flags = FRAME_RESENT;
+    again->frame.order = m.refused_order;
+    (void)outbox_put_urgent(s->out, again);
+    return 0;
+}
+
+/* ---- the end ------------------------------------------------------------------------------------------------------ */
+
+static int take_finish_ack(struct send_session *s, struct item *item, struct err *err) {
+    struct msg_totals theirs, ours;
+    if (msg_totals_decode(item_body(item), &theirs, err) != 0)
+        return -1;
+    if (!ledger_finished(s->ledger, &ours))
+        return err_set(err, EXIT_STREAM, "FINISH_ACK: nothing was finished yet");
+    if (!msg_totals_equal(&ours, &theirs))
+        return err_set(err, EXIT_STREAM,
+                       "the totals differ: %" PRIu64 " files sent, %" PRIu64 " committed; run it again",
+                       ours.committed, theirs.committed);
+    struct item *bye = item_new(MSG_BYE, 0);
+    if (bye == NULL)
+        return err_set(err, EXIT_MEMORY, "out of memory");
+    (void)outbox_put(s->out, bye);
+    s->state = SEND_DONE;
+    return 0;
+}
+
+/* ---- the table ------------------------------------------------------------------------------------------------------ */
+
+/* An empty cell: the message is not allowed in that state. */
+static send_handler *const handlers[SEND_STATES][MSG_TYPE_LIMIT] = {
+    [SEND_AWAIT_REQUEST] = {[MSG_REQUEST] = take_request},
+    [SEND_TRANSFER] =
+        {
+            [MSG_VERDICTS] = take_runs,
+            [MSG_DURABLE] = take_runs,
+            [MSG_REFUSED] = take_refused,
+            [MSG_FILE_ERROR] = take_file_error,
+            [MSG_BASIS] = take_basis,
+            [MSG_FINISH_ACK] = take_finish_ack,
+        },
+};
+
+static const char *const state_names[SEND_STATES] = {"AWAIT_REQUEST", "TRANSFER", "DONE"};
+
+static int take_unordered(struct send_session *s, struct item *item, struct err *err) {
+    struct msg_ack ack;
+    if (item->frame.type == MSG_ABORT)
+        return stream_refusal(item, "receiver", err);
+    if (item->frame.type != MSG_ACK)
+        return 0;
+    if (msg_ack_decode(item_body(item), &ack, err) != 0)
+        return -1;
+    flight_done(s->flight, ack.processed);
+    outbox_raise(s->out, ack.credit);
+    return 0;
+}
+
+static int take_ordered(struct send_session *s, struct item *item, struct err *err) {
+    unsigned type = item->frame.type;
+    send_handler *handler = type < MSG_TYPE_LIMIT ? handlers[s->state][type] : NULL;
+    if (handler)
+        return handler(s, item, err);
+    if (item->frame.flags & FRAME_OPTIONAL && !msg_type_is_known(type))
+        return 0;
+    return err_set(err, EXIT_STREAM, "%s is not allowed in state %s", msg_type_name(type),
+                   state_names[s->state]);
+}
+
+int send_session_take(struct send_session *s, struct item *item, struct err *err) {
+    struct msg_ack ack;
+    uint64_t cost, order = item->frame.order;
+    int result = link_in_arrived(&s->in, &item->frame, &cost, err);
+    if (result == 0 && item->frame.flags & FRAME_RESENT)
+        result = err_set(err, EXIT_STREAM, "%s: a receiver resends nothing", msg_type_name(item->frame.type));
+    if (result == 0)
+        result = order == 0 ? take_unordered(s, item, err) : take_ordered(s, item, err);
+    item_free(item);
+    if (result != 0)
+        return -1;
+    if (order > 0 && link_in_done(&s->in, order, cost, &ack)) {
+        struct item *answer = item_of_ack(&ack);
+        if (answer == NULL)
+            return err_set(err, EXIT_MEMORY, "out of memory");
+        (void)outbox_put_urgent(s->out, answer);
+    }
+    return 0;
+}

@@ -1,0 +1,182 @@
+/* sender.c: the pipeline of one session. In order:
+ *
+ *   scan      tree -> entries; runs ahead of the data within the window of the ledger
+ *   read      wanted files -> raw chunks, holes, bundles; takes a buffer from the pool, which bounds memory
+ *   pack ×N   digest of the raw bytes, compression where it pays
+ *   send      the only writer: urgent messages, entries, then data in the order of reading; waits for credit
+ *   ack       the receiver's messages: verdicts, durable, refused, credit
+ *
+ * Handshake, START and goodbye run on the main thread of the session.
+ */
+#include "sender/stages.h"
+
+#include "codec/digest.h"
+#include "core/log.h"
+#include "program/options.h"
+
+#include <stdlib.h>
+
+enum {
+    PACK_THREADS_MAX = 8,
+    CHUNKS_IN_HAND = 3, /* being read, waiting to be packed, being sent */
+    GOODBYE_WAIT_MS = 10000, /* for the receiver to close after BYE */
+};
+
+static void *prepare(const void *config) {
+    struct sender *s = calloc(1, sizeof *s);
+    if (s == NULL)
+        return NULL;
+    s->config = config;
+    run_init(&s->run);
+    return s;
+}
+
+static void stop(void *session, const struct err *why) {
+    struct sender *s = session;
+    run_fail(&s->run, why);
+}
+
+static void release(void *session) {
+    struct sender *s = session;
+    run_free(&s->run);
+    free(s);
+}
+
+static void wake_conn(void *conn) {
+    conn_wake(conn);
+}
+
+static unsigned pack_threads(void) {
+    unsigned n = os_cpu_count();
+    return n < PACK_THREADS_MAX ? n : PACK_THREADS_MAX;
+}
+
+/* What both paths need once the handshake is over. */
+static int build(struct sender *s, struct err *err) {
+    struct send_session *session = &s->session;
+    uint32_t chunk_size = session->agreed.chunk_size;
+    unsigned threads = pack_threads();
+    s->out = session->out = outbox_new(session->agreed.their_window, chunk_size);
+    s->pool = pool_new(chunk_size, CHUNKS_IN_HAND + 2 * threads);
+    session->spare = pool_new(chunk_size, (unsigned)(session->agreed.their_window / chunk_size) + 1);
+    s->raw = queue_new(threads);
+    session->ledger = s->out ? ledger_new(s->out, &s->report) : NULL;
+    session->flight = flight_new();
+    s->digest = file_digest_new();
+    if (!s->out || !s->pool || !session->spare || !s->raw || !session->ledger || !session->flight ||
+        !s->digest)
+        return err_set(err, EXIT_MEMORY, "out of memory");
+    session->report = &s->report;
+    session->roots = s->config->roots;
+    session->state = s->config->dialler ? SEND_TRANSFER : SEND_AWAIT_REQUEST;
+    link_in_init(&session->in, session->agreed.our_window, chunk_size);
+    s->next_ticket = 1;
+    source_init(&s->source, s->config->roots, chunk_size, s->pool, &s->report, NULL, NULL);
+    run_on_cancel(&s->run, outbox_cancel, s->out);
+    run_on_cancel(&s->run, pool_cancel, s->pool);
+    run_on_cancel(&s->run, pool_cancel, session->spare);
+    run_on_cancel(&s->run, queue_cancel, s->raw);
+    run_on_cancel(&s->run, ledger_cancel, session->ledger);
+    return pack_policy_init(&s->policy, s->config->codec, s->config->level, session->agreed.codecs, threads,
+                            err);
+}
+
+/* A sender that listened hears first what the receiver wants. */
+static int take_request(struct sender *s, struct err *err) {
+    while (s->session.state == SEND_AWAIT_REQUEST) {
+        struct item *item;
+        enum stream_result result = stream_recv(s->stream, NULL, s->config->handshake_ms, &item, err);
+        if (result != STREAM_ITEM)
+            return ack_failed(s, result, err);
+        if (send_session_take(&s->session, item, err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int begin(struct sender *s, struct err *err) {
+    struct handshake ours = {
+        .role = ROLE_SENDER,
+        .dialler = s->config->dialler,
+        .chunk_size = s->config->chunk_size,
+        .features = FEATURE_CHECK,
+    };
+    if (handshake(s->stream, &ours, s->config->handshake_ms, &s->session.agreed, err) != 0 ||
+        build(s, err) != 0 || take_request(s, err) != 0)
+        return -1;
+    s->flags = s->config->flags | s->session.requested_flags;
+    struct scan_options opt = {
+        .recursive = s->flags & OPT_RECURSIVE,
+        .links = s->flags & OPT_LINKS,
+        .selects = s->session.has_selects ? (const char *const *)s->session.selects : NULL,
+        .select_count = s->session.select_count,
+    };
+    s->scan = scan_new(s->config->roots, s->config->root_count, &opt, &s->report);
+    if (s->scan == NULL)
+        return err_set(err, EXIT_MEMORY, "out of memory");
+    return send_session_start(&s->session, s->flags, s->config->durable, s->config->into, err);
+}
+
+static int start_stages(struct sender *s, struct err *err) {
+    if (run_start(&s->run, "send", stage_send, s, err) != 0 ||
+        run_start(&s->run, "scan", stage_scan, s, err) != 0 ||
+        run_start(&s->run, "read", stage_read, s, err) != 0)
+        return -1;
+    for (unsigned i = 0; i < pack_threads(); i++)
+        if (run_start(&s->run, "pack", stage_pack, s, err) != 0)
+            return -1;
+    return run_start(&s->run, "ack", stage_ack, s, err);
+}
+
+static int transfer(struct sender *s, struct err *err) {
+    if (begin(s, err) != 0)
+        run_fail(&s->run, err);
+    else if (s->config->serial && send_serially(s, err) != 0)
+        run_fail(&s->run, err);
+    else if (!s->config->serial)
+        (void)start_stages(s, err);
+    return run_join(&s->run, err);
+}
+
+static void dismantle(struct sender *s) {
+    scan_free(s->scan);
+    source_free(&s->source);
+    queue_free(s->raw, item_drop);
+    ledger_free(s->session.ledger);
+    flight_free(s->session.flight);
+    outbox_free(s->out);
+    file_digest_free(s->digest);
+    pool_free(s->pool);
+    send_session_free(&s->session);
+}
+
+static int run(void *session, const void *config, struct conn *conn) {
+    struct sender *s = session;
+    struct err err = {0}, close_err = {0};
+    s->config = config;
+    s->source.dirs_root = -1;
+    report_init(&s->report, &s->config->style);
+    if (stream_new(conn, s->config->timeout_ms, &s->stream, &err) != 0) {
+        report_end(&s->report, err.code, &err);
+        report_free(&s->report);
+        return err.code;
+    }
+    run_on_cancel(&s->run, wake_conn, conn);
+    report_start(&s->report, conn_peer(conn));
+    int result = transfer(s, &err);
+    run_disarm(&s->run);
+    if (result == 0)
+        stream_drain(s->stream, GOODBYE_WAIT_MS);
+    else if (err.code != EXIT_SOCKET)
+        stream_abort(s->stream, &err);
+    count(&s->report.bytes_wire, atomic_load(&s->stream->bytes_out));
+    if (stream_close(s->stream, &close_err) != 0)
+        log_line(result == 0 ? LOG_WARNING : LOG_ERROR, "%s", close_err.msg);
+    dismantle(s);
+    int code = result != 0 ? err.code : atomic_load(&s->report.worst);
+    report_end(&s->report, code, result != 0 ? &err : NULL);
+    report_free(&s->report);
+    return code;
+}
+
+const struct session_ops sender_ops = {prepare, run, stop, release};

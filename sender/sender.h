@@ -1,0 +1,46 @@
+/* sender.h: one session of a sender, from the open stream to the goodbye. */
+#ifndef SENDER_SENDER_H
+#define SENDER_SENDER_H
+
+#include "program/serve.h"
+#include "program/stream.h"
+#include "sender/pack.h"
+#include "sender/send_session.h"
+#include "sender/source.h"
+
+struct sender_config {
+    const struct source_root *roots; /* borrowed */
+    int root_count;
+    uint64_t flags; /* OPT_* */
+    enum durable durable;
+    const char *into; /* NULL: the receiver's root */
+    unsigned codec; /* enum codec_id or CODEC_AUTO */
+    int level;
+    uint32_t chunk_size; /* wanted */
+    int timeout_ms, handshake_ms;
+    bool dialler, serial;
+    struct report_style style;
+};
+
+struct sender {
+    const struct sender_config *config;
+    struct stream *stream;
+    struct run run;
+    struct report report;
+    struct send_session session;
+    uint64_t flags; /* the command line's, and those of a REQUEST */
+    struct scan *scan;
+    struct source source;
+    uint64_t next_ticket; /* read stage: of the next data item */
+    struct pack_policy policy;
+    struct pool *pool;
+    struct queue *raw; /* read -> pack */
+    struct outbox *out; /* scan, pack, ack -> send */
+    struct file_digest *digest; /* send stage: of the file whose chunks pass */
+};
+
+/* For serve.h and endpoint.h: config is a struct sender_config, the session a struct sender. Everything is
+ * reported by the session itself. */
+extern const struct session_ops sender_ops;
+
+#endif

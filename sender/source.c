@@ -1,0 +1,219 @@
+/* source.c: small files, and the choice between small and large. */
+#include "sender/source_impl.h"
+
+#include "core/path.h"
+#include "core/text.h"
+#include "flow/link.h"
+
+#include <errno.h>
+#include <string.h>
+
+void source_init(struct source *s, const struct source_root *roots, uint32_t chunk_size, struct pool *pool,
+                 struct report *report, source_emit *emit, void *ctx) {
+    *s = (struct source){
+        .roots = roots,
+        .dirs_root = -1,
+        .chunk_size = chunk_size,
+        .pool = pool,
+        .report = report,
+        .emit = emit,
+        .ctx = ctx,
+    };
+}
+
+void source_free(struct source *s) {
+    item_free(s->bundle);
+    if (s->dirs_root >= 0)
+        dir_cache_free(&s->dirs);
+}
+
+struct buf *source_buffer(struct source *s, struct err *err) {
+    struct buf *buf = pool_get(s->pool);
+    if (buf == NULL)
+        (void)err_set(err, EXIT_SIGNAL, "cancelled while waiting for a buffer");
+    return buf;
+}
+
+int source_put(struct source *s, struct item *item, struct err *err) {
+    if (item == NULL)
+        return err_set(err, EXIT_MEMORY, "out of memory");
+    return s->emit(s->ctx, item, err);
+}
+
+bool same_file(const struct os_stat *a, const struct os_stat *b) {
+    return a->kind == b->kind && a->device == b->device && a->inode == b->inode && a->size == b->size &&
+           a->mtime_sec == b->mtime_sec && a->mtime_nsec == b->mtime_nsec && a->ctime_sec == b->ctime_sec &&
+           a->ctime_nsec == b->ctime_nsec;
+}
+
+static void use_root(struct source *s, int root) {
+    if (s->dirs_root == root)
+        return;
+    if (s->dirs_root >= 0)
+        dir_cache_free(&s->dirs);
+    dir_cache_init(&s->dirs, s->roots[root].base);
+    s->dirs_root = root;
+}
+
+int source_open(struct source *s, const struct pending *p, struct os_file *ret, struct os_stat *ret_found) {
+    struct os_dir at;
+    const char *name;
+    use_root(s, p->root);
+    int result = dir_cache_parent(&s->dirs, p->path, &at, &name);
+    if (result == 0)
+        result = os_open_read(at, name, ret);
+    if (result == 0 && ret_found)
+        result = os_fstat(*ret, ret_found);
+    if (result == 0 && ret_found && ret_found->kind != OS_FILE)
+        result = -ENOTSUP;
+    return result;
+}
+
+int source_read_again(const struct source_root *roots, const struct pending *p, uint64_t offset, uint32_t n,
+                      uint8_t *data, struct err *err) {
+    struct dir_cache dirs;
+    struct os_dir at;
+    const char *name;
+    struct os_file file = OS_FILE_NONE;
+    dir_cache_init(&dirs, roots[p->root].base);
+    int result = dir_cache_parent(&dirs, p->path, &at, &name);
+    if (result == 0)
+        result = os_open_read(at, name, &file);
+    ptrdiff_t got = result == 0 ? os_pread(file, data, n, offset) : result;
+    os_close(&file);
+    dir_cache_free(&dirs);
+    if (got == (ptrdiff_t)n)
+        return 0;
+    return os_file_error(err, got < 0 ? (int)got : -EIO, "%s: cannot read a refused chunk again",
+                         ESCAPED(p->path));
+}
+
+/* ---- giving up ------------------------------------------------------------------------------------------ */
+
+enum attempt source_give_up(struct source *s, struct pending *p, int code, int result, const char *what,
+                            struct err *err) {
+    struct err why = {0};
+    if (result != 0)
+        (void)err_sys(&why, code, -result, "%s: %s", ESCAPED(p->path), what);
+    else
+        (void)err_set(&why, code, "%s: %s", ESCAPED(p->path), what);
+    report_failure(s->report, p->path, &why);
+    count(&s->report->bytes_done, p->st.size);
+    struct item *item = item_of_file_text(MSG_FILE_FAIL, p->file_id, code, why.msg);
+    return source_put(s, item, err) == 0 ? ATTEMPT_DONE : ATTEMPT_FATAL;
+}
+
+enum attempt source_failed(struct source *s, struct pending *p, int result, const char *what,
+                           struct err *err) {
+    switch (result) {
+    case -ENOENT: return source_give_up(s, p, EXIT_VANISHED, 0, "vanished before it could be read", err);
+    case -ELOOP:
+    case -ENOTDIR:
+    case -ENXIO:
+    case -ENOTSUP: return source_give_up(s, p, EXIT_VANISHED, 0, "is not a regular file any more", err);
+    default: return source_give_up(s, p, EXIT_PARTIAL, result, what, err);
+    }
+}
+
+/* ---- bundles -------------------------------------------------------------------------------------------- */
+
+int source_flush(struct source *s, struct err *err) {
+    struct item *item = s->bundle;
+    if (item == NULL)
+        return 0;
+    s->bundle = NULL;
+    item->frame.body_length = BUNDLE_HEAD_SIZE + s->bundle_files * BUNDLE_MEMBER_SIZE;
+    return source_put(s, item, err);
+}
+
+int source_sync(struct source *s, struct err *err) {
+    if (source_flush(s, err) != 0)
+        return -1;
+    return source_put(s, item_new(MSG_SYNC, 0), err);
+}
+
+/* There is a bundle with room for `size` bytes and one member more. */
+static int make_room(struct source *s, uint64_t size, struct err *err) {
+    if (s->bundle && (s->bundle_files == BUNDLE_FILES_MAX || s->bundle->raw_length + size > s->chunk_size) &&
+        source_flush(s, err) != 0)
+        return -1;
+    if (s->bundle)
+        return 0;
+    struct buf *buf = source_buffer(s, err);
+    if (buf == NULL)
+        return -1;
+    s->bundle = item_new(MSG_BUNDLE, BUNDLE_HEAD_SIZE + BUNDLE_FILES_MAX * BUNDLE_MEMBER_SIZE);
+    if (s->bundle == NULL) {
+        buf_release(buf);
+        return err_set(err, EXIT_MEMORY, "out of memory");
+    }
+    s->bundle->data = buf;
+    s->bundle_files = 0;
+    return 0;
+}
+
+static void add_member(struct source *s, const struct pending *p) {
+    struct bundle_member m = {
+        .file_id = p->file_id,
+        .mtime_sec = p->st.mtime_sec,
+        .mtime_nsec = p->st.mtime_nsec,
+        .mode = p->st.mode,
+        .size = (uint32_t)p->st.size,
+    };
+    struct wr w =
+        wr_of(s->bundle->body + BUNDLE_HEAD_SIZE + s->bundle_files * BUNDLE_MEMBER_SIZE, BUNDLE_MEMBER_SIZE);
+    bundle_member_encode(&w, &m);
+    s->bundle_files++;
+    s->bundle->raw_length += m.size;
+}
+
+/* Four system calls a file: open, read, fstat, close. The status after reading is compared with that of the
+ * listing, so that one before reading is needed only when they differ. */
+static enum attempt read_small(struct source *s, struct pending *p, struct err *err) {
+    struct os_file file = OS_FILE_NONE;
+    struct os_stat now;
+    if (make_room(s, p->st.size, err) != 0)
+        return ATTEMPT_FATAL;
+    int result = source_open(s, p, &file, NULL);
+    if (result != 0)
+        return source_failed(s, p, result, "cannot open", err);
+    ptrdiff_t got = os_pread(file, s->bundle->data->data + s->bundle->raw_length, p->st.size, 0);
+    result = os_fstat(file, &now);
+    os_close(&file);
+    if (result == 0 && now.kind != OS_FILE)
+        result = -ENOTSUP;
+    if (got < 0 || result != 0)
+        return source_failed(s, p, result != 0 ? result : (int)got, "cannot read", err);
+    if (got != (ptrdiff_t)p->st.size || !same_file(&now, &p->st)) {
+        p->st = now;
+        return ATTEMPT_CHANGED;
+    }
+    add_member(s, p);
+    count(&s->report->bytes_raw, p->st.size);
+    count(&s->report->bytes_done, p->st.size);
+    return ATTEMPT_DONE;
+}
+
+static enum attempt read_once(struct source *s, struct pending *p, struct err *err) {
+    atomic_store(&p->sent_size, p->st.size);
+    if (p->st.size <= BUNDLE_FILE_MAX && p->st.size <= s->chunk_size)
+        return read_small(s, p, err);
+    if (source_flush(s, err) != 0)
+        return ATTEMPT_FATAL;
+    return source_read_large(s, p, err);
+}
+
+int source_read(struct source *s, struct pending *p, struct err *err) {
+    enum attempt attempt = ATTEMPT_CHANGED;
+    if (atomic_load(&p->failed))
+        return 0;
+    if (p->has_basis)
+        attempt = source_compare(s, p, err);
+    /* The first difference may be from before we opened the file: it does not count as an attempt. */
+    for (int i = 0; i <= READ_ATTEMPTS && attempt == ATTEMPT_CHANGED; i++)
+        attempt = read_once(s, p, err);
+    if (attempt == ATTEMPT_CHANGED)
+        attempt =
+            source_give_up(s, p, EXIT_VANISHED, 0, "changed while it was being read; send it again", err);
+    return attempt == ATTEMPT_FATAL ? -1 : 0;
+}

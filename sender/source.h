@@ -1,0 +1,52 @@
+/* source.h: reading wanted files: chunks and holes of large ones, bundles of small ones.
+ *
+ * A file that changed while it was read is never passed off as good: its identity, size, mtime and ctime are
+ * compared with those before; when they differ it is read again, and given up the second time (EXIT_VANISHED).
+ * One thread.
+ */
+#ifndef SENDER_SOURCE_H
+#define SENDER_SOURCE_H
+
+#include "sender/ledger.h"
+#include "tree/dir_cache.h"
+
+enum {
+    BUNDLE_FILE_MAX = 128 * 1024, /* larger files travel alone */
+    READ_ATTEMPTS = 2,
+};
+
+/* Takes the item over. 0, or -1 and err (cancelled, out of memory). */
+typedef int source_emit(void *ctx, struct item *item, struct err *err);
+
+struct source {
+    const struct source_root *roots;
+    struct dir_cache dirs;
+    int dirs_root; /* which root `dirs` belongs to */
+    uint32_t chunk_size;
+    struct pool *pool;
+    struct report *report;
+    source_emit *emit;
+    void *ctx;
+    /* The bundle that is being filled. */
+    struct item *bundle;
+    uint32_t bundle_files;
+};
+
+void source_init(struct source *s, const struct source_root *roots, uint32_t chunk_size, struct pool *pool,
+                 struct report *report, source_emit *emit, void *ctx);
+void source_free(struct source *s);
+
+/* Read one wanted file and emit what becomes of it; small ones may wait in the bundle. Failures of the file are
+ * reported and emitted as FILE_FAIL. 0, or -1 and err: the session is over. */
+int source_read(struct source *s, struct pending *p, struct err *err);
+/* Emit the bundle that waits, if any. */
+int source_flush(struct source *s, struct err *err);
+/* Flush, and ask for a commit. */
+int source_sync(struct source *s, struct err *err);
+
+/* Fill `data` with one chunk again: 0 when as many bytes are still there, -1 and err otherwise. For refused chunks;
+ * uses no state of a source, and so may run on another thread. */
+int source_read_again(const struct source_root *roots, const struct pending *p, uint64_t offset, uint32_t n,
+                      uint8_t *data, struct err *err);
+
+#endif

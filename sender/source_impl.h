@@ -1,0 +1,31 @@
+/* source_impl.h: shared by source.c and source_large.c only. */
+#ifndef SENDER_SOURCE_IMPL_H
+#define SENDER_SOURCE_IMPL_H
+
+#include "sender/source.h"
+
+/* What became of one attempt to read a file. */
+enum attempt {
+    ATTEMPT_DONE, /* emitted, or in the bundle, or given up */
+    ATTEMPT_CHANGED, /* it changed meanwhile; p->st is what it is now */
+    ATTEMPT_FATAL, /* err is set: the session is over */
+};
+
+enum attempt source_read_large(struct source *s, struct pending *p, struct err *err);
+/* -c: compare with what the receiver has. ATTEMPT_CHANGED: it differs, send it. */
+enum attempt source_compare(struct source *s, struct pending *p, struct err *err);
+
+/* Open p for reading; `found` is what it is at this moment. 0, or a negative result. */
+int source_open(struct source *s, const struct pending *p, struct os_file *ret, struct os_stat *ret_found);
+bool same_file(const struct os_stat *a, const struct os_stat *b);
+/* Give p up: report it, and FILE_FAIL. */
+enum attempt source_give_up(struct source *s, struct pending *p, int code, int result, const char *what,
+                            struct err *err);
+/* The same for the result of a system call on it. */
+enum attempt source_failed(struct source *s, struct pending *p, int result, const char *what,
+                           struct err *err);
+/* A pooled buffer, or NULL and err. */
+struct buf *source_buffer(struct source *s, struct err *err);
+int source_put(struct source *s, struct item *item, struct err *err); /* item NULL: out of memory */
+
+#endif

@@ -1,0 +1,216 @@
+/* source_large.c: files that travel alone: chunks on the grid of chunk_size, holes between runs of data. */
+#include "sender/source_impl.h"
+
+#include "flow/link.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int emit_begin(struct source *s, const struct pending *p, struct err *err) {
+    struct msg_file_begin m = {
+        .file_id = p->file_id,
+        .size = p->st.size,
+        .data_size = p->st.allocated < p->st.size ? p->st.allocated : p->st.size,
+        .mtime_sec = p->st.mtime_sec,
+        .mtime_nsec = p->st.mtime_nsec,
+        .mode = p->st.mode,
+    };
+    struct item *item = item_new(MSG_FILE_BEGIN, 64);
+    if (item) {
+        struct wr w = item_writer(item);
+        msg_file_begin_encode(&w, &m);
+        item_written(item, &w);
+    }
+    return source_put(s, item, err);
+}
+
+static int emit_hole(struct source *s, const struct pending *p, uint64_t offset, uint64_t length,
+                     struct err *err) {
+    struct item *item = item_new(MSG_HOLE, 32);
+    if (item) {
+        struct wr w = item_writer(item);
+        msg_hole_encode(&w, &(struct msg_hole){.file_id = p->file_id, .offset = offset, .length = length});
+        item_written(item, &w);
+    }
+    count(&s->report->bytes_done, length);
+    return source_put(s, item, err);
+}
+
+static int emit_end(struct source *s, const struct pending *p, uint64_t chunks, struct err *err) {
+    struct item *item = item_new(MSG_FILE_END, 64);
+    if (item) { /* the send stage, which sees the chunks in order, fills the digest in */
+        struct wr w = item_writer(item);
+        msg_file_end_encode(
+            &w, &(struct msg_file_end){.file_id = p->file_id, .size = p->st.size, .chunks = chunks});
+        item_written(item, &w);
+    }
+    return source_put(s, item, err);
+}
+
+/* One chunk at `offset`. 1 when it was read whole, 0 when the file is shorter now, -1 and err; *ret_result is the
+ * failure of the file itself, if any. */
+static int emit_chunk(struct source *s, const struct pending *p, struct os_file file, uint64_t offset,
+                      uint32_t n, int *ret_result, struct err *err) {
+    struct buf *buf = source_buffer(s, err);
+    if (buf == NULL)
+        return -1;
+    ptrdiff_t got = os_pread(file, buf->data, n, offset);
+    struct item *item = got == (ptrdiff_t)n ? item_new(MSG_CHUNK, 64) : NULL;
+    if (item == NULL) {
+        buf_release(buf);
+        *ret_result = got < 0 ? (int)got : 0;
+        return got == (ptrdiff_t)n ? err_set(err, EXIT_MEMORY, "out of memory") : 0;
+    }
+    item->data = buf;
+    item->raw_length = n;
+    item->file_id = p->file_id;
+    item->offset = offset;
+    count(&s->report->bytes_raw, n);
+    count(&s->report->bytes_done, n);
+    return source_put(s, item, err) == 0 ? 1 : -1;
+}
+
+/* Where a read of a large file stands. */
+struct progress_at {
+    uint64_t offset; /* everything before is emitted */
+    uint64_t data_start, data_end; /* the run of data at or after offset */
+    uint64_t chunks;
+    int result; /* failure of the file, negative */
+    bool short_read;
+};
+
+/* Find the next run of data; emit the hole before it. 1: there is one, 0: only a hole follows, -1 and err. */
+static int next_run(struct source *s, const struct pending *p, struct os_file file, struct progress_at *at,
+                    struct err *err) {
+    uint64_t size = p->st.size;
+    bool sparse = p->st.allocated < size;
+    at->data_start = at->offset;
+    at->data_end = size;
+    int result = sparse ? os_next_data(file, at->offset, size, &at->data_start, &at->data_end) : 0;
+    if (result == -ENXIO)
+        at->data_start = at->data_end = size;
+    if (at->data_start > size)
+        at->data_start = size;
+    if (at->data_end > size)
+        at->data_end = size;
+    if (at->data_start > at->offset && emit_hole(s, p, at->offset, at->data_start - at->offset, err) != 0)
+        return -1;
+    at->offset = at->data_start;
+    return at->data_start < size;
+}
+
+/* Everything from at->offset to the end of the file. 0, or -1 and err. */
+static int emit_contents(struct source *s, const struct pending *p, struct os_file file,
+                         struct progress_at *at, struct err *err) {
+    while (at->offset < p->st.size) {
+        int more = at->offset < at->data_end ? 1 : next_run(s, p, file, at, err);
+        if (more <= 0)
+            return more;
+        uint64_t end = (at->offset / s->chunk_size + 1) * s->chunk_size;
+        if (end > at->data_end)
+            end = at->data_end;
+        int got = emit_chunk(s, p, file, at->offset, (uint32_t)(end - at->offset), &at->result, err);
+        if (got < 0)
+            return -1;
+        at->short_read = got == 0 && at->result == 0;
+        if (got == 0 || atomic_load(&p->failed))
+            return 0;
+        at->chunks++;
+        at->offset = end;
+    }
+    return 0;
+}
+
+enum attempt source_read_large(struct source *s, struct pending *p, struct err *err) {
+    struct os_file file = OS_FILE_NONE;
+    struct os_stat now;
+    struct progress_at at = {0};
+    int result = source_open(s, p, &file, &now);
+    if (result != 0) {
+        os_close(&file);
+        return source_failed(s, p, result, "cannot open", err);
+    }
+    enum attempt attempt = ATTEMPT_FATAL;
+    p->st = now; /* what is read from here on is held against this */
+    atomic_store(&p->sent_size, now.size);
+    if (emit_begin(s, p, err) != 0 || emit_contents(s, p, file, &at, err) != 0)
+        goto out;
+    result = os_fstat(file, &now);
+    if (atomic_load(&p->failed))
+        attempt =
+            source_put(s,
+                       item_of_file_text(MSG_FILE_FAIL, p->file_id, EXIT_PARTIAL, "the receiver gave it up"),
+                       err) == 0
+                ? ATTEMPT_DONE
+                : ATTEMPT_FATAL;
+    else if (at.result != 0 || result != 0)
+        attempt = source_failed(s, p, at.result != 0 ? at.result : result, "cannot read", err);
+    else if (at.short_read || !same_file(&now, &p->st))
+        attempt = ATTEMPT_CHANGED;
+    else if (emit_end(s, p, at.chunks, err) == 0)
+        attempt = ATTEMPT_DONE;
+out:
+    os_close(&file);
+    return attempt;
+}
+
+/* ---- comparing by content -------------------------------------------------------------------------------- */
+
+static int digest_contents(struct os_file file, uint64_t size, uint32_t block_size, uint8_t *block,
+                           struct file_digest *fd) {
+    for (uint64_t offset = 0; offset < size; offset += block_size) {
+        uint32_t want = size - offset < block_size ? (uint32_t)(size - offset) : block_size;
+        ptrdiff_t got = os_pread(file, block, want, offset);
+        if (got != (ptrdiff_t)want)
+            return got < 0 ? (int)got : -EIO;
+        struct digest d = digest_of(block, want);
+        file_digest_add(fd, offset, want, &d);
+    }
+    return 0;
+}
+
+static enum attempt emit_same(struct source *s, const struct pending *p, struct err *err) {
+    struct msg_file_same m = {
+        .file_id = p->file_id,
+        .mtime_sec = p->st.mtime_sec,
+        .mtime_nsec = p->st.mtime_nsec,
+        .mode = p->st.mode,
+    };
+    struct item *item = item_new(MSG_FILE_SAME, 32);
+    if (item) {
+        struct wr w = item_writer(item);
+        msg_file_same_encode(&w, &m);
+        item_written(item, &w);
+    }
+    count(&s->report->bytes_done, p->st.size);
+    return source_put(s, item, err) == 0 ? ATTEMPT_DONE : ATTEMPT_FATAL;
+}
+
+enum attempt source_compare(struct source *s, struct pending *p, struct err *err) {
+    struct os_file file = OS_FILE_NONE;
+    struct os_stat before, after;
+    int result = source_open(s, p, &file, &before);
+    if (result != 0) {
+        os_close(&file);
+        return source_failed(s, p, result, "cannot open", err);
+    }
+    p->st = before;
+    bool same = before.size == p->basis.size;
+    uint8_t *block = same ? malloc(p->basis.block_size) : NULL;
+    struct file_digest *fd = same ? file_digest_new() : NULL;
+    same = block && fd; /* without memory for it, or with another size, the file is sent */
+    if (same) {
+        file_digest_start(fd);
+        same = digest_contents(file, before.size, p->basis.block_size, block, fd) == 0 &&
+               os_fstat(file, &after) == 0 && same_file(&before, &after);
+    }
+    if (same) {
+        struct digest ours = file_digest_finish(fd, before.size);
+        same = digest_equal(&ours, &p->basis_digest);
+    }
+    free(block);
+    file_digest_free(fd);
+    os_close(&file);
+    return same ? emit_same(s, p, err) : ATTEMPT_CHANGED;
+}

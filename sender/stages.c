@@ -1,0 +1,257 @@
+#include "sender/stages.h"
+
+#include "codec/digest.h"
+
+#include <string.h>
+
+enum {
+    ENTRIES_FIRST = 2 * 1024, /* the first frame is short, so that the receiver can start */
+    ENTRIES_BYTES = 32 * 1024, /* later ones: hundreds of entries */
+    ENTRIES_AHEAD = 16, /* frames of entries that wait to be sent */
+    ENTRY_BYTES_MAX = 64 + PATH_DEPTH_MAX * (1 + NAME_BYTES_MAX) + LINK_TARGET_MAX,
+};
+
+/* ---- scan: tree -> entries ---------------------------------------------------------------------------------- */
+
+static bool write_entry(struct entry_writer *ew, const struct found *f, uint64_t id) {
+    uint8_t tags[LINK_TARGET_MAX + 8];
+    struct wr tw = wr_of(tags, sizeof tags);
+    if (f->type == ENTRY_SYMLINK)
+        tag_encode(&tw, TAG_LINK_TARGET, f->target, f->target_length);
+    struct entry e = {
+        .file_id = id,
+        .type = (uint8_t)f->type,
+        .mode = f->st->mode,
+        .uid = f->st->uid,
+        .gid = f->st->gid,
+        .mtime_sec = f->st->mtime_sec,
+        .mtime_nsec = f->st->mtime_nsec,
+        .size = f->type == ENTRY_FILE ? f->st->size : 0,
+        .path = f->path,
+        .tags = {.p = tags, .n = wr_used(&tw)},
+    };
+    return entry_encode(ew, &e);
+}
+
+/* Into the ledger, and into the frame unless it is the end of a directory, which the ledger sends when it is due. */
+static int list_one(struct sender *s, struct entry_writer *ew, const struct found *f, struct err *err) {
+    if (f->type == ENTRY_FILE) {
+        count(&s->report.files_total, 1);
+        count(&s->report.bytes_total, f->st->size);
+    }
+    uint64_t id = ledger_add(s->session.ledger, f);
+    if (id == 0)
+        return err_set(err, run_failed(&s->run) ? EXIT_SIGNAL : EXIT_MEMORY,
+                       "cannot list further: cancelled or out of memory");
+    if (f->type != ENTRY_DIR_END && !write_entry(ew, f, id))
+        return err_set(err, EXIT_MEMORY, "an entry does not fit its frame");
+    return 0;
+}
+
+static int end_list(struct sender *s, struct err *err) {
+    struct item *item = item_new(MSG_LIST_END, 0);
+    if (item == NULL)
+        return err_set(err, EXIT_MEMORY, "out of memory");
+    const char *missing = scan_unmatched(s->scan);
+    if (missing) {
+        struct err why = {0};
+        (void)err_set(&why, EXIT_PARTIAL, "'%s' was asked for, but is not offered", missing);
+        report_failure(&s->report, missing, &why);
+    }
+    atomic_store(&s->report.list_complete, true);
+    (void)outbox_put(s->out, item);
+    return ledger_list_end(s->session.ledger, err);
+}
+
+int scan_step(struct sender *s, uint32_t most, bool *ret_end, struct err *err) {
+    char last[PATH_BYTES_MAX] = "";
+    struct item *item = item_new(MSG_ENTRIES, most + ENTRY_BYTES_MAX);
+    if (item == NULL)
+        return err_set(err, EXIT_MEMORY, "out of memory");
+    struct entry_writer ew = {.w = item_writer(item), .last = last};
+    struct found f;
+    int result = 0;
+    bool more = true;
+    while (result == 0 && more && wr_used(&ew.w) < most &&
+           (ew.count == 0 || ledger_has_room(s->session.ledger))) {
+        more = scan_next(s->scan, &f) == 1;
+        if (more)
+            result = list_one(s, &ew, &f, err);
+    }
+    item_written(item, &ew.w);
+    if (result == 0 && ew.count > 0)
+        (void)outbox_put(s->out, item);
+    else
+        item_free(item);
+    *ret_end = !more;
+    return result == 0 && !more ? end_list(s, err) : result;
+}
+
+int stage_scan(void *arg, struct err *err) {
+    struct sender *s = arg;
+    bool end = false;
+    for (uint32_t most = ENTRIES_FIRST; !end; most = most < ENTRIES_BYTES ? most * 2 : most)
+        if (!outbox_wait_room(s->out, ENTRIES_AHEAD) || scan_step(s, most, &end, err) != 0)
+            return run_failed(&s->run) ? 0 : -1;
+    return 0;
+}
+
+/* ---- read: wanted files -> chunks ------------------------------------------------------------------------------ */
+
+bool needs_packing(const struct item *item) {
+    return item->frame.type == MSG_CHUNK || item->frame.type == MSG_BUNDLE;
+}
+
+static int emit_to_pack(void *ctx, struct item *item, struct err *err) {
+    struct sender *s = ctx;
+    item->t.ticket = s->next_ticket++;
+    bool put = true;
+    if (needs_packing(item)) {
+        put = queue_put(s->raw, item);
+        if (!put)
+            item_free(item);
+    } else {
+        put = outbox_put_data(s->out, item);
+    }
+    return put ? 0 : err_set(err, EXIT_SIGNAL, "cancelled");
+}
+
+int stage_read(void *arg, struct err *err) {
+    struct sender *s = arg;
+    struct queue *wants = ledger_wants(s->session.ledger);
+    s->source.emit = emit_to_pack;
+    s->source.ctx = s;
+    int result = 0;
+    while (result == 0) {
+        void *p = NULL;
+        enum queue_result got = queue_get(wants, &p, 0);
+        if (got == QUEUE_TIMEOUT) { /* nothing more at hand: do not let the bundle wait */
+            result = source_flush(&s->source, err);
+            if (result != 0)
+                break;
+            got = queue_get(wants, &p, -1);
+        }
+        if (got == QUEUE_CLOSED)
+            break;
+        result = p ? source_read(&s->source, p, err) : source_sync(&s->source, err);
+        pending_release(p);
+    }
+    queue_close(s->raw);
+    return result != 0 && run_failed(&s->run) ? 0 : result;
+}
+
+/* ---- pack: N threads ------------------------------------------------------------------------------------------- */
+
+int pack_step(struct sender *s, struct item *item, struct codec_state *state, struct err *err) {
+    uint8_t codec;
+    if (pack_item(item, &s->policy, state, s->pool, &codec, err) != 0) {
+        item_free(item);
+        return -1;
+    }
+    count(&s->report.codec_chunks[codec], 1);
+    (void)outbox_put_data(s->out, item);
+    return 0;
+}
+
+int stage_pack(void *arg, struct err *err) {
+    struct sender *s = arg;
+    struct codec_state *state = codec_state_new();
+    if (state == NULL)
+        return err_set(err, EXIT_MEMORY, "out of memory");
+    int result = 0;
+    void *item;
+    while (result == 0 && queue_get(s->raw, &item, -1) == QUEUE_OK)
+        result = pack_step(s, item, state, err);
+    codec_state_free(state);
+    return result;
+}
+
+/* ---- send: the only writer -------------------------------------------------------------------------------------- */
+
+/* The chunks pass here in order: the file digest is made of theirs. */
+static int follow_file(struct sender *s, struct item *item, struct err *err) {
+    struct msg_chunk chunk;
+    struct msg_file_end end;
+    struct digest digest;
+    if (item->frame.flags & FRAME_RESENT)
+        return 0;
+    switch (item->frame.type) {
+    case MSG_FILE_BEGIN: file_digest_start(s->digest); return 0;
+    case MSG_CHUNK:
+        if (msg_chunk_decode(item_body(item), item->frame.data_length, s->session.agreed.chunk_size, &chunk,
+                             err) != 0)
+            return -1;
+        memcpy(digest.b, chunk.digest, DIGEST_SIZE);
+        file_digest_add(s->digest, chunk.offset, chunk.raw_length, &digest);
+        return 0;
+    case MSG_FILE_END:
+        if (msg_file_end_decode(item_body(item), &end, err) != 0)
+            return -1;
+        digest = file_digest_finish(s->digest, end.size);
+        memcpy(end.digest, digest.b, DIGEST_SIZE);
+        struct wr w = item_writer(item);
+        msg_file_end_encode(&w, &end);
+        return 0;
+    default: return 0;
+    }
+}
+
+int send_step(struct sender *s, struct item *item, struct err *err) {
+    int result = follow_file(s, item, err);
+    bool data = needs_packing(item);
+    if (result == 0 && data && !(item->frame.flags & FRAME_RESENT) &&
+        !flight_add(s->session.flight, item, s->stream->out.next_order))
+        result = err_set(err, EXIT_MEMORY, "out of memory");
+    int64_t start = data ? os_now_ns() : 0;
+    if (result == 0)
+        result = stream_send(s->stream, item, err);
+    if (result == 0 && data)
+        pack_policy_sent(&s->policy, item->frame.data_length, os_now_ns() - start);
+    item_free(item);
+    return result;
+}
+
+int stage_send(void *arg, struct err *err) {
+    struct sender *s = arg;
+    int pause = s->stream->timeout_ms < 0 ? 20000 : s->stream->timeout_ms / 3;
+    for (;;) {
+        struct item *item = NULL;
+        enum queue_result got = outbox_get(s->out, &item, pause);
+        if (got == QUEUE_CLOSED)
+            return 0;
+        if (got == QUEUE_TIMEOUT)
+            item = item_new(MSG_HEARTBEAT, 0);
+        if (item == NULL)
+            return err_set(err, EXIT_MEMORY, "out of memory");
+        if (send_step(s, item, err) != 0) {
+            outbox_wait_cancelled(s->out, 1000); /* the reading side may know the reason */
+            return -1;
+        }
+    }
+}
+
+/* ---- ack: the way back -------------------------------------------------------------------------------------------- */
+
+int ack_failed(struct sender *s, enum stream_result result, struct err *err) {
+    if (result == STREAM_QUIET)
+        return err_set(err, EXIT_TIMEOUT, "nothing was heard from the receiver for %d seconds",
+                       s->stream->timeout_ms / 1000);
+    if (result == STREAM_EOF)
+        return err_set(err, EXIT_STREAM,
+                       "the receiver closed the stream before it had acknowledged everything; run it again");
+    return err_wrap(err, "receiving");
+}
+
+int stage_ack(void *arg, struct err *err) {
+    struct sender *s = arg;
+    while (s->session.state != SEND_DONE) {
+        struct item *item;
+        enum stream_result result = stream_recv(s->stream, NULL, s->stream->timeout_ms, &item, err);
+        if (result != STREAM_ITEM)
+            return ack_failed(s, result, err);
+        if (send_session_take(&s->session, item, err) != 0)
+            return -1;
+    }
+    outbox_close(s->out);
+    return 0;
+}

@@ -1,0 +1,25 @@
+/* stages.h: the stages of a sender. Each is one function that a thread runs; the serial path calls their steps. */
+#ifndef SENDER_STAGES_H
+#define SENDER_STAGES_H
+
+#include "sender/sender.h"
+
+run_fn stage_scan, stage_read, stage_pack, stage_send, stage_ack; /* arg: struct sender */
+
+/* Steps. */
+/* List until the frame is full or the tree ends, and put the frame out. *ret_end: nothing is left. `most`: body
+ * bytes of the frame. */
+int scan_step(struct sender *s, uint32_t most, bool *ret_end, struct err *err);
+/* Digest and compress, then to its place in the outbox. Uses the item up. */
+int pack_step(struct sender *s, struct item *item, struct codec_state *state, struct err *err);
+/* Write one item to the stream. Uses it up. */
+int send_step(struct sender *s, struct item *item, struct err *err);
+/* What the end of the input means in the middle of a session. Always -1. */
+int ack_failed(struct sender *s, enum stream_result result, struct err *err);
+/* source_emit of both paths: gives the item its place among the data; data frames are to be packed. */
+bool needs_packing(const struct item *item);
+
+/* The whole session on the calling thread. */
+int send_serially(struct sender *s, struct err *err);
+
+#endif

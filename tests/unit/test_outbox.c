@@ -1,0 +1,305 @@
+/* The outbox: urgent before control before data, data by ticket, and credit to the byte. */
+#include "threads_help.h"
+
+#include "flow/outbox.h"
+
+enum { CHUNK = CHUNK_SIZE_MIN };
+
+static struct item *message(uint8_t type, uint32_t body_length) {
+    struct item *item = item_new(type, body_length);
+    assert_non_null(item);
+    memset(item->body, 7, body_length);
+    item->frame.body_length = body_length;
+    return item;
+}
+
+static struct item *chunk(uint64_t ticket, uint32_t data_length) {
+    struct item *item = message(MSG_CHUNK, 40);
+    item->t.ticket = ticket;
+    item->frame.data_length = data_length;
+    return item;
+}
+
+/* Gets one and frees it; its type, 0 when there is none. */
+static unsigned next_type(struct outbox *ob, uint64_t *ret_cost) {
+    struct item *item;
+    if (outbox_get(ob, &item, 0) != QUEUE_OK)
+        return 0;
+    unsigned type = item->frame.type;
+    if (ret_cost)
+        *ret_cost = item->cost;
+    item_free(item);
+    return type;
+}
+
+static void urgent_goes_before_control_before_data(void **state) {
+    (void)state;
+    struct outbox *ob = outbox_new(UINT64_MAX, CHUNK);
+    assert_true(outbox_is_empty(ob));
+    assert_true(outbox_put_data(ob, chunk(1, 100)));
+    assert_true(outbox_put_data(ob, chunk(2, 100)));
+    assert_true(outbox_put(ob, message(MSG_ENTRIES, 10)));
+    assert_true(outbox_put(ob, message(MSG_LIST_END, 0)));
+    assert_true(outbox_put_urgent(ob, message(MSG_ACK, 24)));
+    assert_true(outbox_put_urgent(ob, message(MSG_HEARTBEAT, 0)));
+    assert_false(outbox_is_empty(ob));
+    static const unsigned order[] = {MSG_ACK, MSG_HEARTBEAT, MSG_ENTRIES, MSG_LIST_END, MSG_CHUNK, MSG_CHUNK};
+    for (size_t i = 0; i < sizeof order / sizeof order[0]; i++)
+        assert_int_equal(next_type(ob, NULL), order[i]);
+    assert_true(outbox_is_empty(ob));
+    assert_int_equal(next_type(ob, NULL), 0);
+    outbox_free(ob);
+    outbox_free(NULL);
+}
+
+static void data_leaves_in_the_order_of_its_tickets(void **state) {
+    (void)state;
+    struct outbox *ob = outbox_new(UINT64_MAX, CHUNK);
+    static const uint64_t tickets[] = {4, 2, 1, 5, 3};
+    struct item *item;
+    assert_true(outbox_put_data(ob, chunk(tickets[0], 1)));
+    assert_true(outbox_put_data(ob, chunk(tickets[1], 1)));
+    assert_int_equal(outbox_get(ob, &item, 0), QUEUE_TIMEOUT); /* 1 has not come */
+    assert_int_equal(outbox_get(ob, &item, 1), QUEUE_TIMEOUT);
+    for (size_t i = 2; i < 5; i++)
+        assert_true(outbox_put_data(ob, chunk(tickets[i], 1)));
+    for (uint64_t ticket = 1; ticket <= 5; ticket++) {
+        assert_int_equal(outbox_get(ob, &item, -1), QUEUE_OK);
+        assert_int_equal(item->t.ticket, ticket);
+        item_free(item);
+    }
+    outbox_free(ob);
+}
+
+static void credit_is_taken_to_the_byte(void **state) {
+    (void)state;
+    const uint64_t control = FRAME_COST + 10, data = FRAME_COST + 40 + CHUNK;
+    struct outbox *ob = outbox_new(control + data - 1, CHUNK);
+    uint64_t cost;
+    assert_true(outbox_put(ob, message(MSG_ENTRIES, 10)));
+    assert_true(outbox_put_data(ob, chunk(1, 1)));
+    assert_int_equal(next_type(ob, &cost), MSG_ENTRIES);
+    assert_int_equal(cost, control);
+    assert_int_equal(next_type(ob, NULL), 0);
+    outbox_raise(ob, 1); /* a lower limit is no news */
+    assert_int_equal(next_type(ob, NULL), 0);
+    outbox_raise(ob, control + data);
+    assert_int_equal(next_type(ob, &cost), MSG_CHUNK);
+    assert_int_equal(cost, data); /* a whole chunk, however short its data */
+    assert_true(outbox_put(ob, message(MSG_SYNC, 0)));
+    assert_int_equal(next_type(ob, NULL), 0);
+    outbox_raise(ob, control + data + FRAME_COST - 1);
+    assert_int_equal(next_type(ob, NULL), 0);
+    outbox_raise(ob, control + data + FRAME_COST);
+    assert_int_equal(next_type(ob, &cost), MSG_SYNC);
+    assert_int_equal(cost, FRAME_COST);
+    outbox_free(ob);
+}
+
+static void urgent_passes_what_waits_for_credit(void **state) {
+    (void)state;
+    struct outbox *ob = outbox_new(0, CHUNK);
+    uint64_t cost = 1;
+    assert_true(outbox_put(ob, message(MSG_ENTRIES, 10)));
+    assert_true(outbox_put_urgent(ob, message(MSG_ACK, 24)));
+    assert_int_equal(next_type(ob, &cost), MSG_ACK);
+    assert_int_equal(cost, 0);
+    assert_int_equal(next_type(ob, NULL), 0);
+    assert_false(outbox_is_empty(ob));
+    outbox_free(ob);
+}
+
+static void data_does_not_pass_control_that_waits_for_credit(void **state) {
+    (void)state;
+    struct outbox *ob = outbox_new(FRAME_COST + 40 + CHUNK, CHUNK);
+    assert_true(outbox_put(ob, message(MSG_ENTRIES, 2 * CHUNK)));
+    assert_true(outbox_put_data(ob, chunk(1, 1))); /* alone it would fit */
+    assert_int_equal(next_type(ob, NULL), 0);
+    outbox_raise(ob, 4 * CHUNK);
+    assert_int_equal(next_type(ob, NULL), MSG_ENTRIES);
+    assert_int_equal(next_type(ob, NULL), MSG_CHUNK);
+    outbox_free(ob);
+}
+
+static void closed_outbox_gives_what_it_has_and_takes_nothing(void **state) {
+    (void)state;
+    struct outbox *ob = outbox_new(UINT64_MAX, CHUNK);
+    struct item *item;
+    assert_true(outbox_put(ob, message(MSG_FINISH, 48)));
+    assert_true(outbox_put_data(ob, chunk(1, 1)));
+    outbox_close(ob);
+    assert_false(outbox_put(ob, message(MSG_BYE, 0)));
+    assert_false(outbox_put_data(ob, chunk(2, 1)));
+    assert_false(outbox_put_urgent(ob, message(MSG_ACK, 24)));
+    assert_int_equal(next_type(ob, NULL), MSG_FINISH);
+    assert_int_equal(next_type(ob, NULL), MSG_CHUNK);
+    assert_int_equal(outbox_get(ob, &item, -1), QUEUE_CLOSED);
+    outbox_free(ob);
+}
+
+static void cancelled_outbox_gives_and_takes_nothing(void **state) {
+    (void)state;
+    struct outbox *ob = outbox_new(UINT64_MAX, CHUNK);
+    struct item *item;
+    assert_true(outbox_put_urgent(ob, message(MSG_ACK, 24)));
+    assert_true(outbox_put(ob, message(MSG_ENTRIES, 24)));
+    assert_true(outbox_put_data(ob, chunk(1, 1)));
+    outbox_cancel(ob);
+    assert_int_equal(outbox_get(ob, &item, -1), QUEUE_CLOSED);
+    assert_false(outbox_put(ob, message(MSG_BYE, 0)));
+    assert_false(outbox_wait_room(ob, 1));
+    outbox_wait_cancelled(ob, LONG_MS);
+    outbox_free(ob); /* a leak checker sees that it drops all three */
+}
+
+struct shared {
+    struct outbox *ob;
+    atomic_uint closed, room;
+};
+
+static void *get_one(void *arg) {
+    struct shared *s = arg;
+    struct item *item;
+    atomic_fetch_add(&s->closed, outbox_get(s->ob, &item, -1) == QUEUE_CLOSED);
+    return NULL;
+}
+
+static void *wait_room(void *arg) {
+    struct shared *s = arg;
+    bool room = outbox_wait_room(s->ob, 1);
+    atomic_fetch_add(room ? &s->room : &s->closed, 1);
+    return NULL;
+}
+
+static void *wait_cancelled(void *arg) {
+    struct shared *s = arg;
+    outbox_wait_cancelled(s->ob, LONG_MS);
+    atomic_fetch_add(&s->closed, 1);
+    return NULL;
+}
+
+static void cancel_wakes_every_waiter(void **state) {
+    (void)state;
+    struct shared s = {.ob = outbox_new(0, CHUNK)};
+    struct waiters get, room, end;
+    assert_true(outbox_put(s.ob, message(MSG_ENTRIES, 1)));
+    waiters_start(&get, 1, get_one, &s);
+    waiters_start(&room, 3, wait_room, &s);
+    waiters_start(&end, 2, wait_cancelled, &s);
+    outbox_cancel(s.ob);
+    waiters_join(&get);
+    waiters_join(&room);
+    waiters_join(&end);
+    assert_int_equal(atomic_load(&s.closed), 6);
+    outbox_free(s.ob);
+}
+
+static void close_wakes_the_getter(void **state) {
+    (void)state;
+    struct shared s = {.ob = outbox_new(0, CHUNK)};
+    struct waiters get;
+    waiters_start(&get, 1, get_one, &s);
+    outbox_close(s.ob);
+    waiters_join(&get);
+    assert_int_equal(atomic_load(&s.closed), 1);
+    outbox_free(s.ob);
+}
+
+static void taking_a_control_item_makes_room(void **state) {
+    (void)state;
+    struct shared s = {.ob = outbox_new(UINT64_MAX, CHUNK)};
+    struct waiters room;
+    assert_true(outbox_put(s.ob, message(MSG_ENTRIES, 1)));
+    waiters_start(&room, WAITERS, wait_room, &s);
+    assert_int_equal(next_type(s.ob, NULL), MSG_ENTRIES);
+    waiters_join(&room);
+    assert_int_equal(atomic_load(&s.room), WAITERS);
+    outbox_free(s.ob);
+}
+
+enum { CONTROLS = 500, CHUNKS = 1500, ACKS = 300, ALL = CONTROLS + CHUNKS + ACKS };
+
+struct crowd {
+    struct outbox *ob;
+    atomic_uint next_ticket;
+};
+
+static void *put_data(void *arg) {
+    struct crowd *c = arg;
+    for (uint32_t i; (i = atomic_fetch_add(&c->next_ticket, 1)) <= CHUNKS;) {
+        struct item *item = item_new(MSG_CHUNK, 40);
+        item->t.ticket = i;
+        item->frame.body_length = 40;
+        item->frame.data_length = 5;
+        (void)outbox_put_data(c->ob, item);
+    }
+    return NULL;
+}
+
+static void *put_control(void *arg) {
+    struct crowd *c = arg;
+    for (unsigned i = 0; i < CONTROLS; i++) {
+        struct item *item = item_new(MSG_ENTRIES, 40);
+        item->frame.body_length = 40;
+        item->raw_length = i;
+        if (outbox_wait_room(c->ob, 4))
+            (void)outbox_put(c->ob, item);
+    }
+    return NULL;
+}
+
+static void *put_urgent(void *arg) {
+    struct crowd *c = arg;
+    for (unsigned i = 0; i < ACKS; i++)
+        (void)outbox_put_urgent(c->ob, item_new(MSG_ACK, 0));
+    return NULL;
+}
+
+static void many_threads_put_and_one_gets_each_lane_in_order(void **state) {
+    (void)state;
+    const uint64_t chunk_cost = FRAME_COST + 40 + CHUNK, entry_cost = FRAME_COST + 40;
+    struct crowd c = {.ob = outbox_new(0, CHUNK), .next_ticket = 1};
+    struct waiters data, control, urgent;
+    waiters_start(&data, 3, put_data, &c);
+    waiters_start(&control, 1, put_control, &c);
+    waiters_start(&urgent, 1, put_urgent, &c);
+    uint64_t spent = 0, granted = 0, chunks = 0, controls = 0, acks = 0;
+    while (chunks + controls + acks < ALL) {
+        struct item *item;
+        outbox_raise(c.ob, granted += chunk_cost); /* as another end would, now and then */
+        if (outbox_get(c.ob, &item, LONG_MS) != QUEUE_OK)
+            fail_msg("nothing came any more");
+        spent += item->cost;
+        assert_true(spent <= granted);
+        if (item->frame.type == MSG_CHUNK)
+            assert_int_equal(item->t.ticket, ++chunks);
+        else if (item->frame.type == MSG_ENTRIES)
+            assert_int_equal(item->raw_length, controls++);
+        else
+            acks++;
+        item_free(item);
+    }
+    waiters_join(&data);
+    waiters_join(&control);
+    waiters_join(&urgent);
+    assert_int_equal(spent, CHUNKS * chunk_cost + CONTROLS * entry_cost);
+    assert_true(outbox_is_empty(c.ob));
+    outbox_free(c.ob);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(urgent_goes_before_control_before_data),
+        cmocka_unit_test(data_leaves_in_the_order_of_its_tickets),
+        cmocka_unit_test(credit_is_taken_to_the_byte),
+        cmocka_unit_test(urgent_passes_what_waits_for_credit),
+        cmocka_unit_test(data_does_not_pass_control_that_waits_for_credit),
+        cmocka_unit_test(closed_outbox_gives_what_it_has_and_takes_nothing),
+        cmocka_unit_test(cancelled_outbox_gives_and_takes_nothing),
+        cmocka_unit_test(cancel_wakes_every_waiter),
+        cmocka_unit_test(close_wakes_the_getter),
+        cmocka_unit_test(taking_a_control_item_makes_room),
+        cmocka_unit_test(many_threads_put_and_one_gets_each_lane_in_order),
+    };
+    return cmocka_run_group_tests_name("outbox", tests, NULL, NULL);
+}

@@ -1,0 +1,128 @@
+/* The buffer pool: never more buffers than its bound, and the hottest one first. */
+#include "threads_help.h"
+
+#include "sync/sync.h"
+
+enum { CAP = 10000, MOST = 4, TURNS = 4000 };
+
+static void no_more_buffers_than_the_bound(void **state) {
+    (void)state;
+    struct pool *pool = pool_new(CAP, MOST);
+    struct buf *got[MOST];
+    for (size_t i = 0; i < MOST; i++) {
+        got[i] = i % 2 ? pool_try_get(pool) : pool_get(pool);
+        assert_non_null(got[i]);
+        for (size_t k = 0; k < i; k++)
+            assert_ptr_not_equal(got[i]->data, got[k]->data);
+    }
+    assert_null(pool_try_get(pool));
+    for (size_t i = 0; i < MOST; i++)
+        buf_release(got[i]);
+    pool_free(pool);
+    pool_free(NULL);
+    buf_release(NULL);
+}
+
+static void buffers_are_whole_aligned_and_know_their_home(void **state) {
+    (void)state;
+    static const size_t caps[] = {1, 4095, 4096, 4097, CAP};
+    for (size_t i = 0; i < sizeof caps / sizeof caps[0]; i++) {
+        struct pool *pool = pool_new(caps[i], 1);
+        struct buf *buf = pool_get(pool);
+        assert_non_null(buf);
+        assert_int_equal(buf->cap, caps[i]);
+        assert_int_equal((uintptr_t)buf->data % 4096, 0);
+        assert_ptr_equal(buf->home, pool);
+        memset(buf->data, 0xA5, buf->cap);
+        buf_release(buf);
+        pool_free(pool);
+    }
+}
+
+static void last_back_is_first_out(void **state) {
+    (void)state;
+    struct pool *pool = pool_new(CAP, 3);
+    struct buf *a = pool_get(pool), *b = pool_get(pool);
+    buf_release(a);
+    buf_release(b);
+    assert_ptr_equal(pool_get(pool), b);
+    assert_ptr_equal(pool_get(pool), a);
+    struct buf *c = pool_get(pool); /* a third one is made only now */
+    assert_non_null(c);
+    buf_release(a);
+    assert_ptr_equal(pool_try_get(pool), a);
+    buf_release(c);
+    buf_release(b);
+    buf_release(a);
+    pool_free(pool);
+}
+
+struct shared {
+    struct pool *pool;
+    atomic_uint refused;
+    atomic_int out, most_out;
+    atomic_uint torn;
+};
+
+static void *get_one(void *arg) {
+    struct shared *s = arg;
+    struct buf *buf = pool_get(s->pool);
+    atomic_fetch_add(&s->refused, buf == NULL);
+    buf_release(buf);
+    return NULL;
+}
+
+static void cancel_wakes_every_waiter_and_lasts(void **state) {
+    (void)state;
+    struct shared s = {.pool = pool_new(CAP, 1)};
+    struct buf *only = pool_get(s.pool);
+    struct waiters w;
+    waiters_start(&w, WAITERS, get_one, &s);
+    pool_cancel(s.pool);
+    waiters_join(&w);
+    assert_int_equal(atomic_load(&s.refused), WAITERS);
+    buf_release(only);
+    assert_null(pool_get(s.pool));
+    assert_null(pool_try_get(s.pool));
+    pool_free(s.pool);
+}
+
+static void *borrow(void *arg) {
+    struct shared *s = arg;
+    for (uint32_t i = 0; i < TURNS; i++) {
+        struct buf *buf = pool_get(s->pool);
+        int out = atomic_fetch_add(&s->out, 1) + 1;
+        int most = atomic_load(&s->most_out);
+        while (out > most && !atomic_compare_exchange_weak(&s->most_out, &most, out))
+            ;
+        uintptr_t mark = (uintptr_t)&i + i, seen;
+        memcpy(buf->data, &mark, sizeof mark);
+        memcpy(&seen, buf->data, sizeof seen);
+        atomic_fetch_add(&s->torn, seen != mark);
+        atomic_fetch_sub(&s->out, 1);
+        buf_release(buf);
+    }
+    return NULL;
+}
+
+static void many_threads_share_few_buffers(void **state) {
+    (void)state;
+    struct shared s = {.pool = pool_new(64, 2)};
+    struct waiters w;
+    waiters_start(&w, WAITERS, borrow, &s);
+    waiters_join(&w);
+    assert_in_range(atomic_load(&s.most_out), 1, 2);
+    assert_int_equal(atomic_load(&s.torn), 0);
+    pool_free(s.pool);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_more_buffers_than_the_bound),
+        cmocka_unit_test(buffers_are_whole_aligned_and_know_their_home),
+        cmocka_unit_test(last_back_is_first_out),
+        cmocka_unit_test(cancel_wakes_every_waiter_and_lasts),
+        cmocka_unit_test(many_threads_share_few_buffers),
+    };
+    return cmocka_run_group_tests_name("pool", tests, NULL, NULL);
+}
