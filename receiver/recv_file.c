@@ -51,7 +51,7 @@ static int check_place(struct recv_session *s, const char *name, uint64_t file_i
 
 int recv_chunk(struct recv_session *s, struct item *item, struct err *err) {
     struct msg_chunk m;
-    uint64_t end;
+    uint64_t end = 0;
     if (msg_chunk_decode(item_body(item), item->frame.data_length, s->agreed.chunk_size, &m, err) != 0 ||
         check_place(s, "CHUNK", m.file_id, m.offset, m.raw_length, &end, err) != 0)
         return -1;
@@ -74,7 +74,7 @@ int recv_chunk(struct recv_session *s, struct item *item, struct err *err) {
 
 int recv_hole(struct recv_session *s, struct item *item, struct err *err) {
     struct msg_hole m;
-    uint64_t end;
+    uint64_t end = 0;
     if (msg_hole_decode(item_body(item), &m, err) != 0 ||
         check_place(s, "HOLE", m.file_id, m.offset, m.length, &end, err) != 0)
         return -1;
@@ -85,7 +85,7 @@ int recv_hole(struct recv_session *s, struct item *item, struct err *err) {
 
 int recv_file_end(struct recv_session *s, struct item *item, struct err *err) {
     struct msg_file_end m;
-    uint64_t end;
+    uint64_t end = 0;
     if (msg_file_end_decode(item_body(item), &m, err) != 0 ||
         check_place(s, "FILE_END", m.file_id, m.size, 0, &end, err) != 0)
         return -1;

@@ -56,12 +56,12 @@ int stage_ingest(void *arg, struct err *err) {
         if (item == NULL)
             continue;
         bye = item->frame.type == MSG_BYE;
-        if (carries_data(item) && !queue_put(r->packed, item)) {
+        bool put =
+            carries_data(item) ? queue_put(r->packed, item) : sequencer_put(r->ordered, &item->t) == SEQ_PUT;
+        if (!put) {
             item_free(item);
             return 0; /* cancelled */
         }
-        if (!carries_data(item) && sequencer_put(r->ordered, &item->t) != SEQ_PUT)
-            item_free(item);
     }
     queue_close(r->packed);
     return 0;

@@ -98,20 +98,20 @@ if [ "$sent" -ne 0 ] || [ "$received" -ne 0 ]; then
 fi
 
 value() { # of the receiver's --stats
-    sed -nE "s/.*$1.*/\\1/p" "$work/receiver.log" | head -n 1
+    sed -nE "s/.*$1.*/\\1/p" "$work/receiver.log" | head -n 1 | tr -d ,
 }
 awk -v files="$(value 'files: ([0-9]+) transferred')" -v same="$(value ' ([0-9]+) unchanged')" \
-    -v bytes="$(value 'bytes: ([0-9]+) in files')" -v seconds="$(value ' ([0-9.]+) seconds')" 'BEGIN {
-    printf "%d files, %d bytes in %.3f s: %.1f MB/s", files, bytes, seconds,
-        seconds > 0 ? bytes / seconds / 1e6 : 0
-    printf same ? " (%d files were there already)\n" : "\n", same
+    -v bytes="$(value 'bytes: ([0-9,]+) in files')" -v seconds="$(value ' ([0-9.]+) seconds')" 'BEGIN {
+    rate = seconds + 0 ? bytes / seconds / 1e6 : 0
+    there = same + 0 ? " (" same " files were there already)" : ""
+    printf "%d files, %.0f bytes in %.3f s: %.1f MB/s%s\n", files, bytes, seconds, rate, there
 }'
 
 # ---- the check
 
 # hvferry copies neither owners, nor special files, nor set-id and sticky bits.
 differs=$(for src in "${sources[@]}"; do
-    rsync -anc "${delete[@]}" --itemize-changes --modify-window=-1 --no-o --no-g --no-D --info=nononreg0 \
+    rsync -anc "${delete[@]}" --itemize-changes --modify-window=-1 --no-o --no-g --no-D --info=nonreg0 \
         --chmod=u-s,g-s,o-t -- "$src" "$dest/" || exit 1
 done) || die "the check with rsync failed"
 if [ -n "$differs" ]; then

@@ -85,12 +85,16 @@ enum seq_put sequencer_put(struct sequencer *seq, struct ticketed *item) {
     return result;
 }
 
+/* Lock held. The item with the next ticket is here. */
+static bool is_ready(const struct sequencer *seq) {
+    return seq->first && seq->first->ticket == seq->next;
+}
+
 enum queue_result sequencer_get(struct sequencer *seq, struct ticketed **ret, int timeout_ms) {
     int64_t deadline = timeout_ms > 0 ? os_now_ms() + timeout_ms : 0;
     enum queue_result result = QUEUE_OK;
     os_lock(&seq->lock);
-    while (!(seq->first && seq->first->ticket == seq->next) && !seq->closed && !seq->cancelled &&
-           result == QUEUE_OK) {
+    while (!is_ready(seq) && !seq->closed && !seq->cancelled && result == QUEUE_OK) {
         if (timeout_ms < 0)
             os_cond_wait(&seq->arrived, &seq->lock);
         else if (timeout_ms == 0 || !os_cond_wait_until(&seq->arrived, &seq->lock, deadline))
@@ -98,9 +102,11 @@ enum queue_result sequencer_get(struct sequencer *seq, struct ticketed **ret, in
     }
     if (seq->cancelled) {
         result = QUEUE_CLOSED;
-    } else if (seq->first && seq->first->ticket == seq->next) {
+    } else if (is_ready(seq)) {
         *ret = pop(seq);
         seq->next++;
+        if (is_ready(seq)) /* it was put before its turn, which woke nobody */
+            os_cond_signal(&seq->arrived);
         result = QUEUE_OK;
     } else if (seq->closed) {
         result = QUEUE_CLOSED;

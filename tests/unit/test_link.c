@@ -27,6 +27,8 @@ static void items_know_whether_they_are_ordered(void **state) {
     static const uint8_t free_ones[] = {MSG_HELLO, MSG_WELCOME,   MSG_REJECT, MSG_AUTH,
                                         MSG_ACK,   MSG_HEARTBEAT, MSG_ABORT};
     for (uint8_t type = 1; type < MSG_TYPE_LIMIT; type++) {
+        if (type > MSG_AUTH && type < MSG_START)
+            continue; /* no message has these numbers */
         struct item *item = item_new(type, 3);
         assert_non_null(item);
         assert_int_equal(item->ordered, memchr(free_ones, type, sizeof free_ones) == NULL);
