@@ -108,23 +108,36 @@ static void write_body(struct item *item, uint8_t codec, const struct digest *di
     msg_bundle_encode(&w, &m);
 }
 
-int pack_item(struct item *item, struct pack_policy *policy, struct codec_state *state, struct pool *pool,
-              uint8_t *ret_codec, struct err *err) {
+int packer_init(struct packer *packer, struct pool *pool, struct err *err) {
+    packer->state = codec_state_new();
+    packer->scratch = packer->state ? pool_get(pool) : NULL;
+    if (packer->scratch)
+        return 0;
+    packer_free(packer);
+    return err_set(err, EXIT_MEMORY, "cancelled, or out of memory");
+}
+
+void packer_free(struct packer *packer) {
+    codec_state_free(packer->state);
+    buf_release(packer->scratch);
+    *packer = (struct packer){0};
+}
+
+int pack_item(struct item *item, struct pack_policy *policy, struct packer *packer, uint8_t *ret_codec,
+              struct err *err) {
     uint32_t n = item->raw_length;
-    struct digest digest = digest_of(item->data->data, n);
+    const uint8_t *raw = item->data->data;
+    struct digest digest = digest_of(raw, n);
     ptrdiff_t packed = 0;
-    /* Without a spare buffer the chunk is stored: waiting for one could wait for this very chunk. */
-    struct buf *to = policy->codec && n > 1 ? pool_try_get(pool) : NULL;
-    if (to)
-        packed = compress(policy, item->data->data, n, state, to->data, err);
-    if (packed > 0) {
-        buf_release(item->data);
-        item->data = to;
-    } else {
-        buf_release(to);
-    }
+    if (policy->codec && n > 1)
+        packed = compress(policy, raw, n, packer->state, packer->scratch->data, err);
     if (packed < 0)
         return -1;
+    if (packed > 0) {
+        struct buf *was = item->data;
+        item->data = packer->scratch;
+        packer->scratch = was;
+    }
     *ret_codec = packed > 0 ? policy->codec->wire_id : CODEC_NONE;
     item->frame.data_length = packed > 0 ? (uint32_t)packed : n;
     write_body(item, *ret_codec, &digest);

@@ -28,9 +28,20 @@ int pack_policy_init(struct pack_policy *policy, unsigned choice, int level, uin
 /* The send stage wrote `bytes` of data frame in `ns`. */
 void pack_policy_sent(struct pack_policy *policy, uint64_t bytes, int64_t ns);
 
+/* What one packing thread keeps. */
+struct packer {
+    struct codec_state *state;
+    struct buf
+        *scratch; /* where packed bytes go; changes places with the raw buffer of a chunk that shrank */
+};
+/* Takes a buffer for good, before the thread takes any chunk: waiting for one with a chunk in hand could wait for
+ * that very chunk. 0, or -1 and err. */
+int packer_init(struct packer *packer, struct pool *pool, struct err *err);
+void packer_free(struct packer *packer);
+
 /* CHUNK or BUNDLE with item->data raw: digest, codec, body; item->data becomes what is to be sent. *ret_codec is the
- * codec that was used. 0, or -1 and err. One codec_state a thread. */
-int pack_item(struct item *item, struct pack_policy *policy, struct codec_state *state, struct pool *pool,
-              uint8_t *ret_codec, struct err *err);
+ * codec that was used. 0, or -1 and err. */
+int pack_item(struct item *item, struct pack_policy *policy, struct packer *packer, uint8_t *ret_codec,
+              struct err *err);
 
 #endif

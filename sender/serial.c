@@ -3,7 +3,7 @@
 
 struct serial {
     struct sender *s;
-    struct codec_state *state;
+    struct packer packer;
 };
 
 /* One message of the receiver; waits for it when `wait`. 1: there was one, 0: not, -1 and err. */
@@ -40,7 +40,7 @@ static int emit_now(void *ctx, struct item *item, struct err *err) {
     item->t.ticket = serial->s->next_ticket++;
     if (!needs_packing(item))
         (void)outbox_put_data(serial->s->out, item);
-    else if (pack_step(serial->s, item, serial->state, err) != 0)
+    else if (pack_step(serial->s, item, &serial->packer, err) != 0)
         return -1;
     return send_all(serial->s, err);
 }
@@ -65,9 +65,9 @@ static int step(struct sender *s, bool *listed, struct err *err) {
 }
 
 int send_serially(struct sender *s, struct err *err) {
-    struct serial serial = {.s = s, .state = codec_state_new()};
-    if (serial.state == NULL)
-        return err_set(err, EXIT_MEMORY, "out of memory");
+    struct serial serial = {.s = s};
+    if (packer_init(&serial.packer, s->pool, err) != 0)
+        return -1;
     s->source.emit = emit_now;
     s->source.ctx = &serial;
     bool listed = false;
@@ -79,6 +79,6 @@ int send_serially(struct sender *s, struct err *err) {
     }
     if (result == 0)
         result = send_all(s, err); /* BYE */
-    codec_state_free(serial.state);
+    packer_free(&serial.packer);
     return result;
 }

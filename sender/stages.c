@@ -142,9 +142,9 @@ int stage_read(void *arg, struct err *err) {
 
 /* ---- pack: N threads ------------------------------------------------------------------------------------------- */
 
-int pack_step(struct sender *s, struct item *item, struct codec_state *state, struct err *err) {
+int pack_step(struct sender *s, struct item *item, struct packer *packer, struct err *err) {
     uint8_t codec;
-    if (pack_item(item, &s->policy, state, s->pool, &codec, err) != 0) {
+    if (pack_item(item, &s->policy, packer, &codec, err) != 0) {
         item_free(item);
         return -1;
     }
@@ -155,14 +155,12 @@ int pack_step(struct sender *s, struct item *item, struct codec_state *state, st
 
 int stage_pack(void *arg, struct err *err) {
     struct sender *s = arg;
-    struct codec_state *state = codec_state_new();
-    if (state == NULL)
-        return err_set(err, EXIT_MEMORY, "out of memory");
-    int result = 0;
+    struct packer packer;
     void *item;
+    int result = packer_init(&packer, s->pool, err);
     while (result == 0 && queue_get(s->raw, &item, -1) == QUEUE_OK)
-        result = pack_step(s, item, state, err);
-    codec_state_free(state);
+        result = pack_step(s, item, &packer, err);
+    packer_free(&packer);
     return result;
 }
 

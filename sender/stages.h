@@ -11,7 +11,7 @@ run_fn stage_scan, stage_read, stage_pack, stage_send, stage_ack; /* arg: struct
  * bytes of the frame. */
 int scan_step(struct sender *s, uint32_t most, bool *ret_end, struct err *err);
 /* Digest and compress, then to its place in the outbox. Uses the item up. */
-int pack_step(struct sender *s, struct item *item, struct codec_state *state, struct err *err);
+int pack_step(struct sender *s, struct item *item, struct packer *packer, struct err *err);
 /* Write one item to the stream. Uses it up. */
 int send_step(struct sender *s, struct item *item, struct err *err);
 /* What the end of the input means in the middle of a session. Always -1. */

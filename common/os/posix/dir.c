@@ -24,8 +24,15 @@ static int fallback_open(int at, const char *name, int flags, unsigned mode) {
     return fd < 0 ? -errno : fd;
 }
 
+/* O_NOFOLLOW guards the last component only, and openat goes up and to the root: one name, nothing else. */
+static bool is_one_name(const char *name) {
+    return strchr(name, '/') == NULL && strcmp(name, "..") != 0;
+}
+
 int os_open_beneath(int at, const char *name, int flags, unsigned mode) {
-    flags |= O_CLOEXEC | O_NOCTTY;
+    flags |= O_CLOEXEC | O_NOCTTY | O_LARGEFILE;
+    if (!is_one_name(name))
+        return -EXDEV; /* as openat2 says it */
     if (atomic_load_explicit(&use_fallback, memory_order_relaxed))
         return fallback_open(at, name, flags, mode);
     struct open_how how = {

@@ -1,0 +1,291 @@
+/* Directories below a root, however deep and however many: only real ones, and only below the root. */
+#include "files_help.h"
+#include "threads_help.h"
+
+#include "core/path.h"
+#include "tree/dir_cache.h"
+
+#include <sys/syscall.h>
+
+static struct scratch scratch; /* root/ is the cache's root, outside/ lies beside it */
+static struct os_dir root;
+static struct dir_cache cache;
+static unsigned descriptors;
+
+static int start(bool fallback) {
+    os_dir_force_fallback(fallback);
+    descriptors = open_descriptors();
+    scratch = scratch_new();
+    if (mkdirat(scratch.dir.fd, "root", 0700) != 0 || mkdirat(scratch.dir.fd, "outside", 0700) != 0 ||
+        mkdirat(scratch.dir.fd, "outside/sub", 0700) != 0 || os_dir_open(scratch.dir, "root", &root) != 0)
+        return -1;
+    dir_cache_init(&cache, root);
+    return 0;
+}
+static int start_openat2(void **state) {
+    (void)state;
+    return start(false);
+}
+static int start_fallback(void **state) {
+    (void)state;
+    return start(true);
+}
+static int stop(void **state) {
+    (void)state;
+    dir_cache_free(&cache);
+    os_dir_close(&root);
+    scratch_free(&scratch);
+    os_dir_force_fallback(false);
+    return open_descriptors() == descriptors ? 0 : -1; /* no test may leak one */
+}
+
+static int get(const char *path, struct os_dir *ret) {
+    return dir_cache_get(&cache, path, strlen(path), ret);
+}
+
+/* The cache's handle is the directory that `real`, seen from the scratch directory, names. */
+static void assert_is(const char *path, const char *real) {
+    struct os_dir dir;
+    struct os_stat st;
+    assert_int_equal(get(path, &dir), 0);
+    assert_int_equal(os_dir_stat(dir, &st), 0);
+    assert_int_equal(st.inode, stat_of(scratch.dir, real).st_ino);
+}
+
+static void make(const char *path) {
+    assert_int_equal(mkdirat(root.fd, path, 0700), 0);
+}
+
+static void root_is_the_empty_path(void **state) {
+    (void)state;
+    struct os_dir dir;
+    const char *name;
+    assert_int_equal(get("", &dir), 0);
+    assert_int_equal(dir.fd, root.fd);
+    assert_int_equal(dir_cache_parent(&cache, "file", &dir, &name), 0);
+    assert_int_equal(dir.fd, root.fd);
+    assert_string_equal(name, "file");
+}
+
+static void parent_is_found_with_the_last_component(void **state) {
+    (void)state;
+    struct os_dir dir;
+    const char *name;
+    make("a");
+    make("a/b");
+    put_text(root, "a/b/file", "text");
+    assert_int_equal(dir_cache_parent(&cache, "a/b/file", &dir, &name), 0);
+    assert_string_equal(name, "file");
+    assert_text(dir, name, "text");
+    assert_int_equal(dir_cache_get(&cache, "a/bcd", 3, &dir), 0); /* n counts, not the NUL */
+    assert_text(dir, "file", "text");
+}
+
+static void names_that_only_begin_alike_are_told_apart(void **state) {
+    (void)state;
+    make("ab");
+    make("ab/x");
+    make("abc");
+    make("abc/x");
+    make("a");
+    make("a/x");
+    for (int turn = 0; turn < 2; turn++) {
+        assert_is("ab/x", "root/ab/x");
+        assert_is("abc/x", "root/abc/x");
+        assert_is("a/x", "root/a/x");
+        assert_is("a", "root/a");
+        assert_is("abc", "root/abc");
+    }
+}
+
+static void longest_path_opens_at_every_level(void **state) {
+    (void)state;
+    char path[PATH_BYTES_MAX];
+    struct os_dir at = root, next, dir;
+    size_t n = 0;
+    ino_t inodes[PATH_DEPTH_MAX];
+    for (size_t depth = 0; depth < PATH_DEPTH_MAX; depth++) {
+        if (depth)
+            path[n++] = '/';
+        memset(path + n, 'a' + (int)(depth % 26), NAME_BYTES_MAX);
+        path[n + NAME_BYTES_MAX] = '\0';
+        assert_int_equal(os_mkdir_at(at, path + n, 0700), 0);
+        assert_int_equal(os_dir_open(at, path + n, &next), 0);
+        inodes[depth] = stat_of(next, ".").st_ino;
+        n += NAME_BYTES_MAX;
+        if (depth)
+            os_dir_close(&at);
+        at = next;
+    }
+    os_dir_close(&at);
+    assert_int_equal(n, PATH_BYTES_MAX - 1);
+    for (int turn = 0; turn < 2; turn++)
+        for (size_t depth = PATH_DEPTH_MAX; depth-- > 0;) { /* backwards: each starts from far above */
+            assert_int_equal(dir_cache_get(&cache, path, (depth + 1) * (NAME_BYTES_MAX + 1) - 1, &dir), 0);
+            assert_int_equal(stat_of(dir, ".").st_ino, inodes[depth]);
+        }
+    assert_true(open_descriptors() <= descriptors + DIR_CACHE_SIZE + 2);
+}
+
+static void component_too_long_is_refused(void **state) {
+    (void)state;
+    char path[NAME_BYTES_MAX + 2];
+    struct os_dir dir;
+    memset(path, 'x', sizeof path - 1);
+    path[sizeof path - 1] = '\0';
+    assert_int_equal(get(path, &dir), -ENAMETOOLONG);
+}
+
+static void more_directories_than_slots_are_still_right(void **state) {
+    (void)state;
+    enum { DIRS = 3 * DIR_CACHE_SIZE };
+    char path[32], real[40];
+    uint32_t seed = 5;
+    make("p");
+    for (unsigned i = 0; i < DIRS; i++) {
+        (void)snprintf(path, sizeof path, "p/%u", i);
+        make(path);
+    }
+    for (unsigned i = 0; i < 500; i++) {
+        (void)snprintf(path, sizeof path, "p/%u", scatter(&seed) % DIRS);
+        (void)snprintf(real, sizeof real, "root/%s", path);
+        assert_is(path, real);
+        assert_true(open_descriptors() <= descriptors + DIR_CACHE_SIZE + 2);
+    }
+}
+
+static void missing_directory_is_an_error_and_leaves_the_cache_sound(void **state) {
+    (void)state;
+    struct os_dir dir;
+    make("a");
+    put_text(root, "a/file", "text");
+    assert_int_equal(get("a/missing/x", &dir), -ENOENT);
+    assert_int_equal(get("a/file/x", &dir), -ENOTDIR);
+    assert_int_equal(get("a/file", &dir), -ENOTDIR);
+    assert_is("a", "root/a");
+}
+
+static void forgotten_directory_is_looked_up_again(void **state) {
+    (void)state;
+    struct os_dir dir;
+    make("a");
+    make("a/b");
+    make("ab");
+    assert_is("a/b", "root/a/b");
+    assert_is("ab", "root/ab");
+    assert_int_equal(renameat(root.fd, "a", root.fd, "old"), 0);
+    make("a");
+    make("a/b");
+    assert_is("a/b", "root/old/b"); /* kept until it is forgotten */
+    dir_cache_forget(&cache, "a");
+    assert_is("a/b", "root/a/b");
+    assert_is("a", "root/a");
+    assert_int_equal(unlinkat(root.fd, "a/b", AT_REMOVEDIR), 0);
+    dir_cache_forget(&cache, "a/b");
+    assert_int_equal(get("a/b", &dir), -ENOENT);
+    assert_is("ab", "root/ab");
+    dir_cache_forget(&cache, "");
+    assert_is("ab", "root/ab");
+}
+
+static void link_anywhere_in_the_path_is_refused(void **state) {
+    (void)state;
+    struct os_dir dir;
+    make("real");
+    make("real/sub");
+    assert_int_equal(symlinkat("real", root.fd, "inside"), 0);
+    assert_int_equal(symlinkat("../outside", root.fd, "up"), 0);
+    assert_int_equal(symlinkat("../../outside", root.fd, "real/up"), 0);
+    assert_int_equal(symlinkat("/tmp", root.fd, "absolute"), 0);
+    static const char *const paths[] = {"inside",  "inside/sub",  "up",       "up/sub",
+                                        "real/up", "real/up/sub", "absolute", "absolute/x"};
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        int result = get(paths[i], &dir);
+        assert_true(result == -ELOOP || result == -ENOTDIR);
+    }
+    assert_is("real/sub", "root/real/sub");
+}
+
+static void way_up_is_refused(void **state) {
+    (void)state;
+    struct os_dir dir;
+    make("a");
+    static const char *const paths[] = {"..", "../outside", "a/..", "a/../../outside", "/", "/tmp", "a//.."};
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
+        assert_true(get(paths[i], &dir) < 0);
+}
+
+/* ---- the race ----------------------------------------------------------------------------------------- */
+
+enum { FLIPS = 2000 };
+
+struct flipper {
+    atomic_bool done;
+    atomic_int failure;
+};
+
+/* Exchanges a directory with a link to outside, over and over: each of both is "d" half of the time. */
+static void *flip(void *arg) {
+    struct flipper *f = arg;
+    for (int i = 0; i < FLIPS; i++)
+        if (syscall(SYS_renameat2, root.fd, "d", root.fd, "s", 2 /* RENAME_EXCHANGE */) != 0) {
+            atomic_store(&f->failure, errno);
+            break;
+        }
+    atomic_store(&f->done, true);
+    return NULL;
+}
+
+static void nothing_outside_opens_while_a_directory_is_exchanged_with_a_link(void **state) {
+    (void)state;
+    struct flipper f = {false, 0};
+    struct waiters w;
+    unsigned opened = 0, refused = 0;
+    make("d");
+    make("d/sub");
+    assert_int_equal(symlinkat("../outside", root.fd, "s"), 0);
+    ino_t inside = stat_of(root, "d/sub").st_ino;
+    waiters_start(&w, 1, flip, &f);
+    bool strayed = false, odd = false;
+    for (bool last = false; !last;) {
+        last = atomic_load(&f.done);
+        struct os_dir dir;
+        int result = get("d/sub", &dir);
+        strayed |= result == 0 && stat_of(dir, ".").st_ino != inside;
+        odd |= result != 0 && result != -ELOOP && result != -ENOTDIR;
+        opened += result == 0;
+        refused += result != 0;
+        dir_cache_forget(&cache, "");
+    }
+    waiters_join(&w);
+    if (atomic_load(&f.failure) == EINVAL) {
+        print_message("skipped: this file system cannot exchange names\n");
+        skip();
+    }
+    assert_int_equal(atomic_load(&f.failure), 0);
+    assert_false(strayed);
+    assert_false(odd);
+    assert_true(opened + refused > 0);
+}
+
+#define BOTH_WAYS(f)                                                                                         \
+    {#f, f, start_openat2, stop, NULL}, {                                                                    \
+#f "_by_the_fallback", f, start_fallback, stop, NULL                                                 \
+    }
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        BOTH_WAYS(root_is_the_empty_path),
+        BOTH_WAYS(parent_is_found_with_the_last_component),
+        BOTH_WAYS(names_that_only_begin_alike_are_told_apart),
+        BOTH_WAYS(longest_path_opens_at_every_level),
+        BOTH_WAYS(component_too_long_is_refused),
+        BOTH_WAYS(more_directories_than_slots_are_still_right),
+        BOTH_WAYS(missing_directory_is_an_error_and_leaves_the_cache_sound),
+        BOTH_WAYS(forgotten_directory_is_looked_up_again),
+        BOTH_WAYS(link_anywhere_in_the_path_is_refused),
+        BOTH_WAYS(way_up_is_refused),
+        BOTH_WAYS(nothing_outside_opens_while_a_directory_is_exchanged_with_a_link),
+    };
+    return cmocka_run_group_tests_name("dir_cache", tests, NULL, NULL);
+}
