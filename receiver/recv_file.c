@@ -138,6 +138,8 @@ int recv_bundle(struct recv_session *s, struct item *item, struct err *err) {
         struct bundle_member member = bundle_member_at(&m, i);
         if (take_member(s, &member, item->data ? item->data->data + at : NULL, err) != 0)
             return -1;
+        if (err_is_set(&s->out_of_space))
+            return 0; /* the session ends here */
         at += member.size;
     }
     s->in->written += m.raw_length;

@@ -122,6 +122,11 @@ void recv_file_error(struct recv_session *s, uint64_t file_id, const char *path,
     s->totals.failed++;
     count(&s->report->files_failed, 1);
     count(&s->report->files_done, 1);
+    if (why->code == EXIT_NO_SPACE) { /* ends the session, with this message */
+        if (!err_is_set(&s->out_of_space))
+            s->out_of_space = *why;
+        return;
+    }
     report_failure(s->report, path, why);
     struct item *item = item_of_file_text(MSG_FILE_ERROR, file_id, why->code, why->msg);
     recv_flush_replies(s);
@@ -151,10 +156,19 @@ void recv_settled(void *ctx, uint64_t file_id, uint64_t size, const struct err *
     recv_forget(s, w);
 }
 
-void recv_session_idle(struct recv_session *s) {
+/* After every step: 0, or -1 and err when the destination is full. */
+static int check_space(const struct recv_session *s, struct err *err) {
+    if (!err_is_set(&s->out_of_space))
+        return 0;
+    *err = s->out_of_space;
+    return err_wrap(err, "the destination is full, what is committed stays; free space and run it again");
+}
+
+int recv_session_idle(struct recv_session *s, struct err *err) {
     if (s->sink)
         sink_commit(s->sink);
     recv_flush_replies(s);
+    return check_space(s, err);
 }
 
 /* ---- the end ---------------------------------------------------------------------------------------- */
@@ -234,6 +248,8 @@ int recv_session_apply(struct recv_session *s, struct item *item, struct err *er
     if (result != 0)
         return -1;
     recv_flush_replies(s);
+    if (check_space(s, err) != 0)
+        return -1;
     if (link_in_done(s->in, order, cost, &ack)) {
         struct item *answer = item_of_ack(&ack);
         if (answer == NULL)

@@ -57,6 +57,7 @@ struct recv_session {
         struct file_digest *digest;
     } file;
     struct item *verdicts, *durables; /* runs that are being collected */
+    struct err out_of_space; /* a full destination ends the session: what follows would fail too */
     char path[PATH_BYTES_MAX]; /* of the entry at hand */
 };
 
@@ -71,8 +72,8 @@ int recv_session_request(struct recv_session *s, struct err *err);
 /* The next ordered message; the item is used up. 0, or -1 and err: the session is over. */
 int recv_session_apply(struct recv_session *s, struct item *item, struct err *err);
 
-/* Nothing has come for a while: commit the batch that waits. */
-void recv_session_idle(struct recv_session *s);
+/* Nothing has come for a while: commit the batch that waits. As recv_session_apply. */
+int recv_session_idle(struct recv_session *s, struct err *err);
 static inline bool recv_session_has_batch(const struct recv_session *s) {
     return s->sink && sink_has_batch(s->sink);
 }

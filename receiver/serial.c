@@ -45,9 +45,9 @@ static int wait_for_item(struct receiver *r, struct item **ret, struct err *err)
         bool too_long = r->stream->timeout_ms >= 0 && os_now_ms() - heard >= r->stream->timeout_ms;
         if (result != STREAM_QUIET || too_long)
             return ingest_failed(r, result, err);
-        if (batch)
-            recv_session_idle(r->session);
-        else
+        if (batch && recv_session_idle(r->session, err) != 0)
+            return -1;
+        if (!batch)
             (void)outbox_put_urgent(r->out, item_new(MSG_HEARTBEAT, 0));
         if (send_answers(r, err) != 0)
             return -1;

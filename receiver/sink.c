@@ -54,6 +54,20 @@ int sink_replace(struct sink *sink, struct os_dir dir, const char *temp, const c
     return result == 0 ? 0 : os_file_error(err, result, "%s: cannot rename into place", ESCAPED(path));
 }
 
+/* A directory that is there already becomes writable; ENTRY_DIR_END sets its mode. Where modes are not preserved
+ * it would not come back, so it stays as it is. */
+static int make_writable(const struct sink *sink, struct os_dir at, const char *name, uint32_t mode) {
+    struct os_dir dir;
+    if (!sink->opt.perms || (mode & 0700) == 0700)
+        return 0;
+    int result = os_dir_open(at, name, &dir);
+    if (result != 0)
+        return result;
+    result = os_set_mode((struct os_file){.fd = dir.fd}, mode | 0700);
+    os_dir_close(&dir);
+    return result;
+}
+
 int sink_make_dir(struct sink *sink, const char *path, uint32_t mode, struct err *err) {
     struct os_dir at;
     const char *name;
@@ -64,8 +78,10 @@ int sink_make_dir(struct sink *sink, const char *path, uint32_t mode, struct err
     int result = os_mkdir_at(at, name, (mode & 0777) | 0700);
     struct os_stat st;
     if (result == -EEXIST && (result = os_stat_at(at, name, &st)) == 0) {
-        if (st.kind == OS_DIR)
-            return 0;
+        if (st.kind == OS_DIR) {
+            result = make_writable(sink, at, name, st.mode);
+            return result == 0 ? 0 : os_file_error(err, result, "%s: cannot make it writable", ESCAPED(path));
+        }
         if (st.kind != OS_SYMLINK)
             return err_set(err, EXIT_PARTIAL,
                            "%s: cannot create the directory: something else is in its place", ESCAPED(path));
@@ -139,6 +155,25 @@ int sink_make_link(struct sink *sink, const struct entry *e, struct span target,
                        : os_file_error(err, result, "%s: cannot set the time of the link", ESCAPED(e->path));
 }
 
+/* Opens what must be a regular file, now that it is open too. 0, or -errno. */
+static int open_regular(struct os_dir at, const char *name, struct os_file *ret, struct os_stat *ret_st) {
+    struct os_file file;
+    struct os_stat st;
+    int result = os_open_read(at, name, &file);
+    if (result != 0)
+        return result;
+    result = os_fstat(file, &st);
+    if (result == 0 && st.kind != OS_FILE)
+        result = -EINVAL;
+    if (result != 0) {
+        os_close(&file);
+        return result;
+    }
+    *ret = file;
+    *ret_st = st;
+    return 0;
+}
+
 bool sink_has(struct sink *sink, const struct entry *e, bool same_time) {
     struct os_dir at;
     const char *name;
@@ -154,7 +189,7 @@ bool sink_has(struct sink *sink, const struct entry *e, bool same_time) {
     if (!sink->opt.perms || st.mode == (e->mode & 0777))
         return true;
     struct os_file file = OS_FILE_NONE; /* a mode that cannot be set makes the file be sent again */
-    bool done = os_open_read(at, name, &file) == 0 && os_set_mode(file, e->mode & 0777) == 0;
+    bool done = open_regular(at, name, &file, &st) == 0 && os_set_mode(file, e->mode & 0777) == 0;
     os_close(&file);
     return done;
 }
@@ -167,9 +202,7 @@ int sink_touch(struct sink *sink, const char *path, uint32_t mode, int64_t sec, 
     struct os_file file = OS_FILE_NONE;
     if (sink_parent(sink, path, &at, &name, err) != 0)
         return -1;
-    int result = os_open_read(at, name, &file);
-    if (result == 0)
-        result = os_fstat(file, &st);
+    int result = open_regular(at, name, &file, &st);
     if (result == 0)
         result = sink_set_metadata(sink, file, mode, sec, nsec, &st, path, err);
     else
@@ -201,9 +234,7 @@ int sink_digest(struct sink *sink, const char *path, uint32_t block_size, uint64
         return -1;
     struct file_digest *fd = file_digest_new();
     uint8_t *block = malloc(block_size);
-    int result = fd && block ? os_open_read(at, name, &file) : -ENOMEM;
-    if (result == 0)
-        result = os_fstat(file, &st);
+    int result = fd && block ? open_regular(at, name, &file, &st) : -ENOMEM;
     if (result == 0) {
         file_digest_start(fd);
         result = digest_blocks(file, st.size, block_size, fd, block);

@@ -13,6 +13,13 @@ static int out_of_space(const char *path, uint64_t need, uint64_t have, struct e
                    SIZE_TEXT(need, true), SIZE_TEXT(have, true));
 }
 
+static bool is_in_batch(const struct sink *sink, uint64_t file_id) {
+    for (unsigned i = 0; i < sink->batch_count; i++)
+        if (sink->batch[i].file_id == file_id)
+            return true;
+    return false;
+}
+
 int sink_file_begin(struct sink *sink, uint64_t file_id, const char *path, uint64_t data_size,
                     struct err *err) {
     struct os_dir at;
@@ -25,6 +32,8 @@ int sink_file_begin(struct sink *sink, uint64_t file_id, const char *path, uint6
         return out_of_space(path, data_size, free_bytes, err);
     sink_temp_name(sink, file_id, &temp);
     int result = os_create(at, temp.s, &sink->file);
+    if (result == -EEXIST && is_in_batch(sink, file_id)) /* what waits to be renamed must stay as it is */
+        return err_set(err, EXIT_STREAM, "%s: came again before it was committed", ESCAPED(path));
     if (result == -EEXIST) { /* an earlier attempt at the same file of this session */
         (void)os_unlink_at(at, temp.s);
         result = os_create(at, temp.s, &sink->file);
@@ -67,7 +76,8 @@ int sink_file_write(struct sink *sink, const void *p, size_t n, uint64_t offset,
         sink_file_drop(sink);
         return -1;
     }
-    sink->end_of_data = offset + n;
+    if (offset + n > sink->end_of_data)
+        sink->end_of_data = offset + n;
     return 0;
 }
 

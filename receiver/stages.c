@@ -119,9 +119,8 @@ int stage_sink(void *arg, struct err *err) {
             sequencer_get(r->ordered, &t, recv_session_has_batch(s) ? COMMIT_IDLE_MS : -1);
         if (result == QUEUE_CLOSED)
             return 0; /* cancelled */
-        if (result == QUEUE_TIMEOUT)
-            recv_session_idle(s);
-        else if (recv_session_apply(s, (struct item *)t, err) != 0)
+        if ((result == QUEUE_TIMEOUT ? recv_session_idle(s, err)
+                                     : recv_session_apply(s, (struct item *)t, err)) != 0)
             return -1;
     }
     outbox_close(r->out);

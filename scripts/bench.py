@@ -434,13 +434,11 @@ class Bench:
     def case_memory(self):
         scale = 10 if self.quick else 1
         rows = [
-            ("sparse file, 100 GiB with 1 GiB of data", 2 * GIB, self.make_sparse),
-            ("200,000 files of 100 bytes in one directory", 2 * GIB, self.make_crowd),
-            ("one random file, 4 GiB", 8 * GIB, self.make_large),
+            (f"sparse file, {100 // scale} GiB with {1024 // scale} MiB of data", 2 * GIB, self.make_sparse),
+            (f"{200_000 // scale:,} files of 100 bytes in one directory", 2 * GIB, self.make_crowd),
+            (f"one random file, {4096 // scale} MiB", 8 * GIB, self.make_large),
         ]
         print(f"### memory: peak resident memory of each end; at most {MEMORY_LIMIT // MIB} MiB\n")
-        if scale > 1:
-            print(f"With --quick each tree is {scale} times smaller.\n")
         print(f"Figures below {rss_floor() / MIB:.0f} MiB (this script's own) cannot be told and are shown as that.\n")
         print("| tree | hvsend MiB | hvrecv MiB | seconds | |\n|---|---:|---:|---:|---|")
         for title, space, make in rows:
@@ -547,7 +545,7 @@ def print_header(bench, arguments):
     print(f"- kernel: {os.uname().sysname} {os.uname().release}")
     print(f"- versions: {first_line(bench.hvsend, '--version')}; {first_line('rsync', '--version')}; "
           f"{first_line('tar', '--version')}; {socat_version()}")  # fmt: skip
-    print("- all trees on tmpfs; peak MiB are never below "
+    print("- all trees on tmpfs; peak MiB cannot tell less than about "
           f"{rss_floor() / MIB:.0f}, the measuring script's own\n", flush=True)  # fmt: skip
 
 

@@ -118,16 +118,20 @@ static int enter(struct scan *s, struct os_dir at, const char *name) {
     return 0;
 }
 
+/* True when a path of so many names cannot be sent; that is reported. */
+static bool is_too_deep(struct scan *s) {
+    if (path_depth(s->path) <= PATH_DEPTH_MAX)
+        return false;
+    refuse(s, "deeper than 64 levels");
+    return true;
+}
+
 /* A directory: 1 and its entry, and we are inside; 0 when it is passed over. */
 static int found_dir(struct scan *s, struct os_dir at, const char *name, struct found *ret) {
     if (!is_selected(s, true))
         return 0;
     if (!s->opt.recursive) {
         report_warning(s->report, s->path[0] ? s->path : ".", "skipping directory (-r enters it)");
-        return 0;
-    }
-    if (s->depth > PATH_DEPTH_MAX || path_depth(s->path) > PATH_DEPTH_MAX) {
-        refuse(s, "deeper than 64 levels");
         return 0;
     }
     (void)enter(s, at, name);
@@ -160,7 +164,7 @@ static int look(struct scan *s, struct os_dir at, const char *name, struct found
     }
     if (s->st.kind == OS_DIR)
         return found_dir(s, at, name, ret);
-    if (!is_selected(s, false))
+    if (!is_selected(s, false) || is_too_deep(s))
         return 0;
     if (s->st.kind == OS_SYMLINK)
         return found_link(s, at, name, ret);
@@ -210,7 +214,11 @@ static int next_name(struct scan *s, struct found *ret) {
         report_warning(s->report, s->path, "skipping the unfinished file of another transfer");
     else if (fault != NAME_OK)
         refuse(s, name_fault_text(fault));
-    return fault == NAME_OK ? look(s, level->dir, name, ret) : 0;
+    else if (path_depth(s->path) > PATH_DEPTH_MAX)
+        refuse(s, "deeper than 64 levels");
+    else
+        return look(s, level->dir, name, ret);
+    return 0;
 }
 
 static int end_dir(struct scan *s, struct found *ret) {

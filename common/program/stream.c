@@ -2,6 +2,7 @@
 
 #include "core/text.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -153,9 +154,13 @@ int stream_send_raw(struct stream *s, const void *p, size_t n, struct err *err) 
 int stream_send(struct stream *s, struct item *item, struct err *err) {
     uint8_t header[FRAME_HEADER_SIZE];
     struct span parts[3];
+    struct link_out before = s->out;
     unsigned count = link_out_frame(&s->out, item, header, parts);
     if (conn_write(s->conn, parts, count, s->timeout_ms, err) != 0) {
-        s->cut = true;
+        if (err->code == EXIT_SIGNAL && err->sys == ECANCELED)
+            s->out = before; /* it never began */
+        else
+            s->cut = true;
         return err_wrap(err, "sending %s", msg_type_name(item->frame.type));
     }
     uint64_t total = FRAME_HEADER_SIZE + (uint64_t)item->frame.body_length + item->frame.data_length;

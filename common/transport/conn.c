@@ -13,7 +13,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { IOV_BATCH = 16 }; /* a header and a payload need 2; batches of small frames more */
+enum {
+    IOV_BATCH = 16, /* a header and a payload need 2; batches of small frames more */
+    FINISH_MS = 1000, /* for a write that has begun when the conn is woken */
+};
 
 static bool is_socket(int fd) {
     int type;
@@ -159,18 +162,40 @@ static void advance(struct unwritten *rest, size_t n) {
     rest->done += n;
 }
 
+/* Wait until more can be written. Once woken, what is begun may be finished within FINISH_MS, so that the stream
+ * does not end in the middle of a message; *finish_by is set then. 0, or -1 and err. */
+static int wait_to_write(struct fd_conn *conn, bool begun, int timeout_ms, int64_t *finish_by,
+                         struct err *err) {
+    if (!atomic_load(&conn->woken)) {
+        if (wait_for(conn, conn->out, POLLOUT, timeout_ms, err) == 0)
+            return 0;
+        if (err->code != EXIT_SIGNAL)
+            return -1;
+    }
+    if (!begun)
+        return err_sys(err, EXIT_SIGNAL, ECANCELED, "interrupted");
+    if (*finish_by == 0)
+        *finish_by = deadline_after(FINISH_MS);
+    return fd_wait(conn->out, POLLOUT, -1, *finish_by) == 0 ? 0 : woken(err);
+}
+
 int fd_conn_writev(struct conn *base, const struct span *parts, size_t count, int timeout_ms,
                    struct err *err) {
     struct fd_conn *conn = (struct fd_conn *)base;
     struct unwritten rest = {.parts = parts, .count = count, .done = 0};
-    while (!atomic_load(&conn->woken)) {
+    bool begun = false;
+    int64_t finish_by = 0;
+    for (;;) {
         struct iovec iov[IOV_BATCH];
         int used = fill_iov(&rest, iov);
         if (used == 0)
             return 0;
+        if (!begun && atomic_load(&conn->woken))
+            return err_sys(err, EXIT_SIGNAL, ECANCELED, "interrupted");
         ssize_t n = write_some(conn, iov, used);
         if (n >= 0) {
             advance(&rest, (size_t)n);
+            begun = begun || n > 0;
             continue;
         }
         if (errno == EINTR)
@@ -178,10 +203,9 @@ int fd_conn_writev(struct conn *base, const struct span *parts, size_t count, in
         if (errno != EAGAIN && errno != EWOULDBLOCK)
             return err_sys(err, EXIT_SOCKET, errno,
                            "%s: writing to the stream failed (the other end may say why)", base->peer);
-        if (wait_for(conn, conn->out, POLLOUT, timeout_ms, err))
+        if (wait_to_write(conn, begun, timeout_ms, &finish_by, err))
             return -1;
     }
-    return woken(err);
 }
 
 void fd_conn_wake(struct conn *base) {

@@ -59,7 +59,8 @@ int conn_from_fd(int fd, const char *peer, struct conn **ret, struct err *err);
 /* 1…n bytes, 0 at EOF, or -1 and err: EXIT_TIMEOUT, EXIT_SIGNAL after conn_wake, EXIT_SOCKET. */
 ptrdiff_t conn_read(struct conn *conn, void *to, size_t n, int timeout_ms, struct err *err);
 
-/* All the bytes of `parts`, or -1 and err. timeout_ms bounds each wait without progress. Never SIGPIPE. */
+/* All the bytes of `parts`, or -1 and err. timeout_ms bounds each wait without progress. Never SIGPIPE. When it is
+ * woken, err->sys is ECANCELED if nothing was written; what has begun may take another second to finish. */
 int conn_write(struct conn *conn, const struct span *parts, size_t count, int timeout_ms, struct err *err);
 
 void conn_wake(struct conn *conn);

@@ -19,6 +19,7 @@ static void file_begin_is_held_to_its_limits(void **state) {
     ASSERT_FIXED(file_begin, m, 40);
     ASSERT_ROOM(file_begin, m);
     REFUSES(file_begin, m, file_id, 0);
+    ACCEPTS(file_begin, m, file_id, 1);
     ACCEPTS(file_begin, m, file_id, UINT64_MAX);
     REFUSES(file_begin, m, data_size, 101);
     ACCEPTS(file_begin, m, data_size, 0);
@@ -27,8 +28,12 @@ static void file_begin_is_held_to_its_limits(void **state) {
     ACCEPTS(file_begin, m, mtime_sec, INT64_MIN);
     ACCEPTS(file_begin, m, mtime_nsec, 999999999);
     REFUSES(file_begin, m, mtime_nsec, 1000000000);
+    ACCEPTS(file_begin, m, mtime_nsec, 0);
+    ACCEPTS(file_begin, m, mode, 0);
     ACCEPTS(file_begin, m, mode, 07777);
     REFUSES(file_begin, m, mode, 010000);
+    m.data_size = 0;
+    ACCEPTS(file_begin, m, size, 0);
 }
 
 static void file_begin_keeps_every_field(void **state) {
@@ -61,6 +66,7 @@ static void chunk_is_held_to_its_limits(void **state) {
     assert_reserved(try_chunk, body, 40, 21, 3);
     free(body);
     REFUSES(chunk, m, file_id, 0);
+    ACCEPTS(chunk, m, file_id, 1);
     ACCEPTS(chunk, m, offset, INT64_MAX - 10);
     REFUSES(chunk, m, offset, INT64_MAX - 9);
     REFUSES(chunk, m, offset, UINT64_MAX);
@@ -98,9 +104,12 @@ static void hole_is_held_to_its_limits(void **state) {
     ASSERT_FIXED(hole, m, 24);
     ASSERT_ROOM(hole, m);
     REFUSES(hole, m, file_id, 0);
+    ACCEPTS(hole, m, file_id, 1);
+    ACCEPTS(hole, m, offset, 0);
     REFUSES(hole, m, length, 0);
     ACCEPTS(hole, m, length, INT64_MAX - 4096);
     REFUSES(hole, m, length, INT64_MAX - 4095);
+    REFUSES(hole, m, length, past_int64);
     REFUSES(hole, m, length, UINT64_MAX);
     REFUSES(hole, m, length, UINT64_MAX - 4096);
     ACCEPTS(hole, m, offset, INT64_MAX - 1);
@@ -161,9 +170,15 @@ static void bundle_is_held_to_its_limits(void **state) {
     REFUSES(bundle, m, count, 0);
     REFUSES(bundle, m, count, 2);
     REFUSES(bundle, m, count, UINT32_MAX);
+    REFUSES(bundle, m, members.n, BUNDLE_MEMBER_SIZE - 1);
+    REFUSES(bundle, m, members.n, BUNDLE_MEMBER_SIZE + 1);
     REFUSES(bundle, m, raw_length, 4);
     REFUSES(bundle, m, raw_length, 6);
+    data_length = 4; /* packed from 5 */
+    ACCEPTS(bundle, m, codec, CODEC_ZSTD);
     REFUSES(bundle, m, codec, CODEC_COUNT);
+    REFUSES(bundle, m, codec, 255);
+    REFUSES(bundle, m, codec, CODEC_NONE);
     member = sample_member(3, chunk_size);
     m = sample_bundle(&member, 1);
     assert_int_equal(through_bundle(&m), 0);
@@ -177,6 +192,9 @@ static void bundle_members_are_held_to_their_limits(void **state) {
     struct bundle_member bad[3] = {sample_member(0, 1), sample_member(3, 1), sample_member(3, 1)};
     bad[1].mtime_nsec = 1000000000;
     bad[2].mode = 010000;
+    const struct bundle_member least[] = {{.file_id = 1}, {.file_id = 2}};
+    struct msg_bundle empty = sample_bundle(least, 2);
+    assert_int_equal(through_bundle(&empty), 0);
     for (size_t i = 0; i < 3; i++) {
         const struct bundle_member members[] = {sample_member(1, 1), bad[i]};
         struct msg_bundle m = sample_bundle(members, 2);
@@ -219,6 +237,7 @@ static void file_end_is_held_to_its_limits(void **state) {
     ASSERT_FIXED(file_end, m, 40);
     ASSERT_ROOM(file_end, m);
     REFUSES(file_end, m, file_id, 0);
+    ACCEPTS(file_end, m, file_id, 1);
     REFUSES(file_end, m, chunks, 11);
     ACCEPTS(file_end, m, chunks, 0);
     ACCEPTS(file_end, m, size, INT64_MAX);
@@ -231,6 +250,9 @@ static void file_same_is_held_to_its_limits(void **state) {
     ASSERT_FIXED(file_same, m, 24);
     ASSERT_ROOM(file_same, m);
     REFUSES(file_same, m, file_id, 0);
+    ACCEPTS(file_same, m, file_id, 1);
+    ACCEPTS(file_same, m, mtime_nsec, 0);
+    ACCEPTS(file_same, m, mode, 0);
     REFUSES(file_same, m, mtime_nsec, 1000000000);
     REFUSES(file_same, m, mode, 010000);
 }

@@ -179,8 +179,11 @@ static void a_tag_that_does_not_fit_is_not_written(void **state) {
     tag_encode(&w, TAG_AGENT, "123456789abcd", 13);
     assert_true(w.bad);
     assert_int_equal(wr_used(&w), 0);
+    static const uint8_t value[UINT16_MAX + 1];
     w = wr_of(body_bytes, sizeof body_bytes);
-    tag_encode(&w, TAG_AGENT, body_bytes, UINT16_MAX + 1);
+    tag_encode(&w, TAG_AGENT, value, UINT16_MAX);
+    assert_int_equal(wr_used(&w), 4 + UINT16_MAX);
+    tag_encode(&w, TAG_AGENT, value, UINT16_MAX + 1);
     assert_true(w.bad);
 }
 
@@ -220,6 +223,7 @@ static void texts_of_any_other_length_are_refused(void **state) {
 static void file_texts_name_a_file(void **state) {
     (void)state;
     struct msg_file_text m = {.file_id = 1, .text = {.code = EXIT_VANISHED, .text = {NULL, 0}}};
+    ACCEPTS(file_text, m, file_id, 1);
     ACCEPTS(file_text, m, file_id, UINT64_MAX);
     REFUSES(file_text, m, file_id, 0);
     REFUSES(file_text, m, text.code, 0);

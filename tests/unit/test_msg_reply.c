@@ -109,6 +109,7 @@ static void basis_is_held_to_its_limits(void **state) {
     assert_reserved(try_basis, body, 56, 36, 4);
     free(body);
     REFUSES(basis, m, file_id, 0);
+    ACCEPTS(basis, m, file_id, 1);
     REFUSES(basis, m, kind, 0);
     REFUSES(basis, m, kind, 3);
     ACCEPTS(basis, m, size, 0);
@@ -201,6 +202,7 @@ static void names_are_held_to_their_limits(void **state) {
     assert_reserved(try_names, body, 22, 9, 3);
     free(body);
     REFUSES(names, m, file_id, 0);
+    ACCEPTS(names, m, file_id, 1);
     ACCEPTS(names, m, last, 0);
     REFUSES(names, m, last, 2);
     REFUSES(names, m, count, 1);

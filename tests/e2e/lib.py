@@ -1,0 +1,388 @@
+"""What the end-to-end tests share: programs that always end, directories that always go, trees and their comparison.
+
+A test file has functions with @case, whose names are the sentences that they prove, and ends with lib.main().
+Each gets a fresh Workspace. HVSEND and HVRECV name the programs; HVFERRY_TEST_SCALE=small makes the sizes fit
+slow (sanitized) builds. No bound on time here says how fast something must be: they only keep a test that
+hangs from hanging for ever.
+"""
+
+import itertools
+import os
+import random
+import re
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+from typing import NamedTuple
+
+HVSEND = os.environ.get("HVSEND", "hvsend")
+HVRECV = os.environ.get("HVRECV", "hvrecv")
+SMALL = os.environ.get("HVFERRY_TEST_SCALE") == "small"
+PATIENCE = 120  # seconds for anything that is to happen by itself
+NOBODY = 65534
+KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+SANITIZER = re.compile(r"(Address|Thread|Leak|UndefinedBehavior)Sanitizer|runtime error:")
+
+
+class Failed(Exception):
+    """What a test found wrong."""
+
+
+class Skipped(Exception):
+    """What a case needs and this machine does not have."""
+
+
+def check(condition, message):
+    if not condition:
+        raise Failed(message)
+
+
+def check_equal(got, wanted, what):
+    check(got == wanted, f"{what}: {got!r}, but {wanted!r} is right")
+
+
+def wait_until(condition, what, patience=PATIENCE):
+    """Polls; its result is what `condition` returned."""
+    end = time.monotonic() + patience
+    while not (value := condition()):
+        check(time.monotonic() < end, f"waited in vain: {what}")
+        time.sleep(0.005)
+    return value
+
+
+# ---- programs ---------------------------------------------------------------------------------------------
+
+
+class Result(NamedTuple):
+    code: int
+    out: bytes
+    err: str
+
+    def __str__(self):
+        return f"exit {self.code}, stderr:\n{self.err}"
+
+
+class Process:
+    """A program with its output in files, so that it never waits for who reads it."""
+
+    def __init__(self, argv, directory, **options):
+        self.argv = [os.fsdecode(word) for word in argv]
+        name = os.path.basename(self.argv[0])
+        self.out_path = Path(tempfile.mkstemp(prefix=f"out-{name}-", dir=directory)[1])
+        self.err_path = Path(tempfile.mkstemp(prefix=f"err-{name}-", dir=directory)[1])
+        options.setdefault("stdin", subprocess.DEVNULL)
+        with open(self.out_path, "wb") as out, open(self.err_path, "wb") as err:
+            options.setdefault("stdout", out)
+            self.popen = subprocess.Popen(self.argv, stderr=err, **options)
+        self.pid = self.popen.pid
+
+    def err(self):
+        return self.err_path.read_bytes().decode("utf-8", "backslashreplace")
+
+    def ended(self):
+        return self.popen.poll() is not None
+
+    def signal(self, number):
+        self.popen.send_signal(number)
+
+    def kill(self):
+        if not self.ended():
+            self.popen.kill()
+        self.popen.wait()
+
+    def wait(self, patience=PATIENCE):
+        try:
+            code = self.popen.wait(patience)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise Failed(f"{self.argv} did not end in {patience} s; stderr:\n{self.err()}") from None
+        err = self.err()
+        check(not SANITIZER.search(err), f"{self.argv}: a sanitizer reports:\n{err}")
+        return Result(code, self.out_path.read_bytes(), err)
+
+
+class Pair(NamedTuple):
+    sender: Result
+    receiver: Result
+
+    def __str__(self):
+        return f"sender: {self.sender}\nreceiver: {self.receiver}"
+
+
+def good(pair):
+    """Both ends did what was asked, and had nothing to say."""
+    check((pair.sender.code, pair.receiver.code) == (0, 0), f"it failed\n{pair}")
+    for result in pair:
+        check(not result.out and not result.err, f"a good run printed something\n{pair}")
+    return pair
+
+
+def failed(result, codes, pattern):
+    """It ended with that code (or one of those), and stderr says why."""
+    codes = (codes,) if isinstance(codes, int) else codes
+    check(result.code in codes, f"not exit {codes}: {result}")
+    check(re.search(pattern, result.err), f"stderr does not say /{pattern}/: {result}")
+
+
+# ---- listening --------------------------------------------------------------------------------------------
+
+
+def is_listening(address):
+    """Asks the kernel: a connection to try it out would be a session."""
+    scheme, _, rest = address.partition(":")
+    if scheme == "tcp":
+        wanted = f":{int(rest.rpartition(':')[2]):04X}"
+        rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+        return any(row[1].endswith(wanted) and row[3] == "0A" for row in rows)
+    path = os.fsencode(rest if scheme == "unix" else rest.replace(".sock:", ".sock_"))
+    rows = (line.split(b" ") for line in Path("/proc/net/unix").read_bytes().splitlines()[1:])
+    return any(row[-1] == path and row[3] == b"00010000" for row in rows)
+
+
+def free_port():
+    """Below those that the system hands out by itself."""
+    while True:
+        port = random.SystemRandom().randrange(20000, 32000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+
+
+# ---- workspace --------------------------------------------------------------------------------------------
+
+
+class Workspace:
+    """A directory in memory, where that is to be had, and the processes that were started in it."""
+
+    def __enter__(self):
+        where = "/dev/shm" if os.access("/dev/shm", os.W_OK | os.X_OK) else None
+        self.path = Path(tempfile.mkdtemp(prefix="hvferry-e2e-", dir=where))
+        self.path.chmod(0o755)
+        self.logs = self.dir("logs")
+        self.numbers = itertools.count(1)
+        self.processes = []
+        self.mounts = []
+        return self
+
+    def __exit__(self, *_):
+        for process in self.processes:
+            process.kill()
+        for mount in self.mounts:
+            subprocess.run(["umount", "-l", mount], check=False)
+        remove_tree(self.path)
+
+    def dir(self, name):
+        made = self.path / name
+        made.mkdir()
+        return made
+
+    def unix(self):
+        return f"unix:{self.path}/{next(self.numbers)}.sock"
+
+    def start(self, *argv, **options):
+        process = Process(argv, self.logs, **options)
+        self.processes.append(process)
+        return process
+
+    def run(self, *argv, **options):
+        return self.start(*argv, **options).wait()
+
+    def listen(self, address, *argv, **options):
+        """Start a program that listens on `address`, and wait until it does."""
+        process = self.start(*argv, **options)
+        wait_until(lambda: process.ended() or is_listening(address), f"{argv} listens")
+        if process.ended():
+            raise Failed(f"{argv} ended and does not listen: {process.wait()}")
+        return process
+
+    def receiver(self, address, dest, *options, once=True, **how):
+        first = [HVRECV, "--once"] if once else [HVRECV]
+        return self.listen(address, *first, "--listen", address, *options, dest, **how)
+
+    def push(self, send, dest, recv=(), address=None, **how):
+        """hvsend `send` to a listening hvrecv, which gets `how` too (user=...)."""
+        address = address or self.unix()
+        receiver = self.receiver(address, dest, *recv, **how)
+        sender = self.run(HVSEND, *send, address)
+        return Pair(sender, receiver.wait())
+
+    def pull(self, send, dest, recv=(), address=None):
+        """hvrecv from a listening hvsend `send`."""
+        address = address or self.unix()
+        sender = self.listen(address, HVSEND, "--once", "--listen", address, *send)
+        receiver = self.run(HVRECV, "--connect", address, *recv, dest)
+        return Pair(sender.wait(), receiver)
+
+    def tmpfs(self, name, options):
+        """Mounts one; Skipped where that is not allowed."""
+        at = self.dir(name)
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "hvferry-test", at], capture_output=True)
+        if done.returncode != 0:
+            raise Skipped(f"no tmpfs can be mounted: {done.stderr.decode().strip()}")
+        self.mounts.append(at)
+        return at
+
+    def for_nobody(self):
+        """The programs where a user without rights can run them, and how: for permission errors. As that user
+        already, there is nothing to do."""
+        if os.geteuid() != 0:
+            return HVSEND, HVRECV, {}
+        there = self.dir("programs")
+        copies = [shutil.copy(program, there) for program in (HVSEND, HVRECV)]
+        return *copies, {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+
+
+def remove_tree(path):
+    def retry(function, name, _):
+        os.chmod(os.path.dirname(name), 0o700)
+        function(name)
+
+    if os.geteuid() != 0:  # directories without rights can be in the way
+        for directory, names, _ in os.walk(path):
+            for name in names:
+                at = os.path.join(directory, name)
+                if not os.path.islink(at):
+                    os.chmod(at, 0o700)
+    shutil.rmtree(path, onerror=retry)
+
+
+# ---- trees --------------------------------------------------------------------------------------------------
+
+
+def put(path, data=b"", mode=0o644, mtime_ns=None):
+    with open(path, "wb") as f:
+        f.write(data)
+    os.chmod(path, mode)
+    if mtime_ns is not None:
+        os.utime(path, ns=(mtime_ns, mtime_ns))
+
+
+def put_sparse(path, size, runs=()):
+    """A file of `size` bytes with nothing but `runs` of (offset, data) in it."""
+    with open(path, "wb") as f:
+        f.truncate(size)
+        for offset, data in runs:
+            f.seek(offset)
+            f.write(data)
+
+
+def noise(n, seed=0):
+    """Bytes that do not become smaller."""
+    return random.Random(seed).randbytes(n)
+
+
+def prose(n, seed=0):
+    """Bytes that do."""
+    rng = random.Random(seed)
+    words = [b"ferry", b"guest", b"host", b"chunk", b"digest", b"socket", b"%d" % rng.randrange(1 << 30), b"\n"]
+    line = b" ".join(rng.choice(words) for _ in range(4096))
+    return (line * (n // len(line) + 1))[:n]
+
+
+def status_of_tree(root):
+    """Everything below `root`, and `root` itself as '': what kind, mode, size or target, and time to the ns."""
+    found = {}
+    stack = [b""]
+    root = os.fsencode(root)
+    while stack:
+        path = stack.pop()
+        st = os.lstat(os.path.join(root, path) if path else root)
+        what = st.st_size if stat.S_ISREG(st.st_mode) else None
+        if stat.S_ISLNK(st.st_mode):
+            what = os.readlink(os.path.join(root, path))
+        found[path] = (st.st_mode, what, st.st_mtime_ns)
+        if stat.S_ISDIR(st.st_mode):
+            stack += [os.path.join(path, name) for name in os.listdir(os.path.join(root, path))]
+    return found
+
+
+def no_temporary_names(root):
+    """Nothing unfinished was left below `root`."""
+    for directory, _, names in os.walk(os.fsencode(root)):
+        left = [name for name in names if name.lower().startswith(b".hvferry.")]
+        check(not left, f"{directory!r} holds {left}")
+
+
+def same_tree(source, dest):
+    """rsync, which is not ours, finds no difference in content, and lstat none in modes and times."""
+    rsync = ["rsync", "-anc", "--delete", "--itemize-changes", "--no-o", "--no-g", f"{source}/", f"{dest}/"]
+    done = subprocess.run(rsync, capture_output=True, check=False)
+    check(done.returncode == 0, f"rsync: {done.stderr.decode(errors='replace')}")
+    check(done.stdout == b"", f"rsync finds differences:\n{done.stdout[:4000].decode(errors='backslashreplace')}")
+    ours, theirs = status_of_tree(source), status_of_tree(dest)
+    if ours != theirs:
+        names = [name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name)]
+        lines = [f"{name!r}: {ours.get(name)} became {theirs.get(name)}" for name in sorted(names)[:20]]
+        raise Failed(f"{len(names)} entries differ in mode or time:\n" + "\n".join(lines))
+    no_temporary_names(dest)
+
+
+# ---- cases --------------------------------------------------------------------------------------------------
+
+cases = []
+
+
+def case(function):
+    cases.append((function.__name__.replace("_", " "), function))
+    return function
+
+
+def each(values):
+    """One case for each value, which the function gets after the workspace. A tuple begins with its name."""
+
+    def add(function):
+        for value in values:
+            name = value[0] if isinstance(value, tuple) else value
+            cases.append((f"{function.__name__.replace('_', ' ')}: {name}", lambda ws, v=value: function(ws, v)))
+        return function
+
+    return add
+
+
+def run_case(number, name, function):
+    """True unless it failed."""
+    start = time.monotonic()
+    try:
+        with Workspace() as workspace:
+            function(workspace)
+    except Skipped as reason:
+        print(f"ok {number} - {name} # SKIP {reason}", flush=True)
+        return True
+    except Exception as error:  # a test that breaks has failed
+        text = str(error) if isinstance(error, Failed) else traceback.format_exc()
+        print(f"not ok {number} - {name}")
+        print("".join(f"# {line}\n" for line in text.splitlines()), end="", flush=True)
+        return False
+    print(f"ok {number} - {name}", flush=True)
+    print(f"# {time.monotonic() - start:.1f} s", flush=True)
+    return True
+
+
+def need(*programs):
+    """Ends the test as skipped when a program is missing."""
+    missing = [program for program in programs if not shutil.which(program)]
+    if missing:
+        print(f"SKIP: {', '.join(missing)} is not installed", flush=True)
+        sys.exit(77)
+
+
+def main():
+    """Runs the cases, or those whose names hold the words that are given. Prints TAP, and never returns."""
+    need("rsync")
+    os.umask(0o022)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that workspaces go
+    wanted = " ".join(sys.argv[1:])
+    chosen = [(name, function) for name, function in cases if wanted in name]
+    print(f"1..{len(chosen)}", flush=True)
+    results = [run_case(i, name, function) for i, (name, function) in enumerate(chosen, 1)]
+    sys.exit(0 if all(results) else 1)

@@ -1,0 +1,94 @@
+/* sink_help.h: a sink on a directory of its own, and who was told what about which file. */
+#ifndef SINK_HELP_H
+#define SINK_HELP_H
+
+#include "files_help.h"
+
+#include "receiver/sink_impl.h"
+
+enum { IDS = 2048, NO_UMASK = 0 };
+
+static struct scratch scratch; /* root/ is the sink's root, what lies beside it is outside */
+static struct os_dir root; /* the test's own handle */
+static struct sink *sink;
+static unsigned descriptors;
+static struct settled {
+    unsigned times;
+    uint64_t size;
+    struct err err; /* code 0: durable */
+} settled[IDS];
+
+static inline void on_settled(void *ctx, uint64_t file_id, uint64_t size, const struct err *err) {
+    assert_ptr_equal(ctx, settled);
+    assert_in_range(file_id, 1, IDS - 1);
+    settled[file_id].times++;
+    settled[file_id].size = size;
+    settled[file_id].err = err ? *err : (struct err){.code = 0};
+    if (err)
+        assert_int_not_equal(err->code, 0);
+}
+
+static inline void open_sink(struct sink_options opt) {
+    struct os_dir own;
+    opt.name_salt = 0x1234;
+    assert_int_equal(os_dir_dup(root, &own), 0);
+    assert_int_equal(sink_open(own, &opt, on_settled, settled, &sink, NULL), 0);
+}
+
+static inline int sink_test_start(void **state) {
+    (void)state;
+    memset(settled, 0, sizeof settled);
+    descriptors = open_descriptors();
+    scratch = scratch_new();
+    sink = NULL;
+    return mkdirat(scratch.dir.fd, "root", 0755) != 0 || os_dir_open(scratch.dir, "root", &root) != 0 ? -1
+                                                                                                      : 0;
+}
+
+static inline unsigned temps_below(int at, const char *name) {
+    unsigned n = 0;
+    int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    DIR *dir = fdopendir(fd);
+    for (struct dirent *e; (e = readdir(dir)) != NULL;) {
+        n += strncmp(e->d_name, RESERVED_PREFIX, sizeof RESERVED_PREFIX - 1) == 0;
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+            n += temps_below(fd, e->d_name);
+    }
+    (void)closedir(dir);
+    return n;
+}
+
+/* After each test: closed, the sink has left no temporary name and no descriptor. */
+static inline int sink_test_stop(void **state) {
+    (void)state;
+    sink_close(sink);
+    unsigned temps = temps_below(scratch.dir.fd, ".");
+    os_dir_close(&root);
+    scratch_free(&scratch);
+    return temps == 0 && open_descriptors() == descriptors ? 0 : -1;
+}
+
+/* A whole small file, up to its place in the batch. */
+static inline void send_file(uint64_t id, const char *path, const char *text) {
+    assert_int_equal(sink_file_begin(sink, id, path, 0, NULL), 0);
+    if (text[0])
+        assert_int_equal(sink_file_write(sink, text, strlen(text), 0, NULL), 0);
+    assert_int_equal(sink_file_end(sink, strlen(text), 0644, 1000, 5, NULL), 0);
+}
+
+static inline void assert_durable(uint64_t id, uint64_t size) {
+    assert_int_equal(settled[id].times, 1);
+    assert_int_equal(settled[id].size, size);
+    assert_int_equal(settled[id].err.code, 0);
+}
+
+static inline void assert_failed(uint64_t id) {
+    assert_int_equal(settled[id].times, 1);
+    assert_int_not_equal(settled[id].err.code, 0);
+}
+
+#define SINK_TEST(f) cmocka_unit_test_setup_teardown(f, sink_test_start, sink_test_stop)
+
+#endif
