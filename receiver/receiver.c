@@ -119,8 +119,8 @@ static int run(void *session, const void *arg, struct conn *conn) {
         stream_abort(r->stream, &err);
     run_disarm(&r->run);
     count(&r->report.bytes_wire, atomic_load(&r->stream->bytes_in));
-    if (stream_close(r->stream, &close_err) != 0 && result == 0)
-        log_line(LOG_WARNING, "%s", close_err.msg);
+    if (stream_close(r->stream, &close_err) != 0)
+        log_line(result == 0 ? LOG_WARNING : LOG_ERROR, "%s", close_err.msg);
     dismantle(r);
     int code = result != 0 ? err.code : atomic_load(&r->report.worst);
     report_end(&r->report, code, result != 0 ? &err : NULL);

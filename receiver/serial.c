@@ -36,10 +36,10 @@ static int take_one(struct receiver *r, struct item *item, struct codec_state *s
 /* Waits for the next frame; commits and says that it is alive meanwhile. */
 static int wait_for_item(struct receiver *r, struct item **ret, struct err *err) {
     int64_t heard = os_now_ms();
-    int pause = r->stream->timeout_ms < 0 ? 20000 : r->stream->timeout_ms / 3;
     for (;;) {
         bool batch = recv_session_has_batch(r->session);
-        enum stream_result result = stream_recv(r->stream, r->pool, batch ? COMMIT_IDLE_MS : pause, ret, err);
+        enum stream_result result =
+            stream_recv(r->stream, r->pool, batch ? COMMIT_IDLE_MS : stream_pause(r->stream), ret, err);
         if (result == STREAM_ITEM)
             return 0;
         bool too_long = r->stream->timeout_ms >= 0 && os_now_ms() - heard >= r->stream->timeout_ms;
@@ -47,8 +47,9 @@ static int wait_for_item(struct receiver *r, struct item **ret, struct err *err)
             return ingest_failed(r, result, err);
         if (batch && recv_session_idle(r->session, err) != 0)
             return -1;
-        if (!batch)
-            (void)outbox_put_urgent(r->out, item_new(MSG_HEARTBEAT, 0));
+        struct item *alive = batch ? NULL : item_new(MSG_HEARTBEAT, 0);
+        if (alive)
+            (void)outbox_put_urgent(r->out, alive);
         if (send_answers(r, err) != 0)
             return -1;
     }

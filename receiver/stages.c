@@ -131,10 +131,9 @@ int stage_sink(void *arg, struct err *err) {
 
 int stage_reply(void *arg, struct err *err) {
     struct receiver *r = arg;
-    int pause = r->stream->timeout_ms < 0 ? 20000 : r->stream->timeout_ms / 3;
     for (;;) {
         struct item *item = NULL;
-        enum queue_result result = outbox_get(r->out, &item, pause);
+        enum queue_result result = outbox_get(r->out, &item, stream_pause(r->stream));
         if (result == QUEUE_CLOSED)
             return 0;
         if (result == QUEUE_TIMEOUT)

@@ -7,31 +7,31 @@ die() {
 }
 
 # Debian's meson starts Debian's python3 by its full name, whatever python3 comes first in PATH.
-meson=meson
-[ ! -x /usr/bin/meson ] || meson=/usr/bin/meson
+meson_path() {
+    if [ -x /usr/bin/meson ]; then echo /usr/bin/meson; else echo meson; fi
+}
 
-# quietly LOG COMMAND...: its output goes to LOG, and is shown when it fails.
+# quietly COMMAND...: what it prints is shown only when it fails.
 quietly() {
-    local log=$1
-    shift
-    "$@" >"$log" 2>&1 </dev/null && return 0
-    cat "$log" >&2
+    local output
+    output=$("$@" 2>&1 </dev/null) && return 0
+    printf '%s\n' "$output" >&2
     return 1
 }
 
 # configure DIR OPTION...: a build directory with these options, new or not.
 configure() {
-    local dir=$1
+    local dir=$1 meson
     shift
-    mkdir -p "$dir"
+    meson=$(meson_path)
     if [ ! -e "$dir/build.ninja" ]; then
-        quietly "$dir/setup.log" "$meson" setup "$dir" "$@"
+        quietly "$meson" setup "$dir" "$@"
     else
-        "$meson" setup --reconfigure "$dir" "$@" >"$dir/setup.log" 2>&1 </dev/null ||
-            quietly "$dir/setup.log" "$meson" setup --wipe "$dir" "$@"
+        "$meson" setup --reconfigure "$dir" "$@" >/dev/null 2>&1 </dev/null ||
+            quietly "$meson" setup --wipe "$dir" "$@"
     fi
 }
 
 build() {
-    quietly "$1/build.log" ninja -C "$1" -j "$(nproc)"
+    quietly ninja -C "$1" -j "$(nproc)"
 }

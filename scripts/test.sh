@@ -61,7 +61,8 @@ configuration() {
     rm -f "$log"
     logs+=("$name=$log")
     # shellcheck disable=SC2086  # several words on purpose
-    "${fixed_addresses[@]}" "$meson" test -C "$dir" --no-rebuild --print-errorlogs $tests </dev/null || true
+    "${fixed_addresses[@]}" "$(meson_path)" test -C "$dir" --no-rebuild --print-errorlogs \
+        --timeout-multiplier 4 $tests </dev/null || true
 }
 
 # The sanitizers of clang 14 do not know the address layout of kernels with 32 random bits.
@@ -81,9 +82,9 @@ if [ -z "$quick" ]; then
     configuration clang '--no-suite style' clang --werror -Dzstd=enabled
     configuration nozstd '--suite unit' gcc --werror -Dzstd=disabled
     use_fixed_addresses
-    configuration asan '--no-suite style --timeout-multiplier 3' clang -Dzstd=enabled \
+    configuration asan '--no-suite style' clang -Dzstd=enabled \
         -Db_sanitize=address,undefined -Db_lundef=false
-    configuration tsan '--no-suite style --timeout-multiplier 3' clang -Dzstd=enabled \
+    configuration tsan '--no-suite style' clang -Dzstd=enabled \
         -Db_sanitize=thread -Db_lundef=false
 fi
 

@@ -113,7 +113,9 @@ def count(cases, outcome):
 
 
 def print_table(cases):
+    configurations = list(dict.fromkeys(case.configuration for case in cases))
     rows = list(dict.fromkeys((case.configuration, case.suite) for case in cases))
+    rows.sort(key=lambda row: configurations.index(row[0]))
     line = "{:<14} {:<8} {:>7} {:>7} {:>8}"
     print("\n" + line.format("configuration", "suite", "passed", "failed", "skipped"))
     for row in rows:

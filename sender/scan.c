@@ -118,14 +118,6 @@ static int enter(struct scan *s, struct os_dir at, const char *name) {
     return 0;
 }
 
-/* True when a path of so many names cannot be sent; that is reported. */
-static bool is_too_deep(struct scan *s) {
-    if (path_depth(s->path) <= PATH_DEPTH_MAX)
-        return false;
-    refuse(s, "deeper than 64 levels");
-    return true;
-}
-
 /* A directory: 1 and its entry, and we are inside; 0 when it is passed over. */
 static int found_dir(struct scan *s, struct os_dir at, const char *name, struct found *ret) {
     if (!is_selected(s, true))
@@ -164,7 +156,7 @@ static int look(struct scan *s, struct os_dir at, const char *name, struct found
     }
     if (s->st.kind == OS_DIR)
         return found_dir(s, at, name, ret);
-    if (!is_selected(s, false) || is_too_deep(s))
+    if (!is_selected(s, false))
         return 0;
     if (s->st.kind == OS_SYMLINK)
         return found_link(s, at, name, ret);

@@ -6,16 +6,28 @@ struct serial {
     struct packer packer;
 };
 
+static int say_alive(struct sender *s, struct err *err) {
+    struct item *item = item_new(MSG_HEARTBEAT, 0);
+    return item ? send_step(s, item, err) : err_set(err, EXIT_MEMORY, "out of memory");
+}
+
 /* One message of the receiver; waits for it when `wait`. 1: there was one, 0: not, -1 and err. */
 static int take_reply(struct sender *s, bool wait, struct err *err) {
-    struct item *item;
-    int timeout = wait ? s->stream->timeout_ms : 0;
-    enum stream_result result = stream_recv(s->stream, NULL, timeout, &item, err);
-    if (result == STREAM_QUIET && !wait)
-        return 0;
-    if (result != STREAM_ITEM)
-        return ack_failed(s, result, err);
-    return send_session_take(&s->session, item, err) == 0 ? 1 : -1;
+    int64_t start = os_now_ms();
+    for (;;) {
+        struct item *item;
+        enum stream_result result =
+            stream_recv(s->stream, NULL, wait ? stream_pause(s->stream) : 0, &item, err);
+        if (result == STREAM_ITEM)
+            return send_session_take(&s->session, item, err) == 0 ? 1 : -1;
+        if (result == STREAM_QUIET && !wait)
+            return 0;
+        bool too_long = s->stream->timeout_ms >= 0 && os_now_ms() - start >= s->stream->timeout_ms;
+        if (result != STREAM_QUIET || too_long)
+            return ack_failed(s, result, err);
+        if (say_alive(s, err) != 0)
+            return -1;
+    }
 }
 
 /* Send all that waits; where credit is short, take the receiver's messages. */

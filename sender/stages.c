@@ -211,10 +211,9 @@ int send_step(struct sender *s, struct item *item, struct err *err) {
 
 int stage_send(void *arg, struct err *err) {
     struct sender *s = arg;
-    int pause = s->stream->timeout_ms < 0 ? 20000 : s->stream->timeout_ms / 3;
     for (;;) {
         struct item *item = NULL;
-        enum queue_result got = outbox_get(s->out, &item, pause);
+        enum queue_result got = outbox_get(s->out, &item, stream_pause(s->stream));
         if (got == QUEUE_CLOSED)
             return 0;
         if (got == QUEUE_TIMEOUT)

@@ -128,11 +128,10 @@ static int answer_dialler(struct stream *s, const struct handshake *ours, unsign
     struct item *item = NULL;
     struct msg_hello theirs;
     int result = recv_hello(s, MSG_HELLO, deadline, &theirs, &item, err);
-    if (result == 0 &&
-        (check_hello(&theirs, version, ours, err) != 0 || read_tags(theirs.tags, a, err) != 0)) {
-        reject(s, err);
+    if (result == 0 && (check_hello(&theirs, version, ours, err) != 0 || read_tags(theirs.tags, a, err) != 0))
         result = -1;
-    }
+    if (result != 0 && item) /* a message came, but not one to go on with */
+        reject(s, err);
     item_free(item);
     if (result != 0)
         return -1;

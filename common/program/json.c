@@ -34,14 +34,17 @@ static void add_key(struct json *j, const char *name) {
     add_format(j, "\"%s\":", name);
 }
 
+/* Controls are escaped too where JSON would allow them (DEL, C1): a terminal obeys them. `s` is UTF-8. */
 static void add_escaped(struct json *j, const char *s) {
     add(j, "\"", 1);
     for (; *s; s++) {
-        unsigned char c = (unsigned char)*s;
+        unsigned char c = (unsigned char)*s, next = (unsigned char)s[1];
         if (c == '"' || c == '\\')
             add_format(j, "\\%c", c);
         else if (c < 0x20 || c == 0x7F)
             add_format(j, "\\u%04x", (unsigned)c);
+        else if (c == 0xC2 && next < 0xA0)
+            add_format(j, "\\u%04x", (unsigned)(unsigned char)*++s);
         else
             add(j, s, 1);
     }

@@ -85,14 +85,14 @@ static const struct option_row rows[] = {
 enum { ROW_COUNT = sizeof rows / sizeof rows[0] };
 
 /* Options of the same meaning in rsync that will come: the message says so instead of "unknown". */
-static const char later_letters[] = "ogDHAXSWun";
+static const char later_letters[] = "ogDHAXSWuni0";
 static const char *const later_names[] = {
-    "owner",       "group",        "devices",      "specials",   "hard-links", "acls",       "xattrs",
-    "sparse",      "whole-file",   "update",       "dry-run",    "delete",     "max-delete", "exclude",
-    "include",     "exclude-from", "include-from", "files-from", "from0",      "chmod",      "chown",
-    "numeric-ids", "partial",      "inplace",      "bwlimit",    "log-file",   "streams",    "delta",
-    "verify",      "retry",        "retry-delay",  "allow-peer", "key-file",   "quota",      "min-free",
-    "max-files",   "max-sessions", "to",           "force",
+    "owner",       "group",        "devices",      "specials",   "hard-links",      "acls",       "xattrs",
+    "sparse",      "whole-file",   "update",       "dry-run",    "delete",          "max-delete", "exclude",
+    "include",     "exclude-from", "include-from", "files-from", "from0",           "chmod",      "chown",
+    "numeric-ids", "partial",      "inplace",      "bwlimit",    "log-file",        "streams",    "delta",
+    "verify",      "retry",        "retry-delay",  "allow-peer", "key-file",        "quota",      "min-free",
+    "max-files",   "max-sessions", "to",           "force",      "itemize-changes",
 };
 
 static void print_help(enum program program) {
@@ -229,10 +229,22 @@ static void set_flag(struct options *o, int id) {
     }
 }
 
-static int unknown_option(int letter, const char *word, struct err *err) {
+static const struct option_row *row_of(int id) {
+    for (int i = 0; i < ROW_COUNT; i++)
+        if (rows[i].id == id)
+            return &rows[i];
+    return NULL;
+}
+
+/* `letter`: what getopt_long puts into optopt; 0 for a long option that it does not know. */
+static int unknown_option(enum program program, int letter, const char *word, struct err *err) {
+    const struct option_row *row = row_of(letter);
+    if (row && row->programs & (int)program)
+        return err_set(err, EXIT_USAGE, "option %s takes no argument; see --help", ESCAPED(word));
     if (letter != 0 && letter < LONG_ONLY) {
+        const char text[] = {(char)letter, '\0'};
         bool later = strchr(later_letters, letter) != NULL;
-        return err_set(err, EXIT_USAGE, "option -%c %s; see --help", letter,
+        return err_set(err, EXIT_USAGE, "option -%s %s; see --help", ESCAPED(text),
                        later ? "is not supported yet" : "is not known");
     }
     size_t n = strcspn(word, "=");
@@ -240,13 +252,6 @@ static int unknown_option(int letter, const char *word, struct err *err) {
         if (n > 2 && strncmp(word + 2, later_names[i], n - 2) == 0 && later_names[i][n - 2] == '\0')
             return err_set(err, EXIT_USAGE, "option --%s is not supported yet; see --help", later_names[i]);
     return err_set(err, EXIT_USAGE, "option %s is not known; see --help", ESCAPED(word));
-}
-
-static const struct option_row *row_of(int id) {
-    for (int i = 0; i < ROW_COUNT; i++)
-        if (rows[i].id == id)
-            return &rows[i];
-    return NULL;
 }
 
 /* The tables getopt_long wants, made of ours. */
@@ -288,7 +293,7 @@ enum parsed options_parse(enum program program, int argc, char **argv, struct op
             return PARSED_ERROR;
         }
         if (id == '?') {
-            (void)unknown_option(optopt, word, err);
+            (void)unknown_option(program, optopt, word, err);
             return PARSED_ERROR;
         }
         if (row_of(id)->arg == NULL)

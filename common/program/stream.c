@@ -118,6 +118,7 @@ enum stream_result stream_recv(struct stream *s, struct pool *pool, int timeout_
             buf_release(data);
             return STREAM_FAILED;
         }
+        s->refused |= s->reader.frame.type == MSG_ABORT || s->reader.frame.type == MSG_REJECT;
         *ret = take_item(s, data);
         if (*ret)
             return STREAM_ITEM;
@@ -179,6 +180,11 @@ int stream_refusal(const struct item *item, const char *peer_role, struct err *e
                    escape_text((const char *)m.text.p, m.text.n, &text));
 }
 
+int stream_pause(const struct stream *s) {
+    int third = s->timeout_ms / 3;
+    return s->timeout_ms < 0 || third > HEARTBEAT_MS ? HEARTBEAT_MS : third;
+}
+
 void stream_drain(struct stream *s, int timeout_ms) {
     int64_t deadline = os_now_ms() + timeout_ms;
     uint8_t sink[4096];
@@ -190,7 +196,7 @@ void stream_drain(struct stream *s, int timeout_ms) {
 
 void stream_abort(struct stream *s, const struct err *why) {
     conn_resume(s->conn);
-    if (s->cut)
+    if (s->cut || s->refused)
         return;
     struct item *item = item_of_text(MSG_ABORT, why->code, why->msg);
     struct err ignored;

@@ -19,6 +19,7 @@ struct stream {
     uint8_t *body; /* BODY_MAX bytes */
     uint8_t *staged; /* input that was read ahead, so that small frames share a system call */
     size_t staged_at, staged_end;
+    bool refused; /* ABORT or REJECT came: the peer is waiting for us to close */
     /* Writing thread. */
     struct link_out out;
     bool cut; /* a frame was written in part: nothing can follow it */
@@ -47,9 +48,11 @@ int stream_send_raw(struct stream *s, const void *p, size_t n, struct err *err);
 /* What a peer's ABORT or REJECT means for us: fills err with its code and text. Always -1. */
 int stream_refusal(const struct item *item, const char *peer_role, struct err *err);
 
-/* Tell the peer why the session ends, if the stream still allows it, and let it read that: bounded to about a
- * second. After all threads of the session are gone. */
+/* Tell the peer why the session ends, if the stream still allows it and the peer did not end it, and let it read
+ * that: bounded to about a second. After all threads of the session are gone. */
 void stream_abort(struct stream *s, const struct err *why);
+/* How long to wait for something to send before a HEARTBEAT is due: HEARTBEAT_MS, and less with a short timeout. */
+int stream_pause(const struct stream *s);
 /* Wait, bounded, for the peer to close. */
 void stream_drain(struct stream *s, int timeout_ms);
 

@@ -63,7 +63,7 @@ static int basis_check(const struct msg_basis *m, const struct rd *r, uint64_t r
         {"file_id", m->file_id, 1, UINT64_MAX},
         {"size", m->size, 0, INT64_MAX},
         {"kind", m->kind, BASIS_CONTENT, BASIS_BLOCKS},
-        {"block_size", m->block_size, CHUNK_SIZE_MIN, CHUNK_SIZE_MAX},
+        {"block_size", m->block_size, BASIS_BLOCK_MIN, CHUNK_SIZE_MAX},
         {"reserved", reserved, 0, 0},
         {"length of digests", m->digests.n, (uint64_t)m->count * DIGEST_SIZE,
          (uint64_t)m->count * DIGEST_SIZE},

@@ -25,6 +25,7 @@ enum {
     CHUNK_SIZE_MAX = 16 * 1024 * 1024, /* raw bytes of a chunk or bundle; data_length is never more */
     CHUNK_SIZE_DEFAULT = 1024 * 1024,
 
+    BASIS_BLOCK_MIN = 4096, /* bytes of a block of BASIS; at most CHUNK_SIZE_MAX */
     BUNDLE_FILES_MAX = 1024, /* members of one bundle */
     UNSETTLED_MAX = 16384, /* entries: newest file_id - oldest unsettled file_id stays below this */
     UNSETTLED_BYTES_MAX = 8 * 1024 * 1024, /* sum over unsettled entries of path bytes + 64 */
@@ -32,6 +33,7 @@ enum {
     MESSAGE_TEXT_MAX = 1024, /* bytes of a text for people */
     LINK_TARGET_MAX = 4095, /* bytes of a symbolic link's target */
     REFUSALS_MAX = 3, /* times the same chunk may be refused */
+    HEARTBEAT_MS = 500, /* an end that has sent nothing for so long sends a HEARTBEAT */
     SESSION_ID_SIZE = 16,
     DIGEST_SIZE = 16, /* XXH3-128, canonical (big-endian) byte order as in xxhash's own tools */
     NONCE_SIZE = 32,
