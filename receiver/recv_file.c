@@ -89,17 +89,18 @@ int recv_file_end(struct recv_session *s, struct item *item, struct err *err) {
     if (msg_file_end_decode(item_body(item), &m, err) != 0 ||
         check_place(s, "FILE_END", m.file_id, m.size, 0, &end, err) != 0)
         return -1;
-    const struct msg_file_begin *b = &s->file.begin;
     struct digest digest = file_digest_finish(s->file.digest, m.size);
     struct wanted *w = recv_find(s, m.file_id);
     struct err why = {0};
     if (!s->file.ignored && w) {
+        const struct msg_file_begin *b = &s->file.begin;
+        struct metadata meta = {b->mode, b->mtime_sec, b->mtime_nsec, w->uid, w->gid};
         bool same = m.chunks == s->file.chunks && memcmp(digest.b, m.digest, DIGEST_SIZE) == 0;
         if (!same) {
             (void)err_set(&why, EXIT_VERIFY, "%s: the file digest does not match; send it again",
                           ESCAPED(w->path));
             fail_open_file(s, &why);
-        } else if (sink_file_end(s->sink, m.size, b->mode, b->mtime_sec, b->mtime_nsec, &why) != 0) {
+        } else if (sink_file_end(s->sink, m.size, &meta, &why) != 0) {
             fail_open_file(s, &why);
         }
     }
@@ -114,12 +115,13 @@ static int take_member(struct recv_session *s, const struct bundle_member *m, co
     struct err why = {0};
     if (w == NULL)
         return err_set(err, EXIT_STREAM, "BUNDLE: file %" PRIu64 " was not asked for", m->file_id);
+    struct metadata meta = {m->mode, m->mtime_sec, m->mtime_nsec, w->uid, w->gid};
     count(&s->report->bytes_done, m->size);
     int result = sink_file_begin(s->sink, m->file_id, w->path, 0, &why);
     if (result == 0 && m->size > 0)
         result = sink_file_write(s->sink, data, m->size, 0, &why);
     if (result == 0)
-        result = sink_file_end(s->sink, m->size, m->mode, m->mtime_sec, m->mtime_nsec, &why);
+        result = sink_file_end(s->sink, m->size, &meta, &why);
     if (result != 0) {
         recv_file_error(s, m->file_id, w->path, &why);
         recv_forget(s, w);
@@ -181,7 +183,8 @@ int recv_file_same(struct recv_session *s, struct item *item, struct err *err) {
     if (w == NULL)
         return err_set(err, EXIT_STREAM, "FILE_SAME: file %" PRIu64 " was not asked for", m.file_id);
     int result = 0;
-    if (sink_touch(s->sink, w->path, m.mode, m.mtime_sec, m.mtime_nsec, &why) != 0) {
+    struct metadata meta = {m.mode, m.mtime_sec, m.mtime_nsec, w->uid, w->gid};
+    if (sink_touch(s->sink, w->path, &meta, &why) != 0) {
         recv_file_error(s, m.file_id, w->path, &why);
     } else {
         count(&s->report->files_skipped, 1);

@@ -11,7 +11,7 @@ recv_handler recv_file_begin, recv_chunk, recv_hole, recv_bundle, recv_file_end;
 recv_handler recv_file_fail, recv_file_same, recv_void; /* recv_file.c */
 
 struct wanted *recv_find(struct recv_session *s, uint64_t file_id); /* NULL: not wanted */
-int recv_want(struct recv_session *s, uint64_t file_id, const char *path, struct err *err);
+int recv_want(struct recv_session *s, const struct entry *e, struct err *err);
 void recv_forget(struct recv_session *s, struct wanted *w); /* frees it */
 
 /* Add an id to the VERDICTS that are collected. 0, or -1 and err (EXIT_MEMORY). */

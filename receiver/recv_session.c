@@ -48,18 +48,20 @@ struct wanted *recv_find(struct recv_session *s, uint64_t file_id) {
     return w && w->file_id == file_id ? w : NULL;
 }
 
-int recv_want(struct recv_session *s, uint64_t file_id, const char *path, struct err *err) {
+int recv_want(struct recv_session *s, const struct entry *e, struct err *err) {
     enum { PER_ENTRY = 64 };
-    size_t n = strlen(path);
-    struct wanted **slot = &s->wanted[file_id % UNSETTLED_MAX];
+    size_t n = strlen(e->path);
+    struct wanted **slot = &s->wanted[e->file_id % UNSETTLED_MAX];
     if (*slot || s->wanted_bytes + n + PER_ENTRY > UNSETTLED_BYTES_MAX)
         return err_set(err, EXIT_STREAM, "ENTRIES: the sender listed too far ahead of what is settled");
     struct wanted *w = malloc(sizeof *w + n + 1);
     if (w == NULL)
         return err_set(err, EXIT_MEMORY, "out of memory");
-    w->file_id = file_id;
+    w->file_id = e->file_id;
+    w->uid = e->uid;
+    w->gid = e->gid;
     w->bytes = n + PER_ENTRY;
-    memcpy(w->path, path, n + 1);
+    memcpy(w->path, e->path, n + 1);
     s->wanted_bytes += w->bytes;
     *slot = w;
     return 0;

@@ -22,6 +22,7 @@ enum recv_state {
 /* A file that was asked for, until it is settled. */
 struct wanted {
     uint64_t file_id;
+    uint32_t uid, gid;
     size_t bytes; /* what it counts against UNSETTLED_BYTES_MAX */
     char path[];
 };

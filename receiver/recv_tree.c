@@ -11,7 +11,8 @@
 
 /* What START may ask of this version. */
 enum {
-    SUPPORTED = OPT_RECURSIVE | OPT_LINKS | OPT_PERMS | OPT_TIMES | OPT_IGNORE_TIMES | OPT_CHECKSUM,
+    SUPPORTED = OPT_RECURSIVE | OPT_LINKS | OPT_PERMS | OPT_TIMES | OPT_IGNORE_TIMES | OPT_CHECKSUM |
+                OPT_OWNER | OPT_GROUP,
 };
 
 int recv_session_request(struct recv_session *s, struct err *err) {
@@ -107,6 +108,8 @@ int recv_start(struct recv_session *s, struct item *item, struct err *err) {
     struct sink_options opt = {
         .perms = s->flags & OPT_PERMS,
         .times = s->flags & OPT_TIMES,
+        .owner = s->flags & OPT_OWNER,
+        .group = s->flags & OPT_GROUP,
         .durable = s->config.durable_given ? s->config.durable : (enum durable)m.durable,
         .umask = s->config.umask,
     };
@@ -162,7 +165,7 @@ static int judge_file(struct recv_session *s, const struct entry *e, struct err 
         count(&s->report->bytes_done, e->size);
         return recv_verdict(s, e->file_id, VERDICT_SKIP, err);
     }
-    if (recv_want(s, e->file_id, e->path, err) != 0)
+    if (recv_want(s, e, err) != 0)
         return -1;
     if (compare && check && sink_has(s->sink, e, false))
         return send_basis(s, e, err);

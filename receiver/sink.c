@@ -12,11 +12,15 @@
 
 int sink_open(struct os_dir root, const struct sink_options *opt, sink_settled_fn *settled, void *ctx,
               struct sink **ret, struct err *err) {
+    struct os_stat st;
     struct sink *sink = calloc(1, sizeof *sink);
-    if (sink == NULL) {
+    int result = sink ? os_dir_stat(root, &st) : -ENOMEM;
+    if (result != 0) {
+        free(sink);
         os_dir_close(&root);
-        return err_set(err, EXIT_MEMORY, "out of memory");
+        return os_file_error(err, result, "cannot receive into the directory");
     }
+    sink->volume = st.device;
     sink->root = root;
     sink->opt = *opt;
     sink->settled = settled;
@@ -25,6 +29,17 @@ int sink_open(struct os_dir root, const struct sink_options *opt, sink_settled_f
     dir_cache_init(&sink->dirs, root);
     *ret = sink;
     return 0;
+}
+
+int sink_name_changed(struct sink *sink, struct os_dir dir) {
+    struct os_stat st;
+    if (sink->opt.durable == DURABLE_NONE)
+        return 0;
+    int result = os_dir_stat(dir, &st);
+    if (result == 0 && st.device != sink->volume)
+        return os_dir_sync(dir);
+    sink->names_changed = true;
+    return result;
 }
 
 void sink_temp_name(const struct sink *sink, uint64_t file_id, struct temp_name *ret) {
@@ -90,26 +105,32 @@ int sink_make_dir(struct sink *sink, const char *path, uint32_t mode, struct err
         if (result == 0)
             result = os_mkdir_at(at, name, (mode & 0777) | 0700);
     }
-    if (result != 0)
-        return os_file_error(err, result, "%s: cannot create the directory", ESCAPED(path));
-    sink->names_changed = true;
-    return 0;
+    if (result == 0)
+        result = sink_name_changed(sink, at);
+    return result == 0 ? 0 : os_file_error(err, result, "%s: cannot create the directory", ESCAPED(path));
 }
 
 int sink_end_dir(struct sink *sink, const struct entry *e, struct err *err) {
     struct os_dir dir;
     struct os_stat st;
+    uint32_t uid, gid;
     int result = dir_cache_get(&sink->dirs, e->path, strlen(e->path), &dir);
     if (result == 0)
         result = os_dir_stat(dir, &st);
     struct os_file as_file = {.fd = dir.fd};
+    if (result == 0 && sink_owner_differs(sink, &st, e->uid, e->gid, &uid, &gid)) {
+        result = os_set_owner(as_file, uid, gid);
+        if (result == -EPERM && !os_is_privileged())
+            result = 0;
+    }
     if (result == 0 && sink->opt.perms && st.mode != (e->mode & 0777))
         result = os_set_mode(as_file, e->mode & 0777);
     bool same_time = result == 0 && st.mtime_sec == e->mtime_sec && st.mtime_nsec == e->mtime_nsec;
     if (result == 0 && sink->opt.times && !same_time)
         result = os_set_mtime(as_file, e->mtime_sec, e->mtime_nsec);
     if (result != 0)
-        return os_file_error(err, result, "%s: cannot set mode and times of the directory", ESCAPED(e->path));
+        return os_file_error(err, result, "%s: cannot set owner, mode and times of the directory",
+                             ESCAPED(e->path));
     return 0;
 }
 
@@ -120,6 +141,21 @@ static bool has_link(struct os_dir at, const char *name, struct span target) {
     return n >= 0 && (size_t)n == target.n && memcmp(old, target.p, target.n) == 0;
 }
 
+/* Owner and time of the link at `name`, where they are preserved and differ. */
+static int finish_link(struct sink *sink, const struct entry *e, struct os_dir at, const char *name) {
+    struct os_stat st;
+    uint32_t uid, gid;
+    int result = os_stat_at(at, name, &st);
+    if (result == 0 && sink_owner_differs(sink, &st, e->uid, e->gid, &uid, &gid)) {
+        result = os_set_owner_at(at, name, uid, gid);
+        if (result == -EPERM && !os_is_privileged())
+            result = 0;
+    }
+    if (result == 0 && sink->opt.times && (st.mtime_sec != e->mtime_sec || st.mtime_nsec != e->mtime_nsec))
+        result = os_set_mtime_at(at, name, e->mtime_sec, e->mtime_nsec);
+    return result;
+}
+
 static int create_link(struct sink *sink, const struct entry *e, const char *target, struct os_dir at,
                        const char *name, struct err *err) {
     struct temp_name temp;
@@ -127,14 +163,17 @@ static int create_link(struct sink *sink, const struct entry *e, const char *tar
     int result = os_symlink_at(target, at, temp.s);
     if (result != 0)
         return os_file_error(err, result, "%s: cannot create the link", ESCAPED(e->path));
-    if (sink->opt.times)
-        (void)os_set_mtime_at(at, temp.s, e->mtime_sec, e->mtime_nsec); /* checked below, on the next run */
-    if (sink_replace(sink, at, temp.s, name, e->path, err) != 0) {
+    result = finish_link(sink, e, at, temp.s);
+    if (result != 0)
+        (void)os_file_error(err, result, "%s: cannot set owner and time of the link", ESCAPED(e->path));
+    else
+        result = sink_replace(sink, at, temp.s, name, e->path, err);
+    if (result != 0) {
         (void)os_unlink_at(at, temp.s);
         return -1;
     }
-    sink->names_changed = true;
-    return 0;
+    result = sink_name_changed(sink, at);
+    return result == 0 ? 0 : os_file_error(err, result, "%s: cannot flush its directory", ESCAPED(e->path));
 }
 
 int sink_make_link(struct sink *sink, const struct entry *e, struct span target, struct err *err) {
@@ -147,12 +186,10 @@ int sink_make_link(struct sink *sink, const struct entry *e, struct span target,
     text[target.n] = '\0';
     if (!has_link(at, name, target))
         return create_link(sink, e, text, at, name, err);
-    struct os_stat st;
-    bool other_time =
-        os_stat_at(at, name, &st) == 0 && (st.mtime_sec != e->mtime_sec || st.mtime_nsec != e->mtime_nsec);
-    int result = sink->opt.times && other_time ? os_set_mtime_at(at, name, e->mtime_sec, e->mtime_nsec) : 0;
-    return result == 0 ? 0
-                       : os_file_error(err, result, "%s: cannot set the time of the link", ESCAPED(e->path));
+    int result = finish_link(sink, e, at, name);
+    return result == 0
+               ? 0
+               : os_file_error(err, result, "%s: cannot set owner and time of the link", ESCAPED(e->path));
 }
 
 /* Opens what must be a regular file, now that it is open too. 0, or -errno. */
@@ -186,16 +223,20 @@ bool sink_has(struct sink *sink, const struct entry *e, bool same_time) {
         return true;
     if (st.mtime_sec != e->mtime_sec || st.mtime_nsec != e->mtime_nsec)
         return false;
-    if (!sink->opt.perms || st.mode == (e->mode & 0777))
+    uint32_t uid, gid;
+    bool same_mode = !sink->opt.perms || st.mode == (e->mode & 0777);
+    if (same_mode && !sink_owner_differs(sink, &st, e->uid, e->gid, &uid, &gid))
         return true;
-    struct os_file file = OS_FILE_NONE; /* a mode that cannot be set makes the file be sent again */
-    bool done = open_regular(at, name, &file, &st) == 0 && os_set_mode(file, e->mode & 0777) == 0;
+    struct metadata meta = {e->mode, e->mtime_sec, e->mtime_nsec, e->uid, e->gid};
+    struct os_file file = OS_FILE_NONE; /* metadata that cannot be set make the file be sent again */
+    struct err ignored;
+    bool done = open_regular(at, name, &file, &st) == 0 &&
+                sink_set_metadata(sink, file, &st, &meta, &st, e->path, &ignored) == 0;
     os_close(&file);
     return done;
 }
 
-int sink_touch(struct sink *sink, const char *path, uint32_t mode, int64_t sec, uint32_t nsec,
-               struct err *err) {
+int sink_touch(struct sink *sink, const char *path, const struct metadata *meta, struct err *err) {
     struct os_dir at;
     const char *name;
     struct os_stat st = {.kind = OS_NONE};
@@ -204,7 +245,7 @@ int sink_touch(struct sink *sink, const char *path, uint32_t mode, int64_t sec, 
         return -1;
     int result = open_regular(at, name, &file, &st);
     if (result == 0)
-        result = sink_set_metadata(sink, file, mode, sec, nsec, &st, path, err);
+        result = sink_set_metadata(sink, file, &st, meta, &st, path, err);
     else
         (void)os_file_error(err, result, "%s: cannot open", ESCAPED(path));
     os_close(&file);

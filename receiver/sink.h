@@ -21,11 +21,19 @@ enum {
     SINK_SYNC_DIRS = 8, /* more directories than this in a batch: the volume is flushed instead */
 };
 
+/* What a file is to be like, as far as the options preserve it. */
+struct metadata {
+    uint32_t mode;
+    int64_t mtime_sec;
+    uint32_t mtime_nsec;
+    uint32_t uid, gid;
+};
+
 /* Called for every file handed to sink_file_end: err NULL when it is durable. */
 typedef void sink_settled_fn(void *ctx, uint64_t file_id, uint64_t size, const struct err *err);
 
 struct sink_options {
-    bool perms, times;
+    bool perms, times, owner, group;
     enum durable durable;
     uint32_t umask; /* for modes that are not preserved */
     uint64_t name_salt; /* random; makes the temporary names of a session its own */
@@ -34,12 +42,14 @@ struct sink_options {
 struct sink_commit {
     uint64_t file_id, size;
     char *path;
-    struct os_file kept; /* open only for the last small file, see sink_commit.c */
+    struct os_file kept; /* open only for the last file, see sink_commit.c */
+    int closed; /* result of closing it */
     bool synced;
 };
 
 struct sink {
     struct os_dir root;
+    uint64_t volume; /* device of the root; what lies on others is flushed one by one */
     struct dir_cache dirs;
     struct sink_options opt;
     sink_settled_fn *settled;
@@ -52,6 +62,7 @@ struct sink {
     struct sink_commit batch[SINK_BATCH_FILES];
     unsigned batch_count;
     uint64_t batch_bytes;
+    bool batch_elsewhere; /* some of it is on another volume than the root */
     bool names_changed; /* directories, links: names to flush that are in no batch entry */
 };
 
@@ -74,17 +85,15 @@ bool sink_has(struct sink *sink, const struct entry *e, bool same_time);
 /* Content digest (BASIS_CONTENT) of the file at `path`. */
 int sink_digest(struct sink *sink, const char *path, uint32_t block_size, uint64_t *ret_size,
                 struct digest *ret, struct err *err);
-/* Set mode and mtime of an existing file whose content is right (FILE_SAME). */
-int sink_touch(struct sink *sink, const char *path, uint32_t mode, int64_t sec, uint32_t nsec,
-               struct err *err);
+/* Set the metadata of an existing file whose content is right (FILE_SAME). */
+int sink_touch(struct sink *sink, const char *path, const struct metadata *meta, struct err *err);
 
 /* One file at a time: begin, write*, then end or drop. After a failure of write or end it is dropped already. */
 int sink_file_begin(struct sink *sink, uint64_t file_id, const char *path, uint64_t data_size,
                     struct err *err);
 int sink_file_write(struct sink *sink, const void *p, size_t n, uint64_t offset, struct err *err);
 /* Makes it ready and puts it into the batch. `settled` is called for it later, from here or from sink_commit. */
-int sink_file_end(struct sink *sink, uint64_t size, uint32_t mode, int64_t sec, uint32_t nsec,
-                  struct err *err);
+int sink_file_end(struct sink *sink, uint64_t size, const struct metadata *meta, struct err *err);
 void sink_file_drop(struct sink *sink);
 
 /* Flush and rename the batch. Failures are told through `settled`. */

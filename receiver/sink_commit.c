@@ -11,6 +11,7 @@
 #include "core/path.h"
 #include "core/text.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +29,11 @@ static void fail(struct sink *sink, struct sink_commit *c, const struct err *err
     if (dir_cache_parent(&sink->dirs, c->path, &at, &name) == 0)
         (void)os_unlink_at(at, temp.s);
     settle(sink, c, err);
+}
+
+void sink_release_kept(struct sink_commit *c) {
+    if (c->kept.fd >= 0)
+        c->closed = os_close_checked(&c->kept);
 }
 
 static int flush_data(struct sink *sink) {
@@ -48,54 +54,58 @@ static void rename_one(struct sink *sink, struct sink_commit *c) {
     const char *name;
     struct temp_name temp;
     sink_temp_name(sink, c->file_id, &temp);
-    if (sink_parent(sink, c->path, &at, &name, &err) != 0 ||
-        sink_replace(sink, at, temp.s, name, c->path, &err) != 0)
+    if (c->closed != 0) {
+        (void)os_file_error(&err, c->closed, "%s: cannot write", ESCAPED(c->path));
+        fail(sink, c, &err);
+    } else if (sink_parent(sink, c->path, &at, &name, &err) != 0 ||
+               sink_replace(sink, at, temp.s, name, c->path, &err) != 0)
         fail(sink, c, &err);
 }
 
-/* Parents of the batch, each once; more than SINK_SYNC_DIRS: false. */
-static bool few_parents(const struct sink *sink, const struct sink_commit *ret[SINK_SYNC_DIRS],
-                        unsigned *ret_count) {
+static bool same_parent(const char *a, const char *b) {
+    size_t n, m;
+    (void)path_base(a, &n);
+    (void)path_base(b, &m);
+    return n == m && memcmp(a, b, n) == 0;
+}
+
+/* Flush the directories of what was renamed. Neighbours of the batch mostly share theirs; more than SINK_SYNC_DIRS in all
+ * give -E2BIG when `few`. */
+static int flush_parents(struct sink *sink, bool few) {
+    const char *last = NULL;
     unsigned count = 0;
     for (unsigned i = 0; i < sink->batch_count; i++) {
         const struct sink_commit *c = &sink->batch[i];
-        size_t n, m;
-        bool known = c->path == NULL;
-        if (!known)
-            (void)path_base(c->path, &n);
-        for (unsigned k = 0; k < count && !known; k++) {
-            (void)path_base(ret[k]->path, &m);
-            known = m == n && memcmp(ret[k]->path, c->path, n) == 0;
-        }
-        if (!known && count == SINK_SYNC_DIRS)
-            return false;
-        if (!known)
-            ret[count++] = c;
-    }
-    *ret_count = count;
-    return true;
-}
-
-static int flush_names(struct sink *sink) {
-    const struct sink_commit *parents[SINK_SYNC_DIRS];
-    unsigned count = 0;
-    if (sink->opt.durable == DURABLE_NONE)
-        return 0;
-    if (sink->names_changed || !few_parents(sink, parents, &count)) {
-        int result = os_volume_sync(sink->root);
-        sink->names_changed = result != 0;
-        return result;
-    }
-    for (unsigned i = 0; i < count; i++) {
         struct os_dir at;
         const char *name;
-        int result = dir_cache_parent(&sink->dirs, parents[i]->path, &at, &name);
+        if (c->path == NULL || (last && same_parent(last, c->path)))
+            continue;
+        if (few && ++count > SINK_SYNC_DIRS)
+            return -E2BIG;
+        last = c->path;
+        int result = dir_cache_parent(&sink->dirs, c->path, &at, &name);
         if (result == 0)
             result = os_dir_sync(at);
         if (result != 0)
             return result;
     }
     return 0;
+}
+
+static int flush_names(struct sink *sink) {
+    if (sink->opt.durable == DURABLE_NONE)
+        return 0;
+    /* The flush of the volume does not reach what lies on another one. */
+    int result = sink->batch_elsewhere ? flush_parents(sink, false) : 0;
+    if (result == 0 && !sink->names_changed && !sink->batch_elsewhere) {
+        result = flush_parents(sink, true);
+        if (result != -E2BIG)
+            return result;
+    }
+    if (result == 0 || result == -E2BIG)
+        result = os_volume_sync(sink->root);
+    sink->names_changed = sink->names_changed && result != 0;
+    return result;
 }
 
 /* Settle every file that is left: durable, or failed for the same reason. */
@@ -118,7 +128,7 @@ void sink_commit(struct sink *sink) {
     if (sink->batch_count == 0)
         return;
     int result = flush_data(sink);
-    os_close(&sink->batch[sink->batch_count - 1].kept);
+    sink_release_kept(&sink->batch[sink->batch_count - 1]);
     if (result != 0) {
         settle_all(sink, result, "cannot flush", false);
     } else {
@@ -128,6 +138,7 @@ void sink_commit(struct sink *sink) {
     }
     sink->batch_count = 0;
     sink->batch_bytes = 0;
+    sink->batch_elsewhere = false;
 }
 
 int sink_finish(struct sink *sink, struct err *err) {

@@ -81,63 +81,98 @@ int sink_file_write(struct sink *sink, const void *p, size_t n, uint64_t offset,
     return 0;
 }
 
-int sink_set_metadata(const struct sink *sink, struct os_file file, uint32_t mode, int64_t sec, uint32_t nsec,
-                      const struct os_stat *old, const char *path, struct err *err) {
-    uint32_t want = mode & 0777 & ~sink->opt.umask;
+bool sink_owner_differs(const struct sink *sink, const struct os_stat *st, uint32_t uid, uint32_t gid,
+                        uint32_t *ret_uid, uint32_t *ret_gid) {
+    bool owner = sink->opt.owner && os_is_privileged() && uid != st->uid;
+    bool group = sink->opt.group && gid != st->gid;
+    *ret_uid = owner ? uid : OS_KEEP_ID;
+    *ret_gid = group ? gid : OS_KEEP_ID;
+    return owner || group;
+}
+
+/* A group that an unprivileged receiver may not give is left, as in rsync. */
+static int set_owner(const struct sink *sink, struct os_file file, const struct os_stat *now,
+                     const struct metadata *meta) {
+    uint32_t uid, gid;
+    if (!sink_owner_differs(sink, now, meta->uid, meta->gid, &uid, &gid))
+        return 0;
+    int result = os_set_owner(file, uid, gid);
+    return result == -EPERM && !os_is_privileged() ? 0 : result;
+}
+
+int sink_set_metadata(const struct sink *sink, struct os_file file, const struct os_stat *now,
+                      const struct metadata *meta, const struct os_stat *old, const char *path,
+                      struct err *err) {
+    uint32_t want = meta->mode & 0777 & ~sink->opt.umask;
     if (sink->opt.perms)
-        want = mode & 0777;
+        want = meta->mode & 0777;
     else if (old->kind == OS_FILE)
         want = old->mode & 0777;
-    int result = os_set_mode(file, want);
+    int result =
+        set_owner(sink, file, now, meta); /* before the mode: a change of owner may clear bits of it */
+    if (result == 0)
+        result = os_set_mode(file, want);
     if (result == 0 && sink->opt.times)
-        result = os_set_mtime(file, sec, nsec);
-    return result == 0 ? 0 : os_file_error(err, result, "%s: cannot set mode and times", ESCAPED(path));
+        result = os_set_mtime(file, meta->mtime_sec, meta->mtime_nsec);
+    return result == 0 ? 0
+                       : os_file_error(err, result, "%s: cannot set owner, mode and times", ESCAPED(path));
 }
 
-static struct sink_commit *batch_add(struct sink *sink, uint64_t size) {
-    struct sink_commit *last = sink->batch_count ? &sink->batch[sink->batch_count - 1] : NULL;
-    if (last)
-        os_close(&last->kept);
-    struct sink_commit *commit = &sink->batch[sink->batch_count++];
-    *commit =
-        (struct sink_commit){.file_id = sink->file_id, .size = size, .path = sink->path, .kept = sink->file};
+static void batch_add(struct sink *sink, uint64_t size, bool synced, bool elsewhere) {
+    if (sink->batch_count > 0)
+        sink_release_kept(&sink->batch[sink->batch_count - 1]);
+    sink->batch[sink->batch_count++] = (struct sink_commit){
+        .file_id = sink->file_id,
+        .size = size,
+        .path = sink->path,
+        .kept = sink->file,
+        .synced = synced,
+    };
     sink->batch_bytes += size;
+    sink->batch_elsewhere = sink->batch_elsewhere || elsewhere;
     sink->path = NULL;
     sink->file = OS_FILE_NONE;
-    return commit;
 }
 
-int sink_file_end(struct sink *sink, uint64_t size, uint32_t mode, int64_t sec, uint32_t nsec,
-                  struct err *err) {
+/* Everything that is to be true of the file before it is renamed, but for the flush of a small one. *ret_st is what
+ * it is then. */
+static int make_ready(struct sink *sink, uint64_t size, const struct metadata *meta, struct os_stat *ret_st,
+                      struct err *err) {
     struct os_dir at;
     const char *name;
     struct os_stat old = {.kind = OS_NONE};
     if (sink_parent(sink, sink->path, &at, &name, err) != 0)
-        goto drop;
+        return -1;
     if (!sink->opt.perms && os_stat_at(at, name, &old) != 0)
         old.kind = OS_NONE;
     int result = sink->end_of_data == size ? 0 : os_truncate(sink->file, size);
+    if (result == 0)
+        result = os_fstat(sink->file, ret_st);
+    if (result != 0)
+        return os_file_error(err, result, "%s: cannot set the size", ESCAPED(sink->path));
+    return sink_set_metadata(sink, sink->file, ret_st, meta, &old, sink->path, err);
+}
+
+int sink_file_end(struct sink *sink, uint64_t size, const struct metadata *meta, struct err *err) {
+    struct os_stat st;
+    if (make_ready(sink, size, meta, &st, err) != 0) {
+        sink_file_drop(sink);
+        return -1;
+    }
+    /* A large file is flushed by itself, and so is one that the flush of the root's volume does not reach. */
+    bool elsewhere = st.device != sink->volume;
+    bool alone = size > CHUNK_SIZE_DEFAULT || sink->opt.durable == DURABLE_FILE || elsewhere;
+    int result = alone && sink->opt.durable != DURABLE_NONE ? os_sync(sink->file) : 0;
     if (result != 0) {
-        (void)os_file_error(err, result, "%s: cannot set the size", ESCAPED(sink->path));
-        goto drop;
-    }
-    if (sink_set_metadata(sink, sink->file, mode, sec, nsec, &old, sink->path, err) != 0)
-        goto drop;
-    /* A large file is flushed by itself; small ones wait for the flush of the batch. */
-    bool alone = size > CHUNK_SIZE_DEFAULT || sink->opt.durable == DURABLE_FILE;
-    if (alone && sink->opt.durable != DURABLE_NONE && (result = os_sync(sink->file)) != 0) {
         (void)os_file_error(err, result, "%s: cannot flush", ESCAPED(sink->path));
-        goto drop;
+        sink_file_drop(sink);
+        return -1;
     }
-    struct sink_commit *commit = batch_add(sink, size);
-    commit->synced = alone;
+    batch_add(sink, size, alone, elsewhere);
     if (sink->opt.durable == DURABLE_FILE || sink->batch_count == SINK_BATCH_FILES ||
         sink->batch_bytes >= SINK_BATCH_BYTES)
         sink_commit(sink);
     return 0;
-drop:
-    sink_file_drop(sink);
-    return -1;
 }
 
 void sink_close(struct sink *sink) {

@@ -14,12 +14,26 @@ void sink_temp_name(const struct sink *sink, uint64_t file_id, struct temp_name 
 int sink_parent(struct sink *sink, const char *path, struct os_dir *ret, const char **ret_name,
                 struct err *err);
 
+/* Close the file of a finished entry; the result is kept, for close can fail where writes are late (NFS). */
+void sink_release_kept(struct sink_commit *c);
+
+/* A name in `dir` was made or changed that belongs to no file of the batch. 0, or a negative result when it had to be
+ * flushed at once and that failed. */
+int sink_name_changed(struct sink *sink, struct os_dir dir);
+
 /* Rename `temp` over `name`; an empty directory in the way is removed first. */
 int sink_replace(struct sink *sink, struct os_dir dir, const char *temp, const char *name, const char *path,
                  struct err *err);
 
-/* Mode and times as the options say, on an open file; `old` is what is replaced (kind OS_NONE: nothing). */
-int sink_set_metadata(const struct sink *sink, struct os_file file, uint32_t mode, int64_t sec, uint32_t nsec,
-                      const struct os_stat *old, const char *path, struct err *err);
+/* Owner, mode and times as the options say, on an open file that is `now`; `old` is what it replaces (kind OS_NONE:
+ * nothing). */
+int sink_set_metadata(const struct sink *sink, struct os_file file, const struct os_stat *now,
+                      const struct metadata *meta, const struct os_stat *old, const char *path,
+                      struct err *err);
+
+/* The ids to set so that an object that is `st` gets those of an entry, as far as the options and the system allow: false
+ * when there is nothing to do. */
+bool sink_owner_differs(const struct sink *sink, const struct os_stat *st, uint32_t uid, uint32_t gid,
+                        uint32_t *ret_uid, uint32_t *ret_gid);
 
 #endif

@@ -31,8 +31,9 @@ export ASAN_OPTIONS=halt_on_error=1:abort_on_error=1:detect_stack_use_after_retu
 export UBSAN_OPTIONS=halt_on_error=1:abort_on_error=1:print_stacktrace=1
 export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
 
-results=$(mktemp -t hvferry-test.XXXXXX)
-trap 'rm -f "$results"' EXIT
+mkdir -p build-ci-results
+results=build-ci-results/steps.tsv
+: >"$results"
 logs=()
 
 # result CONFIGURATION SUITE/TEST OK|FAIL: one line for the table, of what meson does not run.
@@ -61,8 +62,7 @@ configuration() {
     rm -f "$log"
     logs+=("$name=$log")
     # shellcheck disable=SC2086  # several words on purpose
-    "${fixed_addresses[@]}" "$(meson_path)" test -C "$dir" --no-rebuild --print-errorlogs \
-        --timeout-multiplier 4 $tests </dev/null || true
+    "${fixed_addresses[@]}" "$(meson_path)" test -C "$dir" --no-rebuild --print-errorlogs $tests </dev/null || true
 }
 
 # The sanitizers of clang 14 do not know the address layout of kernels with 32 random bits.
@@ -82,9 +82,9 @@ if [ -z "$quick" ]; then
     configuration clang '--no-suite style' clang --werror -Dzstd=enabled
     configuration nozstd '--suite unit' gcc --werror -Dzstd=disabled
     use_fixed_addresses
-    configuration asan '--no-suite style' clang -Dzstd=enabled \
+    configuration asan '--no-suite style --timeout-multiplier 2' clang -Dzstd=enabled \
         -Db_sanitize=address,undefined -Db_lundef=false
-    configuration tsan '--no-suite style' clang -Dzstd=enabled \
+    configuration tsan '--no-suite style --timeout-multiplier 2' clang -Dzstd=enabled \
         -Db_sanitize=thread -Db_lundef=false
 fi
 

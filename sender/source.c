@@ -46,6 +46,20 @@ bool same_file(const struct os_stat *a, const struct os_stat *b) {
            a->ctime_nsec == b->ctime_nsec;
 }
 
+/* File systems stamp with a clock that ticks, every 10 ms at most: a second change within a tick leaves ctime as it
+ * is. So a file that changed just now is read only when a further change would show. A clock elsewhere (a network
+ * file system) that is far from ours tells nothing. */
+enum { TICK_MS = 20 };
+
+void source_await_tick(const struct os_stat *st) {
+    int64_t now_ns = os_wall_ns(), now_sec = now_ns / 1000000000;
+    if (st->ctime_sec < now_sec - 1 || st->ctime_sec > now_sec + 1)
+        return;
+    int64_t age_ms = (now_ns - (st->ctime_sec * 1000000000 + st->ctime_nsec)) / 1000000;
+    if (age_ms > -TICK_MS && age_ms < TICK_MS)
+        os_sleep_ms((int)(TICK_MS - age_ms));
+}
+
 static void use_root(struct source *s, int root) {
     if (s->dirs_root == root)
         return;
@@ -122,6 +136,10 @@ int source_flush(struct source *s, struct err *err) {
     if (item == NULL)
         return 0;
     s->bundle = NULL;
+    if (s->bundle_files == 0) { /* what it was made for could not be read */
+        item_free(item);
+        return 0;
+    }
     item->frame.body_length = BUNDLE_HEAD_SIZE + s->bundle_files * BUNDLE_MEMBER_SIZE;
     return source_put(s, item, err);
 }
@@ -177,6 +195,7 @@ static enum attempt read_small(struct source *s, struct pending *p, struct err *
     int result = source_open(s, p, &file, NULL);
     if (result != 0)
         return source_failed(s, p, result, "cannot open", err);
+    source_await_tick(&p->st);
     ptrdiff_t got = os_pread(file, s->bundle->data->data + s->bundle->raw_length, p->st.size, 0);
     result = os_fstat(file, &now);
     os_close(&file);

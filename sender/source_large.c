@@ -133,6 +133,7 @@ enum attempt source_read_large(struct source *s, struct pending *p, struct err *
     }
     enum attempt attempt = ATTEMPT_FATAL;
     p->st = now; /* what is read from here on is held against this */
+    source_await_tick(&now);
     atomic_store(&p->sent_size, now.size);
     if (emit_begin(s, p, err) != 0 || emit_contents(s, p, file, &at, err) != 0)
         goto out;
@@ -196,6 +197,7 @@ enum attempt source_compare(struct source *s, struct pending *p, struct err *err
         return source_failed(s, p, result, "cannot open", err);
     }
     p->st = before;
+    source_await_tick(&before);
     bool same = before.size == p->basis.size;
     uint8_t *block = same ? malloc(p->basis.block_size) : NULL;
     struct file_digest *fd = same ? file_digest_new() : NULL;

@@ -173,6 +173,12 @@ static bool is_empty(const struct outbox *ob) {
     return ob->urgent.first == NULL && ob->control.first == NULL && ob->data == NULL;
 }
 
+/* Nothing is left that could ever be sent: after closing, a missing ticket does not come any more. */
+static bool is_exhausted(const struct outbox *ob) {
+    bool data = ob->data && ob->data->ticket == ob->next_ticket;
+    return ob->urgent.first == NULL && ob->control.first == NULL && !data;
+}
+
 enum queue_result outbox_get(struct outbox *ob, struct item **ret, int timeout_ms) {
     int64_t deadline = timeout_ms > 0 ? os_now_ms() + timeout_ms : 0;
     enum queue_result result = QUEUE_TIMEOUT;
@@ -188,7 +194,7 @@ enum queue_result outbox_get(struct outbox *ob, struct item **ret, int timeout_m
             result = QUEUE_OK;
             break;
         }
-        if (ob->closed && is_empty(ob)) {
+        if (ob->closed && is_exhausted(ob)) {
             result = QUEUE_CLOSED;
             break;
         }

@@ -17,6 +17,10 @@ int64_t os_now_ms(void);
 /* Nanoseconds of the same clock, for measuring. */
 int64_t os_now_ns(void);
 
+/* Nanoseconds since 1970, of the clock that stamps files. It may jump. */
+int64_t os_wall_ns(void);
+void os_sleep_ms(int ms);
+
 /* Cryptographic randomness; ends the process when the system has none. */
 void os_random(void *to, size_t n);
 

@@ -65,7 +65,9 @@ int os_symlink_at(const char *target, struct os_dir at, const char *name);
 /* Bytes of the target in `to` (no NUL), or -errno. */
 ptrdiff_t os_readlink_at(struct os_dir at, const char *name, char *to, size_t n);
 int os_rename_at(struct os_dir at, const char *from, const char *to);
-/* Does not follow a link at `name`. */
+/* Ids that are OS_KEEP_ID stay as they are. These do not follow a link at `name`. */
+#define OS_KEEP_ID UINT32_MAX
+int os_set_owner_at(struct os_dir at, const char *name, uint32_t uid, uint32_t gid);
 int os_set_mtime_at(struct os_dir at, const char *name, int64_t sec, uint32_t nsec);
 
 /* Files. Opening for reading never blocks (FIFOs) and never follows. */
@@ -80,11 +82,14 @@ ptrdiff_t os_pread(struct os_file file, void *to, size_t n,
 int os_pwrite(struct os_file file, const void *from, size_t n, uint64_t offset); /* all or an error */
 int os_truncate(struct os_file file, uint64_t size);
 int os_set_mode(struct os_file file, uint32_t mode);
+int os_set_owner(struct os_file file, uint32_t uid, uint32_t gid);
 int os_set_mtime(struct os_file file, int64_t sec, uint32_t nsec);
 int os_sync(struct os_file file);
 /* The next run of data at or after `offset`: 0 and [*ret_start, *ret_end), or -ENXIO when only a hole follows.
  * Where the file system cannot tell, all of the file is data. */
 int os_next_data(struct os_file file, uint64_t offset, uint64_t size, uint64_t *ret_start, uint64_t *ret_end);
+
+bool os_is_privileged(void); /* may give files to others */
 
 /* Listing. */
 struct os_list;

@@ -66,12 +66,16 @@ static int send_hello(struct stream *s, uint8_t type, const struct msg_hello *m,
     return result;
 }
 
+/* Unless the peer ended it. Nothing follows a REJECT, no ABORT either. */
 static void reject(struct stream *s, const struct err *why) {
+    if (s->refused)
+        return;
     struct item *item = item_of_text(MSG_REJECT, why->code, why->msg);
     struct err ignored;
     if (item && stream_send(s, item, &ignored) == 0)
         stream_drain(s, 1000);
     item_free(item);
+    s->cut = true;
 }
 
 static int read_tags(struct span tags, struct agreement *a, struct err *err) {

@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { JSON_TAIL = 64 }; /* kept free, so that a cut event still closes its string and braces */
+enum {
+    JSON_TAIL = 64
+}; /* kept free for the end; an event has room for the longest path and message (report_impl.h) */
 
 static void add(struct json *j, const char *s, size_t n) {
     if (j->used + n + JSON_TAIL <= sizeof j->text) {

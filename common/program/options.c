@@ -46,11 +46,13 @@ struct option_row {
 };
 
 static const struct option_row rows[] = {
-    {'a', "archive", NULL, BOTH, "same as -rlpt"},
+    {'a', "archive", NULL, BOTH, "same as -rlptgo"},
     {'r', "recursive", NULL, BOTH, "enter directories"},
     {'l', "links", NULL, BOTH, "copy symbolic links as links"},
     {'p', "perms", NULL, BOTH, "preserve permissions (without set-id and sticky bits)"},
     {'t', "times", NULL, BOTH, "preserve modification times, to the nanosecond"},
+    {'o', "owner", NULL, BOTH, "preserve owner, by number (a privileged receiver only)"},
+    {'g', "group", NULL, BOTH, "preserve group, by number (where the receiver may)"},
     {'I', "ignore-times", NULL, BOTH, "skip no file for having the same size and time"},
     {'c', "checksum", NULL, BOTH, "skip files by content, not by size and time"},
     {O_LISTEN, "listen", "ADDR", BOTH, "wait for the other end at ADDR"},
@@ -85,14 +87,14 @@ static const struct option_row rows[] = {
 enum { ROW_COUNT = sizeof rows / sizeof rows[0] };
 
 /* Options of the same meaning in rsync that will come: the message says so instead of "unknown". */
-static const char later_letters[] = "ogDHAXSWuni0";
+static const char later_letters[] = "DHAXSWuni0";
 static const char *const later_names[] = {
-    "owner",       "group",        "devices",      "specials",   "hard-links",      "acls",       "xattrs",
-    "sparse",      "whole-file",   "update",       "dry-run",    "delete",          "max-delete", "exclude",
-    "include",     "exclude-from", "include-from", "files-from", "from0",           "chmod",      "chown",
-    "numeric-ids", "partial",      "inplace",      "bwlimit",    "log-file",        "streams",    "delta",
-    "verify",      "retry",        "retry-delay",  "allow-peer", "key-file",        "quota",      "min-free",
-    "max-files",   "max-sessions", "to",           "force",      "itemize-changes",
+    "devices",      "specials",   "hard-links",      "acls",       "xattrs",   "sparse",      "whole-file",
+    "update",       "dry-run",    "delete",          "max-delete", "exclude",  "include",     "exclude-from",
+    "include-from", "files-from", "from0",           "chmod",      "chown",    "numeric-ids", "partial",
+    "inplace",      "bwlimit",    "log-file",        "streams",    "delta",    "verify",      "retry",
+    "retry-delay",  "allow-peer", "key-file",        "quota",      "min-free", "max-files",   "max-sessions",
+    "to",           "force",      "itemize-changes",
 };
 
 static void print_help(enum program program) {
@@ -205,7 +207,9 @@ static int set_with_argument(struct options *o, int id, const char *arg, struct 
 
 static void set_flag(struct options *o, int id) {
     switch (id) {
-    case 'a': o->recursive = o->links = o->perms = o->times = true; break;
+    case 'a': o->recursive = o->links = o->perms = o->times = o->owner = o->group = true; break;
+    case 'o': o->owner = true; break;
+    case 'g': o->group = true; break;
     case 'r': o->recursive = true; break;
     case 'l': o->links = true; break;
     case 'p': o->perms = true; break;
@@ -308,6 +312,6 @@ enum parsed options_parse(enum program program, int argc, char **argv, struct op
 
 uint64_t options_flags(const struct options *o) {
     return (o->recursive ? OPT_RECURSIVE : 0u) | (o->links ? OPT_LINKS : 0u) | (o->perms ? OPT_PERMS : 0u) |
-           (o->times ? OPT_TIMES : 0u) | (o->ignore_times ? OPT_IGNORE_TIMES : 0u) |
-           (o->checksum ? OPT_CHECKSUM : 0u);
+           (o->times ? OPT_TIMES : 0u) | (o->owner ? OPT_OWNER : 0u) | (o->group ? OPT_GROUP : 0u) |
+           (o->ignore_times ? OPT_IGNORE_TIMES : 0u) | (o->checksum ? OPT_CHECKSUM : 0u);
 }

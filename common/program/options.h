@@ -14,7 +14,7 @@ enum { CODEC_AUTO = 255 }; /* options.codec: chosen per chunk */
 
 struct options {
     /* What to preserve and what to skip. */
-    bool recursive, links, perms, times;
+    bool recursive, links, perms, times, owner, group;
     bool ignore_times, checksum;
     /* Where. */
     const char *listen, *connect, *into;

@@ -22,7 +22,7 @@ struct stream {
     bool refused; /* ABORT or REJECT came: the peer is waiting for us to close */
     /* Writing thread. */
     struct link_out out;
-    bool cut; /* a frame was written in part: nothing can follow it */
+    bool cut; /* a frame was written in part, or the last one: nothing can follow it */
 };
 
 enum stream_result { STREAM_ITEM, STREAM_EOF, STREAM_QUIET, STREAM_FAILED };

@@ -6,6 +6,7 @@ slow (sanitized) builds. No bound on time here says how fast something must be: 
 hangs from hanging for ever.
 """
 
+import concurrent.futures
 import itertools
 import os
 import random
@@ -330,6 +331,7 @@ def same_tree(source, dest):
 # ---- cases --------------------------------------------------------------------------------------------------
 
 cases = []
+common = Workspace()  # for what several cases use and none changes; there while main() runs
 
 
 def case(function):
@@ -350,22 +352,17 @@ def each(values):
 
 
 def run_case(number, name, function):
-    """True unless it failed."""
+    """Its lines of TAP."""
     start = time.monotonic()
     try:
         with Workspace() as workspace:
             function(workspace)
     except Skipped as reason:
-        print(f"ok {number} - {name} # SKIP {reason}", flush=True)
-        return True
+        return f"ok {number} - {name} # SKIP {reason}\n"
     except Exception as error:  # a test that breaks has failed
         text = str(error) if isinstance(error, Failed) else traceback.format_exc()
-        print(f"not ok {number} - {name}")
-        print("".join(f"# {line}\n" for line in text.splitlines()), end="", flush=True)
-        return False
-    print(f"ok {number} - {name}", flush=True)
-    print(f"# {time.monotonic() - start:.1f} s", flush=True)
-    return True
+        return f"not ok {number} - {name}\n" + "".join(f"# {line}\n" for line in text.splitlines())
+    return f"ok {number} - {name}\n# {time.monotonic() - start:.1f} s\n"
 
 
 def need(*programs):
@@ -376,13 +373,18 @@ def need(*programs):
         sys.exit(77)
 
 
-def main():
-    """Runs the cases, or those whose names hold the words that are given. Prints TAP, and never returns."""
+def main(parallel=1):
+    """Runs the cases, or those whose names hold the words that are given, and never returns. Prints TAP.
+    parallel: so many at once, for cases that mostly wait."""
     need("rsync")
     os.umask(0o022)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that workspaces go
     wanted = " ".join(sys.argv[1:])
     chosen = [(name, function) for name, function in cases if wanted in name]
     print(f"1..{len(chosen)}", flush=True)
-    results = [run_case(i, name, function) for i, (name, function) in enumerate(chosen, 1)]
-    sys.exit(0 if all(results) else 1)
+    good_so_far = True
+    with common, concurrent.futures.ThreadPoolExecutor(parallel) as pool:
+        for lines in pool.map(lambda i: run_case(i + 1, *chosen[i]), range(len(chosen))):
+            print(lines, end="", flush=True)
+            good_so_far = good_so_far and lines.startswith("ok")
+    sys.exit(0 if good_so_far else 1)

@@ -75,7 +75,10 @@ static inline void send_file(uint64_t id, const char *path, const char *text) {
     assert_int_equal(sink_file_begin(sink, id, path, 0, NULL), 0);
     if (text[0])
         assert_int_equal(sink_file_write(sink, text, strlen(text), 0, NULL), 0);
-    assert_int_equal(sink_file_end(sink, strlen(text), 0644, 1000, 5, NULL), 0);
+    assert_int_equal(sink_file_end(sink, strlen(text),
+                                   &(struct metadata){.mode = 0644, .mtime_sec = 1000, .mtime_nsec = 5},
+                                   NULL),
+                     0);
 }
 
 static inline void assert_durable(uint64_t id, uint64_t size) {

@@ -115,7 +115,8 @@ static void basis_is_held_to_its_limits(void **state) {
     ACCEPTS(basis, m, size, 0);
     ACCEPTS(basis, m, size, INT64_MAX);
     REFUSES(basis, m, size, past_int64);
-    REFUSES(basis, m, block_size, CHUNK_SIZE_MIN - 1);
+    REFUSES(basis, m, block_size, BASIS_BLOCK_MIN - 1);
+    ACCEPTS(basis, m, block_size, BASIS_BLOCK_MIN);
     ACCEPTS(basis, m, block_size, CHUNK_SIZE_MAX);
     REFUSES(basis, m, block_size, CHUNK_SIZE_MAX + 1);
     REFUSES(basis, m, count, 0);

@@ -52,7 +52,10 @@ static void batch_of_many_bytes_commits_itself(void **state) {
         assert_int_equal(settled_count(), 0);
         char name[] = {'f', (char)('0' + id), '\0'};
         assert_int_equal(sink_file_begin(sink, id, name, 0, NULL), 0);
-        assert_int_equal(sink_file_end(sink, SINK_BATCH_BYTES / 2, 0644, 0, 0, NULL), 0);
+        assert_int_equal(sink_file_end(sink, SINK_BATCH_BYTES / 2,
+                                       &(struct metadata){.mode = 0644, .mtime_sec = 0, .mtime_nsec = 0},
+                                       NULL),
+                         0);
     }
     assert_durable(1, SINK_BATCH_BYTES / 2);
     assert_durable(2, SINK_BATCH_BYTES / 2);
@@ -102,7 +105,10 @@ static void large_and_small_files_share_a_batch(void **state) {
             char name[] = {(char)('a' + order), (char)('0' + i), '\0'};
             assert_int_equal(sink_file_begin(sink, base + i, name, size, NULL), 0);
             assert_int_equal(sink_file_write(sink, "x", 1, 0, NULL), 0);
-            assert_int_equal(sink_file_end(sink, size, 0644, 0, 0, NULL), 0);
+            assert_int_equal(sink_file_end(sink, size,
+                                           &(struct metadata){.mode = 0644, .mtime_sec = 0, .mtime_nsec = 0},
+                                           NULL),
+                             0);
         }
         sink_commit(sink);
         for (uint64_t i = 1; i <= 3; i++)
@@ -177,7 +183,9 @@ static void no_file_lands_outside_while(bool fallback) {
     waiters_start(&w, 1, flip, &f);
     for (bool last = false; !last;) {
         last = atomic_load(&f.done);
-        if (sink_file_begin(sink, 1, "d/f", 0, NULL) == 0 && sink_file_end(sink, 0, 0644, 0, 0, NULL) == 0)
+        if (sink_file_begin(sink, 1, "d/f", 0, NULL) == 0 &&
+            sink_file_end(sink, 0, &(struct metadata){.mode = 0644, .mtime_sec = 0, .mtime_nsec = 0}, NULL) ==
+                0)
             sink_commit(sink);
         dir_cache_forget(&sink->dirs, "");
     }

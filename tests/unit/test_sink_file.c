@@ -90,7 +90,8 @@ static void old_file_stays_until_the_commit(void **state) {
     assert_int_equal(stat_of(root, temp.s).st_mode & 07777, 0600);
     assert_int_equal(sink_file_write(sink, "newer", 5, 0, NULL), 0);
     assert_text(root, "f", "old");
-    assert_int_equal(sink_file_end(sink, 5, 0644, 0, 0, NULL), 0);
+    assert_int_equal(
+        sink_file_end(sink, 5, &(struct metadata){.mode = 0644, .mtime_sec = 0, .mtime_nsec = 0}, NULL), 0);
     assert_text(root, "f", "old");
     assert_true(sink_has_batch(sink));
     assert_int_equal(settled[1].times, 0);
@@ -168,7 +169,9 @@ static void failed_end_drops_the_file(void **state) {
     open_sink(plain);
     put_text(root, "f", "old");
     assert_int_equal(sink_file_begin(sink, 1, "f", 0, NULL), 0);
-    assert_int_equal(sink_file_end(sink, UINT64_MAX, 0644, 0, 0, &err), -1); /* no file is so long */
+    assert_int_equal(sink_file_end(sink, UINT64_MAX,
+                                   &(struct metadata){.mode = 0644, .mtime_sec = 0, .mtime_nsec = 0}, &err),
+                     -1); /* no file is so long */
     assert_int_equal(err.code, EXIT_FILE_IO);
     assert_int_equal(temps_below(root.fd, "."), 0);
     assert_text(root, "f", "old");
@@ -269,11 +272,13 @@ static void file_without_a_byte_and_file_of_pieces_have_their_sizes(void **state
     assert_int_equal(sink_file_begin(sink, 2, "pieces", 0, NULL), 0);
     assert_int_equal(sink_file_write(sink, "lo!", 3, 3, NULL), 0);
     assert_int_equal(sink_file_write(sink, "hel", 3, 0, NULL), 0);
-    assert_int_equal(sink_file_end(sink, 6, 0644, 0, 0, NULL), 0);
+    assert_int_equal(
+        sink_file_end(sink, 6, &(struct metadata){.mode = 0644, .mtime_sec = 0, .mtime_nsec = 0}, NULL), 0);
     assert_int_equal(sink_file_begin(sink, 3, "cut", 0, NULL), 0);
     assert_int_equal(sink_file_write(sink, "too long", 8, 0, NULL), 0);
     assert_int_equal(sink_file_write(sink, "T", 1, 0, NULL), 0);
-    assert_int_equal(sink_file_end(sink, 1, 0644, 0, 0, NULL), 0);
+    assert_int_equal(
+        sink_file_end(sink, 1, &(struct metadata){.mode = 0644, .mtime_sec = 0, .mtime_nsec = 0}, NULL), 0);
     sink_commit(sink);
     assert_text(root, "empty", "");
     assert_text(root, "pieces", "hello!");
@@ -292,9 +297,13 @@ static void what_is_not_written_is_a_hole(void **state) {
     assert_int_equal(sink_file_begin(sink, 1, "sparse", 2, NULL), 0);
     assert_int_equal(sink_file_write(sink, "a", 1, 0, NULL), 0);
     assert_int_equal(sink_file_write(sink, "b", 1, AT, NULL), 0);
-    assert_int_equal(sink_file_end(sink, SIZE, 0644, 0, 0, NULL), 0);
+    assert_int_equal(
+        sink_file_end(sink, SIZE, &(struct metadata){.mode = 0644, .mtime_sec = 0, .mtime_nsec = 0}, NULL),
+        0);
     assert_int_equal(sink_file_begin(sink, 2, "hole", 0, NULL), 0);
-    assert_int_equal(sink_file_end(sink, SIZE, 0644, 0, 0, NULL), 0);
+    assert_int_equal(
+        sink_file_end(sink, SIZE, &(struct metadata){.mode = 0644, .mtime_sec = 0, .mtime_nsec = 0}, NULL),
+        0);
     sink_commit(sink);
     assert_durable(1, SIZE);
     assert_durable(2, SIZE);
@@ -313,7 +322,10 @@ static void what_is_not_written_is_a_hole(void **state) {
 
 static void end_file(uint64_t id, const char *path, uint32_t mode) {
     assert_int_equal(sink_file_begin(sink, id, path, 0, NULL), 0);
-    assert_int_equal(sink_file_end(sink, 0, mode, -7, 123456789, NULL), 0);
+    assert_int_equal(sink_file_end(sink, 0,
+                                   &(struct metadata){.mode = mode, .mtime_sec = -7, .mtime_nsec = 123456789},
+                                   NULL),
+                     0);
 }
 
 static void preserved_modes_are_exact_but_never_set_id(void **state) {

@@ -132,7 +132,8 @@ static void read_only_directory_takes_files_again(void **state) {
         results[turn] = sink_make_dir(sink, "d", 0555, NULL);
         results[2 + turn] = sink_file_begin(sink, turn + 1, "d/f", 0, NULL);
         if (results[2 + turn] == 0)
-            (void)sink_file_end(sink, 0, 0444, 0, 0, NULL);
+            (void)sink_file_end(sink, 0, &(struct metadata){.mode = 0444, .mtime_sec = 0, .mtime_nsec = 0},
+                                NULL);
         sink_commit(sink);
         results[4 + turn] = end_dir("d", 0555);
     }
@@ -274,7 +275,9 @@ static void touch_sets_mode_and_time_of_files_only(void **state) {
     struct err err;
     open_sink(archive);
     put_text(root, "f", "text");
-    assert_int_equal(sink_touch(sink, "f", 07640, 1000, 5, NULL), 0);
+    assert_int_equal(
+        sink_touch(sink, "f", &(struct metadata){.mode = 07640, .mtime_sec = 1000, .mtime_nsec = 5}, NULL),
+        0);
     struct stat st = stat_of(root, "f");
     assert_int_equal(st.st_mode & 07777, 0640);
     assert_true(st.st_mtim.tv_sec == 1000 && st.st_mtim.tv_nsec == 5);
@@ -284,7 +287,9 @@ static void touch_sets_mode_and_time_of_files_only(void **state) {
     assert_int_equal(mkfifoat(root.fd, "fifo", 0600), 0);
     static const char *const others[] = {"dir", "link", "fifo", "missing"};
     for (size_t i = 0; i < 4; i++)
-        assert_int_equal(sink_touch(sink, others[i], 0700, 1, 1, &err), -1);
+        assert_int_equal(sink_touch(sink, others[i],
+                                    &(struct metadata){.mode = 0700, .mtime_sec = 1, .mtime_nsec = 1}, &err),
+                         -1);
     assert_int_equal(stat_of(root, "dir").st_mode & 0777, 0755);
     assert_int_equal(stat_of(root, "fifo").st_mode & 0777, 0600);
 }

@@ -1,5 +1,6 @@
 #include "os/os.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -13,6 +14,18 @@ int64_t os_now_ns(void) {
 
 int64_t os_now_ms(void) {
     return os_now_ns() / 1000000;
+}
+
+int64_t os_wall_ns(void) {
+    struct timespec t;
+    (void)clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+void os_sleep_ms(int ms) {
+    struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+    while (clock_nanosleep(CLOCK_MONOTONIC, 0, &t, &t) == EINTR)
+        ;
 }
 
 void os_random(void *to, size_t n) {

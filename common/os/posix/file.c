@@ -74,6 +74,10 @@ int os_set_mode(struct os_file file, uint32_t mode) {
     return fchmod(file.fd, mode) == 0 ? 0 : -errno;
 }
 
+int os_set_owner(struct os_file file, uint32_t uid, uint32_t gid) {
+    return fchown(file.fd, uid, gid) == 0 ? 0 : -errno;
+}
+
 int os_set_mtime(struct os_file file, int64_t sec, uint32_t nsec) {
     struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = sec, .tv_nsec = (long)nsec}};
     return futimens(file.fd, times) == 0 ? 0 : -errno;

@@ -1,0 +1,313 @@
+#!/usr/bin/env python3
+"""A file that cannot be read, or not be written, is reported with its code; what was there stays, the rest arrives."""
+
+import os
+import socket
+import threading
+
+import lib
+from lib import HVSEND, KIB, MIB, NOBODY, SMALL, Failed, case, check, check_equal, each, failed, good, noise, put
+from proxy import TO_DIALLER, TO_LISTENER, Before, session
+
+CHUNK, VERDICTS = 20, 33
+LARGE = (12 if SMALL else 32) * MIB  # more than a session can hold on its way
+
+
+def both_failed(pair, code, pattern):
+    for result in pair:
+        failed(result, code, pattern)
+
+
+def owned_by_nobody(*paths):
+    for path in paths:
+        if os.geteuid() == 0:
+            os.chown(path, NOBODY, NOBODY)
+
+
+# ---- reading ------------------------------------------------------------------------------------------------
+
+
+@case
+def a_source_that_may_not_be_read_is_named_and_the_rest_arrives(ws):
+    source, dest = ws.dir("source"), ws.dir("dest")
+    hvsend, _, as_nobody = ws.for_nobody()
+    put(source / "secret", b"secret", 0o000)
+    put(source / "large secret", noise(200 * KIB), 0o000)
+    put(source / "open", b"open")
+    (source / "closed").mkdir()
+    put(source / "closed/in", b"in")
+    owned_by_nobody(source, *source.iterdir())
+    (source / "closed").chmod(0o000)
+    put(dest / "secret", b"old")
+    address = ws.unix()
+    receiver = ws.receiver(address, dest)
+    os.chmod(address.removeprefix("unix:"), 0o777)
+    sender = ws.run(hvsend, "-a", f"{source}/", address, **as_nobody)
+    failed(sender, 23, "(?m)^hvsend: secret: cannot open: Permission denied")
+    failed(sender, 23, "(?m)^hvsend: large secret: cannot open: Permission denied")
+    failed(sender, 23, "(?m)^hvsend: closed: cannot read the directory: Permission denied")
+    failed(receiver.wait(), 23, "the sender gave up secret: cannot open: Permission denied")
+    check_equal((dest / "open").read_bytes(), b"open", "the file that may be read")
+    check_equal((dest / "secret").read_bytes(), b"old", "the old file of the same name")
+    check(not (dest / "large secret").exists(), "nothing stands in for what could not be read")
+    lib.no_temporary_names(dest)
+
+
+def while_it_waits_for_verdicts(ws, source, dest, change, options=()):
+    """A session in which `change` happens after the files were listed and before any is read."""
+    with session(ws, Before(TO_DIALLER, VERDICTS), ["-a", *options, f"{source}/"], dest) as s:
+        check(s.stands(), "the session came to the verdicts")
+        change()
+        s.proxy.go_on()
+        return s.wait()
+
+
+def be_missing(path):
+    path.unlink()
+
+
+def be_a_directory(path):
+    path.unlink()
+    path.mkdir()
+
+
+def be_a_link(path):
+    path.unlink()
+    path.symlink_to("/etc/passwd")
+
+
+def be_a_fifo(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+def be_a_socket(path):
+    path.unlink()
+    with socket.socket(socket.AF_UNIX) as s:
+        s.bind(str(path))
+
+
+CHANGES = [be_missing, be_a_directory, be_a_link, be_a_fifo, be_a_socket]
+
+
+@each([(f"{size} bytes, {how.__name__.replace('_', ' ')}", size, how) for size in (1000, 300_000) for how in CHANGES])
+def a_source_that_vanishes_is_reported_and_the_rest_arrives(ws, value):
+    _, size, how = value
+    source, dest = ws.dir("source"), ws.dir("dest")
+    put(source / "goes", noise(size))
+    put(source / "stays", b"stays")
+    put(dest / "goes", b"old")
+    pair = while_it_waits_for_verdicts(ws, source, dest, lambda: how(source / "goes"))
+    both_failed(pair, 24, "goes: (vanished before it could be read|is not a regular file any more)")
+    check_equal((dest / "goes").read_bytes(), b"old", "the old file")
+    check_equal((dest / "stays").read_bytes(), b"stays", "the other file")
+    lib.no_temporary_names(dest)
+
+
+@each([(f"{old} to {new} bytes", old, new) for old, new in ((1000, 1000), (1000, 10), (10, 0), (0, 10), (1000, 400_000), (400_000, 1000), (400_000, 700_000))])
+def a_source_that_changes_before_it_is_read_arrives_as_it_is_then(ws, value):
+    _, old, new = value
+    source, dest = ws.dir("source"), ws.dir("dest")
+    put(source / "file", noise(old, 1))
+    put(source / "other", b"other")
+    content = noise(new, 2)
+    good(while_it_waits_for_verdicts(ws, source, dest, lambda: put(source / "file", content, 0o600, 123456789)))
+    lib.same_tree(source, dest)
+
+
+def changed_while_read(ws, change, once):
+    """LARGE bytes, changed when its first chunk passes, or (not once) whenever one does. The sender has not read all
+    of it then: it may not send so much without an answer."""
+    source, dest = ws.dir("source"), ws.dir("dest")
+    put(source / "file", noise(LARGE, 1))
+    put(source / "other", b"other")
+    put(dest / "file", b"old")
+
+    class Change(Before):
+        changes = 0
+
+        def take_header(self, way):
+            if way == TO_LISTENER and self.header[way][0] == CHUNK and not (once and self.changes):
+                self.changes += 1
+                change(source / "file", self.changes)
+            super().take_header(way)
+
+    send = ["-a", "--zc", "none", "--chunk-size", "64K", f"{source}/"]
+    with session(ws, Change(TO_LISTENER, message=None), send, dest) as s:
+        pair = s.wait()
+        check(s.proxy.rule.changes, "no chunk passed")
+    lib.no_temporary_names(dest)
+    check_equal((dest / "other").read_bytes(), b"other", "the other file")
+    return source, dest, pair
+
+
+def rewrite(path, number):
+    with open(path, "r+b") as f:
+        f.write(b"%08d" % number)
+
+
+def grow(path, number):
+    with open(path, "ab") as f:
+        f.write(b"%08d" % number)
+
+
+def shrink(path, number):
+    os.truncate(path, LARGE - number * 1000)
+
+
+@each([(how.__name__, how) for how in (rewrite, grow, shrink)])
+def a_source_that_changes_once_while_it_is_read_is_read_again(ws, value):
+    source, dest, pair = changed_while_read(ws, value[1], once=True)
+    good(pair)
+    lib.same_tree(source, dest)
+
+
+@each([(how.__name__, how) for how in (rewrite, grow, shrink)])
+def a_source_that_never_rests_is_given_up(ws, value):
+    _, dest, pair = changed_while_read(ws, value[1], once=False)
+    both_failed(pair, 24, "file: changed while it was being read")
+    check_equal((dest / "file").read_bytes(), b"old", "the old file")
+
+
+@case
+def what_others_write_all_the_time_never_arrives_mixed(ws):
+    """Each version is one number, written over the last in pieces: two numbers in one file are a mixture."""
+    source, dest = ws.dir("source"), ws.dir("dest")
+    names = [f"{i}" for i in range(8)]
+    sizes = [(i + 1) * 32 * KIB if i < 4 else i * MIB // (4 if SMALL else 1) for i in range(8)]
+    for name, size in zip(names, sizes):
+        put(source / name, b"%08d" % 0 * (size // 8))
+    done = threading.Event()
+
+    def mutate():
+        number = 0
+        while not done.is_set():
+            number += 1
+            for name, size in zip(names, sizes):
+                with open(source / name, "r+b", buffering=0) as f:
+                    for _ in range(0, size, 4096):  # no write is caught in its middle
+                        f.write(b"%08d" % number * 512)
+
+    mutator = threading.Thread(target=mutate)
+    mutator.start()
+    try:
+        for _ in range(3):
+            pair = ws.push(["-a", "-I", f"{source}/"], dest)
+            check(pair.sender.code in (0, 24) and pair.receiver.code == pair.sender.code, str(pair))
+            for name in os.listdir(dest):
+                content = (dest / name).read_bytes()
+                check(content == content[:8] * (len(content) // 8), f"{name} is a mixture")
+                check(name in names, f"{name} is left")
+    finally:
+        done.set()
+        mutator.join()
+    good(ws.push(["-a", f"{source}/"], dest))
+    lib.same_tree(source, dest)
+
+
+# ---- writing ------------------------------------------------------------------------------------------------
+
+
+def new_and_old(ws, dest):
+    source = ws.dir("source")
+    put(source / "file", noise(100))
+    put(source / "large", noise(300 * KIB))
+    put(dest / "file", b"old")
+    return source
+
+
+@case
+def a_directory_that_may_not_be_written_keeps_what_it_has(ws):
+    dest = ws.dir("dest")
+    source = new_and_old(ws, dest)
+    _, hvrecv, as_nobody = ws.for_nobody()
+    owned_by_nobody(dest, dest / "file")
+    dest.chmod(0o555)
+    sockets = ws.dir("sockets")
+    sockets.chmod(0o777)
+    address = f"unix:{sockets}/s"
+    receiver = ws.listen(address, hvrecv, "--once", "--listen", address, dest, **as_nobody)
+    sender = ws.run(HVSEND, "-rl", f"{source}/", address)
+    for result in (sender, receiver.wait()):
+        failed(result, 23, "file: cannot create: Permission denied")
+        failed(result, 23, "large: cannot create: Permission denied")
+    check_equal((dest / "file").read_bytes(), b"old", "the old file")
+    check_equal(os.listdir(dest), ["file"], "what is at the destination")
+
+
+@case
+def a_read_only_file_system_keeps_what_it_has(ws):
+    dest = ws.tmpfs("dest", "size=1m")
+    source = new_and_old(ws, dest)
+    lib.subprocess.run(["mount", "-o", "remount,ro", dest], check=True)
+    both_failed(ws.push(["-a", f"{source}/"], dest), (11, 23), "Read-only file system")
+    check_equal((dest / "file").read_bytes(), b"old", "the old file")
+    check_equal(os.listdir(dest), ["file"], "what is at the destination")
+
+
+@case
+def a_file_too_large_for_the_disk_ends_the_session(ws):
+    dest = ws.tmpfs("dest", "size=16m")
+    source = ws.dir("source")
+    put(source / "large", noise(20 * MIB))
+    put(source / "small", b"small")
+    put(dest / "large", b"old")
+    both_failed(ws.push(["-a", f"{source}/"], dest), 41, "large: needs 20.00M bytes, but only .* are free")
+    check_equal((dest / "large").read_bytes(), b"old", "the old file")
+    lib.no_temporary_names(dest)
+
+
+@case
+def old_and_new_file_need_room_at_the_same_time(ws):
+    dest = ws.tmpfs("dest", "size=16m")
+    source = ws.dir("source")
+    put(source / "file", noise(9 * MIB, 1))
+    put(dest / "file", noise(9 * MIB, 2))
+    both_failed(ws.push(["-a", f"{source}/"], dest), 41, "file: needs 9.00M bytes")
+    check_equal((dest / "file").read_bytes(), noise(9 * MIB, 2), "the old file")
+    lib.no_temporary_names(dest)
+
+
+@each([("files", 900 * KIB, 40), ("bundles", 50 * KIB, 600)])
+def a_disk_that_gets_full_keeps_every_old_file_and_leaves_no_rest(ws, value):
+    _, size, count = value
+    dest = ws.tmpfs("dest", "size=16m")
+    source = ws.dir("source")
+    for i in range(count):
+        put(source / f"{i}", noise(size, i))
+        put(dest / f"{i}", b"old")
+    both_failed(ws.push(["-a", "--zc", "none", f"{source}/"], dest), 41, "No space left on device|are free")
+    for i in range(count):
+        check((dest / f"{i}").read_bytes() in (b"old", noise(size, i)), f"{i} is neither the old nor the new file")
+    lib.no_temporary_names(dest)
+
+
+@case
+def a_disk_without_inodes_is_a_full_disk(ws):
+    dest = ws.tmpfs("dest", "nr_inodes=20")
+    source = ws.dir("source")
+    for i in range(50):
+        put(source / f"{i}", b"%d" % i)
+    both_failed(ws.push(["-a", f"{source}/"], dest), 41, "No space left on device")
+    for name in os.listdir(dest):
+        check_equal((dest / name).read_bytes(), name.encode(), f"contents of {name}")
+    lib.no_temporary_names(dest)
+
+
+@case
+def a_listener_goes_on_after_a_full_disk(ws):
+    dest = ws.tmpfs("dest", "size=8m")
+    source, other = ws.dir("source"), ws.dir("other")
+    put(source / "large", noise(10 * MIB))
+    put(other / "small", b"small")
+    address = ws.unix()
+    receiver = ws.receiver(address, dest, once=False)
+    failed(ws.run(HVSEND, "-a", f"{source}/", address), 41, "are free")
+    result = ws.run(HVSEND, "-a", f"{other}/", address)
+    check_equal((result.code, result.err), (0, ""), "the next session")
+    check_equal((dest / "small").read_bytes(), b"small", "its file")
+    receiver.signal(lib.signal.SIGTERM)
+    check_equal(receiver.wait().code, 0, "the listener's exit code")
+
+
+lib.main()

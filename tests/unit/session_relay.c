@@ -1,0 +1,264 @@
+#include "session_relay.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+const char *const fault_names[FAULT_KINDS] = {
+    "none",        "drop",      "duplicate", "swap",          "cut before", "cut inside",
+    "flip header", "flip body", "flip data", "flip preamble", "stall",
+};
+
+/* One direction; all of it belongs to its thread. */
+struct way {
+    struct relay *relay;
+    enum direction direction;
+    int from, to;
+    struct frame_reader reader;
+    struct passed passed;
+    uint8_t *bytes; /* the frame at hand, whole */
+    size_t n;
+    uint8_t *held; /* FAULT_SWAP: goes after the next one */
+    size_t held_n;
+    unsigned of_type[256]; /* frames so far */
+    struct {
+        bool began;
+        uint64_t order;
+        unsigned left;
+    } repeats[PLAN_FAULTS];
+    bool stalled, ended;
+};
+
+struct relay {
+    const struct plan *plan;
+    int sender_side, receiver_side;
+    struct way ways[DIRECTIONS];
+    struct os_thread threads[DIRECTIONS];
+};
+
+/* ---- bytes ------------------------------------------------------------------------------------------- */
+
+/* Whole; false at the end of the stream. */
+static bool take(int fd, uint8_t *to, size_t n) {
+    while (n > 0) {
+        ssize_t got = recv(fd, to, n, 0);
+        if (got <= 0)
+            return false;
+        to += got;
+        n -= (size_t)got;
+    }
+    return true;
+}
+
+static void pass(struct way *w, const uint8_t *p, size_t n) {
+    while (n > 0 && !w->stalled && !w->ended) {
+        ssize_t sent = send(w->to, p, n, MSG_NOSIGNAL);
+        if (sent <= 0) {
+            w->ended = true;
+            return;
+        }
+        p += sent;
+        n -= (size_t)sent;
+    }
+}
+
+/* Both directions, at once. What is in the sockets' buffers can still be read. */
+static void cut(struct way *w) {
+    (void)shutdown(w->relay->sender_side, SHUT_RDWR);
+    (void)shutdown(w->relay->receiver_side, SHUT_RDWR);
+    w->ended = true;
+}
+
+static void flip(uint8_t *p, size_t n, uint64_t bit) {
+    bit %= (uint64_t)n * 8;
+    p[bit / 8] ^= (uint8_t)(1u << bit % 8);
+}
+
+/* ---- one frame --------------------------------------------------------------------------------------- */
+
+/* The next frame into w->bytes; false at the end of the stream. */
+static bool take_frame(struct way *w) {
+    struct frame_reader *fr = &w->reader;
+    struct err err = {0};
+    uint8_t *data = NULL;
+    enum frame_status status = FRAME_MORE;
+    while (status == FRAME_MORE) {
+        struct room room = frame_reader_space(fr);
+        if (!take(w->from, room.p, room.n))
+            break;
+        status = frame_reader_fed(fr, room.n, &err);
+        if (status == FRAME_NEED_DATA) {
+            data = malloc(fr->frame.data_length);
+            frame_reader_give(fr, data);
+            status = data ? FRAME_MORE : FRAME_BAD;
+        }
+    }
+    w->passed.unreadable |= status == FRAME_BAD;
+    if (status == FRAME_READY) {
+        size_t body = fr->frame.body_length;
+        w->n = FRAME_HEADER_SIZE + body + fr->frame.data_length;
+        memcpy(w->bytes, fr->header, FRAME_HEADER_SIZE);
+        memcpy(w->bytes + FRAME_HEADER_SIZE, fr->body, body);
+        if (data)
+            memcpy(w->bytes + FRAME_HEADER_SIZE + body, data, fr->frame.data_length);
+    }
+    free(data);
+    return status == FRAME_READY;
+}
+
+/* Is this fault meant for the frame at hand, the `index`th in all? */
+static bool is_due(struct way *w, unsigned which, unsigned index) {
+    const struct fault *fault = &w->relay->plan->faults[which];
+    const struct frame *f = &w->reader.frame;
+    if (fault->direction != w->direction || fault->kind == FAULT_FLIP_PREAMBLE)
+        return false;
+    if (w->repeats[which].began) {
+        bool again = f->order == w->repeats[which].order && w->repeats[which].left > 0;
+        w->repeats[which].left -= again;
+        return again;
+    }
+    unsigned place = fault->type == 0 ? index : w->of_type[f->type];
+    bool due = (fault->type == 0 || fault->type == f->type) &&
+               (fault->index == EVERY_FRAME || fault->index == place);
+    if ((fault->kind == FAULT_FLIP_BODY && f->body_length == 0) ||
+        (fault->kind == FAULT_FLIP_DATA && f->data_length == 0))
+        return false;
+    if (due && fault->repeat > 0) {
+        w->repeats[which].began = true;
+        w->repeats[which].order = f->order;
+        w->repeats[which].left = fault->repeat;
+    }
+    return due;
+}
+
+static void hold(struct way *w) {
+    free(w->held);
+    w->held = malloc(w->n);
+    w->held_n = w->held ? w->n : 0;
+    if (w->held)
+        memcpy(w->held, w->bytes, w->n);
+}
+
+static void do_fault(struct way *w, const struct fault *fault) {
+    const struct frame *f = &w->reader.frame;
+    uint8_t *body = w->bytes + FRAME_HEADER_SIZE;
+    if (w->passed.hits++ == 0)
+        w->passed.hit_type = f->type;
+    w->passed.harms += fault->kind != FAULT_FLIP_DATA;
+    switch (fault->kind) {
+    case FAULT_DUPLICATE: pass(w, w->bytes, w->n); break;
+    case FAULT_SWAP:
+        hold(w);
+        w->n = 0;
+        break;
+    case FAULT_CUT_INSIDE: pass(w, w->bytes, 1 + (size_t)(fault->bit % (w->n - 1))); /* fall through */
+    case FAULT_CUT_BEFORE: cut(w); /* fall through */
+    case FAULT_DROP: w->n = 0; break;
+    case FAULT_FLIP_HEADER: flip(w->bytes, FRAME_HEADER_SIZE, fault->bit); break;
+    case FAULT_FLIP_BODY: flip(body, f->body_length, fault->bit); break;
+    case FAULT_FLIP_DATA: flip(body + f->body_length, f->data_length, fault->bit); break;
+    case FAULT_STALL: w->stalled = true; break;
+    case FAULT_NONE:
+    case FAULT_FLIP_PREAMBLE:
+    case FAULT_KINDS: break;
+    }
+}
+
+static void treat(struct way *w) {
+    const struct plan *plan = w->relay->plan;
+    const struct frame *f = &w->reader.frame;
+    unsigned index = w->passed.count++;
+    uint8_t *held = w->held;
+    bool unharmed = w->passed.harms == 0, doubled = false;
+    if (index < RECORD_FRAMES)
+        w->passed.frames[index] = *f;
+    w->held = NULL;
+    for (unsigned i = 0; plan && i < plan->count && w->n > 0; i++)
+        if (is_due(w, i, index)) {
+            doubled = w->passed.harms == 0 && plan->faults[i].kind == FAULT_DUPLICATE;
+            do_fault(w, &plan->faults[i]);
+        }
+    w->of_type[f->type]++;
+    bool whole = unharmed && (w->passed.harms == 0 || doubled);
+    w->passed.finish_ack |= f->type == MSG_FINISH_ACK && whole;
+    w->passed.bye |= f->type == MSG_BYE && whole;
+    pass(w, w->bytes, w->n);
+    if (held)
+        pass(w, held, w->held_n);
+    free(held);
+}
+
+/* ---- the thread ---------------------------------------------------------------------------------------- */
+
+static void pass_preamble(struct way *w) {
+    const struct plan *plan = w->relay->plan;
+    uint8_t preamble[PREAMBLE_SIZE];
+    if (!take(w->from, preamble, sizeof preamble)) {
+        w->ended = true;
+        return;
+    }
+    for (unsigned i = 0; plan && i < plan->count; i++) {
+        const struct fault *fault = &plan->faults[i];
+        if (fault->kind != FAULT_FLIP_PREAMBLE || fault->direction != w->direction)
+            continue;
+        flip(preamble, sizeof preamble, fault->bit);
+        w->passed.hits++;
+        w->passed.harms++;
+    }
+    pass(w, preamble, sizeof preamble);
+}
+
+static void *run_way(void *arg) {
+    struct way *w = arg;
+    pass_preamble(w);
+    while (!w->ended && take_frame(w)) {
+        treat(w);
+        frame_reader_next(&w->reader);
+    }
+    /* As a socket would: who reads sees the end after what was sent, who writes finds nobody there. */
+    (void)shutdown(w->to, SHUT_WR);
+    (void)shutdown(w->from, SHUT_RD);
+    return NULL;
+}
+
+static bool way_init(struct way *w, struct relay *r, enum direction direction) {
+    uint8_t *body = malloc(BODY_MAX);
+    bool forth = direction == TO_RECEIVER;
+    w->relay = r;
+    w->direction = direction;
+    w->from = forth ? r->sender_side : r->receiver_side;
+    w->to = forth ? r->receiver_side : r->sender_side;
+    w->bytes = malloc(FRAME_HEADER_SIZE + BODY_MAX + RELAY_DATA_MAX);
+    frame_reader_init(&w->reader, body, BODY_MAX, RELAY_DATA_MAX);
+    return body && w->bytes;
+}
+
+struct relay *relay_start(int sender_side, int receiver_side, const struct plan *plan) {
+    struct relay *r = calloc(1, sizeof *r);
+    if (r == NULL)
+        return NULL;
+    r->plan = plan;
+    r->sender_side = sender_side;
+    r->receiver_side = receiver_side;
+    for (unsigned d = 0; d < DIRECTIONS; d++)
+        if (!way_init(&r->ways[d], r, (enum direction)d))
+            abort(); /* no memory for a test */
+    for (unsigned d = 0; d < DIRECTIONS; d++)
+        if (os_thread_start(&r->threads[d], "relay", run_way, &r->ways[d], NULL) != 0)
+            abort();
+    return r;
+}
+
+void relay_join(struct relay *r, struct passed ret[DIRECTIONS]) {
+    for (unsigned d = 0; d < DIRECTIONS; d++) {
+        os_thread_join(&r->threads[d]);
+        ret[d] = r->ways[d].passed;
+        free(r->ways[d].reader.body);
+        free(r->ways[d].bytes);
+        free(r->ways[d].held);
+    }
+    (void)close(r->sender_side);
+    (void)close(r->receiver_side);
+    free(r);
+}

@@ -1,0 +1,45 @@
+/* stdout_help.h: what code under test printed on stdout. */
+#ifndef STDOUT_HELP_H
+#define STDOUT_HELP_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <unistd.h>
+
+#include <cmocka.h>
+
+struct capture {
+    FILE *file;
+    int saved;
+};
+
+static inline struct capture capture_start(void) {
+    struct capture c = {.file = tmpfile()};
+    assert_non_null(c.file);
+    (void)fflush(stdout);
+    c.saved = dup(STDOUT_FILENO);
+    assert_true(c.saved >= 0 && dup2(fileno(c.file), STDOUT_FILENO) >= 0);
+    return c;
+}
+
+/* What was printed, with a NUL; the caller frees it. */
+static inline char *capture_end(struct capture *c) {
+    (void)fflush(stdout);
+    (void)dup2(c->saved, STDOUT_FILENO);
+    (void)close(c->saved);
+    long n = lseek(fileno(c->file), 0, SEEK_END) >= 0 ? lseek(fileno(c->file), 0, SEEK_END) : 0;
+    char *text = malloc((size_t)n + 1);
+    assert_non_null(text);
+    assert_int_equal(pread(fileno(c->file), text, (size_t)n, 0), n);
+    text[n] = '\0';
+    (void)fclose(c->file);
+    return text;
+}
+
+#endif
