@@ -2,6 +2,7 @@
 #include "sink_help.h"
 #include "threads_help.h"
 
+#include <sys/mount.h>
 #include <sys/syscall.h>
 
 enum { MANY = 1100 };
@@ -218,6 +219,68 @@ static void no_file_lands_outside_by_the_fallback_either(void **state) {
     no_file_lands_outside_while(true);
 }
 
+static void what_lies_on_another_volume_is_flushed_on_its_own(void **state) {
+    (void)state;
+    char path[300];
+    assert_int_equal(mkdirat(root.fd, "m", 0755), 0);
+    (void)snprintf(path, sizeof path, "%s/root/m", scratch.path);
+    if (mount("tmpfs", path, "tmpfs", 0, "size=1m") != 0) {
+        print_message("skipped: cannot mount a tmpfs: %s\n", strerror(errno));
+        skip();
+    }
+    open_sink((struct sink_options){.durable = DURABLE_BATCH});
+    send_file(1, "here", "content");
+    bool here = sink->batch[0].synced || sink->batch_elsewhere;
+    send_file(2, "m/there", "content");
+    bool there = sink->batch[1].synced && sink->batch_elsewhere;
+    int made = sink_make_dir(sink, "m/d", 0755, NULL);
+    bool left_to_the_root = sink->names_changed;
+    sink_commit(sink);
+    sink_close(sink);
+    sink = NULL;
+    assert_int_equal(umount(path), 0);
+    assert_false(here);
+    assert_true(there);
+    assert_int_equal(made, 0);
+    assert_false(left_to_the_root);
+    assert_durable(1, 7);
+    assert_durable(2, 7);
+}
+
+static void owner_and_group_are_set_by_a_privileged_receiver(void **state) {
+    (void)state;
+    struct stat st;
+    if (geteuid() != 0) {
+        print_message("skipped: only root gives files to others\n");
+        skip();
+    }
+    struct metadata theirs = {.mode = 0640, .uid = 12345, .gid = 23456}; /* of 1970 */
+    open_sink((struct sink_options){.owner = true, .group = true, .perms = true, .times = true});
+    assert_int_equal(sink_file_begin(sink, 1, "f", 0, NULL), 0);
+    assert_int_equal(sink_file_end(sink, 0, &theirs, NULL), 0);
+    sink_commit(sink);
+    struct entry dir = {
+        .file_id = 2, .type = ENTRY_DIR_END, .mode = 0750, .uid = 12345, .gid = 7, .path = "d"};
+    assert_int_equal(sink_make_dir(sink, "d", 0750, NULL), 0);
+    assert_int_equal(sink_end_dir(sink, &dir, NULL), 0);
+    struct entry link = {.file_id = 3, .type = ENTRY_SYMLINK, .uid = 8, .gid = 9, .path = "l"};
+    assert_int_equal(sink_make_link(sink, &link, (struct span){(const uint8_t *)"f", 1}, NULL), 0);
+    assert_int_equal(fstatat(root.fd, "f", &st, AT_SYMLINK_NOFOLLOW), 0);
+    assert_int_equal(st.st_uid, 12345);
+    assert_int_equal(st.st_gid, 23456);
+    assert_int_equal(st.st_mode & 07777, 0640);
+    assert_int_equal(fstatat(root.fd, "d", &st, AT_SYMLINK_NOFOLLOW), 0);
+    assert_int_equal(st.st_uid, 12345);
+    assert_int_equal(st.st_gid, 7);
+    assert_int_equal(fstatat(root.fd, "l", &st, AT_SYMLINK_NOFOLLOW), 0);
+    assert_int_equal(st.st_uid, 8);
+    assert_int_equal(st.st_gid, 9);
+    struct entry same = {.file_id = 4, .type = ENTRY_FILE, .mode = 0640, .uid = 1, .gid = 23456, .path = "f"};
+    assert_true(sink_has(sink, &same, true)); /* only the owner differs: it is set, nothing is sent */
+    assert_int_equal(fstatat(root.fd, "f", &st, AT_SYMLINK_NOFOLLOW), 0);
+    assert_int_equal(st.st_uid, 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         SINK_TEST(full_batch_commits_itself),
@@ -228,6 +291,8 @@ int main(void) {
         SINK_TEST(large_and_small_files_share_a_batch),
         SINK_TEST(failures_in_a_batch_are_told_once_each),
         SINK_TEST(few_descriptors_are_open_whatever_the_batch),
+        SINK_TEST(what_lies_on_another_volume_is_flushed_on_its_own),
+        SINK_TEST(owner_and_group_are_set_by_a_privileged_receiver),
         SINK_TEST(no_file_lands_outside_while_its_directory_is_exchanged_with_a_link),
         SINK_TEST(no_file_lands_outside_by_the_fallback_either),
     };

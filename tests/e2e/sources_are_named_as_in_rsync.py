@@ -1,0 +1,256 @@
+#!/usr/bin/env python3
+"""SRC, the slash at its end, and where things go: what rsync does with the same words is what hvferry does."""
+
+import json
+import os
+import shlex
+import socket
+import stat
+import subprocess
+
+import lib
+from lib import HVRECV, HVSEND, Pair, case, check, check_equal, each, failed, good, noise, put, same_tree
+
+def make_area(ws):
+    """The directory that the commands run in."""
+    area = ws.dir("area")
+    for i, name in enumerate(("d", "d/sub", "d/sub/deep", "d/empty", "e", "e/sub")):
+        (area / name).mkdir(mode=0o755 - i)
+    for i, name in enumerate(("file", "d/file", "d/sub/x", "d/sub/deep/y", "e/file", "e/sub/x", "-dash", "a b")):
+        put(area / name, name.encode() * (i + 1), 0o644 - i, i * 1_000_000_001)
+    (area / "d/to-dir").symlink_to("sub")
+    (area / "d/dangling").symlink_to("nowhere")
+    for i, (directory, _, _) in enumerate(os.walk(area, topdown=False)):
+        os.utime(directory, ns=(0, i * 1_000_000_007))
+    return area
+
+
+def sends_a_root(sources):
+    return any(s.endswith("/") or os.path.basename(s) in (".", "..") for s in sources)
+
+
+def same_as_rsync(ws, sources, into="", send=("-a",), address=None, add_into=None):
+    area, rsyncs, ours = make_area(ws), ws.dir("rsync"), ws.dir("ours")
+    target = rsyncs / into
+    target.mkdir(parents=True, exist_ok=True)
+    words = ["rsync", "-rlpt", "--", *sources, f"{target}/"]
+    subprocess.run(words, cwd=area, check=True, capture_output=True)
+    address = address or ws.unix()
+    receiver = ws.receiver(address, ours)
+    sender = ws.run(HVSEND, *send, *(["--into", into] if into and not add_into else []), "--", *sources,
+                    address + (add_into or ""), cwd=area)  # fmt: skip
+    good(Pair(sender, receiver.wait()))
+    # Directories that are no part of what was sent have the times of their making.
+    parts = [rsyncs.joinpath(*into.split("/")[:i]) for i in range(into.count("/") + 2 if into else 1)]
+    for path in parts if not sends_a_root(sources) else parts[:-1]:
+        for root in (path, ours / path.relative_to(rsyncs)):
+            os.utime(root, ns=(0, 0))
+    same_tree(rsyncs, ours)
+
+
+@each([(" ".join(sources), sources) for sources in (
+    ["d"], ["d/"], ["d/."], ["./d"], ["./d/"], ["d//"], ["d", "e"], ["d/", "e/"], ["d/", "e"], ["e", "d/"], ["file"],
+    ["d/file"], ["./file"], ["file", "d"], ["d/sub"], ["d/sub/"], ["d/sub/deep"], ["."], ["./"], ["d/.."], ["d/sub/.."],
+    ["d/to-dir"], ["d/to-dir/"], ["d/dangling"], ["./-dash"], ["-dash"], ["a b"], ["d/empty"], ["d/empty/"],
+    ["file", "a b", "-dash"], ["d/../e"], ["../area/d"], ["../area/d/"],
+)])  # fmt: skip
+def the_same_sources_give_the_same_tree(ws, value):
+    same_as_rsync(ws, value[1])
+
+
+@case
+def absolute_sources_give_the_same_tree(ws):
+    same_as_rsync(ws, [f"{ws.path}/area/d", f"{ws.path}/area/e/", f"{ws.path}/area/file"])
+
+
+@each(["one", "one/two", "one/two/three"])
+def into_puts_everything_below(ws, into):
+    same_as_rsync(ws, ["d", "e/", "file"], into=into)
+
+
+@case
+def into_may_end_in_a_slash(ws):
+    same_as_rsync(ws, ["d/"], into="one/two", add_into=None, send=("-a",))
+    source, dest = ws.dir("source"), ws.dir("dest")
+    put(source / "file", b"file")
+    good(ws.push(["-a", "--into", "one/two/", f"{source}/"], dest))
+    same_tree(source, dest / "one/two")
+
+
+@case
+def an_address_can_name_the_directory(ws):
+    address = f"tcp://127.0.0.1:{lib.free_port()}"
+    same_as_rsync(ws, ["d", "e/"], into="one/two", address=address, add_into="/one/two")
+
+
+@case
+def into_never_follows_a_link_out_of_the_root(ws):
+    source, dest, outside = ws.dir("source"), ws.dir("dest"), ws.dir("outside")
+    put(source / "file", b"file")
+    (dest / "way").symlink_to(outside)
+    pair = ws.push(["-a", "--into", "way/out", f"{source}/"], dest)
+    check_equal(os.listdir(outside), [], "what is outside")
+    if pair.sender.code == 0:  # the link was replaced, as any link in the place of a directory
+        same_tree(source, dest / "way/out")
+        check(not (dest / "way").is_symlink(), "the link is replaced")
+    else:
+        failed(pair.sender, (11, 23), "way")
+
+
+# ---- what is passed over ------------------------------------------------------------------------------------
+
+
+@case
+def directories_are_skipped_without_r(ws):
+    area, dest = make_area(ws), ws.dir("dest")
+    address = ws.unix()
+    receiver = ws.receiver(address, dest)
+    sender = ws.run(HVSEND, "-lpt", "d", "file", "e/", address, cwd=area)
+    failed(sender, 0, r"warning: d: skipping directory")
+    failed(sender, 0, r"warning: \.: skipping directory")
+    good(Pair(lib.Result(0, b"", ""), receiver.wait()))
+    check_equal(os.listdir(dest), ["file"], "what arrived")
+
+
+@case
+def links_are_skipped_without_l(ws):
+    area, dest = make_area(ws), ws.dir("dest")
+    pair = ws.push(["-rpt", f"{area}/d/"], dest)
+    failed(pair.sender, 0, "warning: to-dir: skipping symbolic link")
+    failed(pair.sender, 0, "warning: dangling: skipping symbolic link")
+    check_equal(pair.sender.err.count("\n"), 2, "lines")
+    check_equal(sorted(os.listdir(dest)), ["empty", "file", "sub"], "what arrived")
+
+
+@case
+def q_hides_the_warnings(ws):
+    area, dest = make_area(ws), ws.dir("dest")
+    good(ws.push(["-rptq", f"{area}/d/"], dest))
+
+
+def make_specials(source):
+    """How many."""
+    put(source / "file", b"file")
+    os.mkfifo(source / "fifo")
+    with socket.socket(socket.AF_UNIX) as s:
+        s.bind(str(source / "socket"))
+    made = 2
+    for name, kind, device in (("char", stat.S_IFCHR, os.makedev(1, 3)), ("block", stat.S_IFBLK, os.makedev(7, 0))):
+        try:
+            os.mknod(source / name, kind | 0o600, device)
+            made += 1
+        except PermissionError:  # only root may
+            pass
+    return made
+
+
+@case
+def special_files_are_skipped_and_counted(ws):
+    source = ws.dir("source")
+    made = make_specials(source)
+    for i, options in enumerate((["--json"], ["--stats"], ["--stats", "--serial"])):
+        dest = ws.dir(f"dest{i}")
+        pair = ws.push(["-a", *options, f"{source}/"], dest)
+        check_equal((pair.sender.code, pair.receiver.code), (0, 0), "exit codes")
+        for name in set(os.listdir(source)) - {"file"}:
+            failed(pair.sender, 0, f"warning: {name}: skipping special file")
+        check_equal(os.listdir(dest), ["file"], "what arrived")
+        if "--json" in options:
+            check_equal(json.loads(pair.sender.out.splitlines()[-1])["special"], made, "special")
+        else:
+            failed(pair.sender, 0, f"{made} special skipped")
+
+
+@case
+def a_special_file_as_source_is_skipped(ws):
+    source, dest = ws.dir("source"), ws.dir("dest")
+    make_specials(source)
+    pair = ws.push(["-a", source / "fifo", source / "file"], dest)
+    failed(pair.sender, 0, "warning: fifo: skipping special file")
+    check_equal(os.listdir(dest), ["file"], "what arrived")
+
+
+@case
+def unfinished_files_of_other_transfers_are_not_sent(ws):
+    source, dest = ws.dir("source"), ws.dir("dest")
+    put(source / "file", b"file")
+    put(source / ".hvferry.0123456789abcdef.1", b"half")
+    pair = ws.push(["-a", f"{source}/"], dest)
+    failed(pair.sender, 0, "warning: .*skipping the unfinished file")
+    check_equal(os.listdir(dest), ["file"], "what arrived")
+
+
+# ---- pulling by name ----------------------------------------------------------------------------------------
+
+
+@case
+def a_receiver_gets_only_what_it_asks_for(ws):
+    area, dest = make_area(ws), ws.dir("dest")
+    good(ws.pull(["-a", f"{area}/"], dest, recv=["d/sub/", "e/file"]))
+    found = sorted(os.path.relpath(os.path.join(at, name), dest) for at, dirs, files in os.walk(dest) for name in dirs + files)
+    check_equal(found, ["d", "d/sub", "d/sub/deep", "d/sub/deep/y", "d/sub/x", "e", "e/file"], "what arrived")
+
+
+@case
+def what_is_asked_for_and_not_offered_is_an_error(ws):
+    area, dest = make_area(ws), ws.dir("dest")
+    pair = ws.pull(["-a", f"{area}/"], dest, recv=["no/such", "file"])
+    failed(pair.sender, 23, "'no/such' was asked for, but is not offered")
+    check((dest / "file").exists(), "the rest arrives")
+    check(pair.receiver.code == 23 and pair.receiver.err, f"the receiver who asked for it hears of it\n{pair}")
+
+
+@case
+def options_of_the_receiver_that_pulls_count_too(ws):
+    """hvsend --listen without -a: who pulls may ask for it."""
+    area, dest = make_area(ws), ws.dir("dest")
+    good(ws.pull([f"{area}/"], dest, recv=["-a"]))
+    same_tree(area, dest)
+
+
+# ---- what is not preserved unless it is asked for -------------------------------------------------------------
+
+
+def modes(root):
+    return {name: stat.S_IMODE(mode) for name, (mode, _, _) in lib.status_of_tree(root).items() if name}
+
+
+@each(["0022", "0077", "0002"])
+def without_p_modes_are_those_of_rsync(ws, mask):
+    area, rsyncs, ours = make_area(ws), ws.dir("rsync"), ws.dir("ours")
+    put(area / "all", b"", 0o777)
+    put(area / "setuid", b"", 0o4755)
+    for root in (rsyncs, ours):
+        put(root / "file", b"old", 0o604)
+    subprocess.run(["sh", "-c", f"umask {mask}; exec rsync -rl {area}/ {rsyncs}/"], check=True)
+    address = ws.unix()
+    command = f"umask {mask}; exec {shlex.quote(HVRECV)} --once --listen {address} {ours}"
+    receiver = ws.listen(address, "sh", "-c", command)
+    good(Pair(ws.run(HVSEND, "-rl", f"{area}/", address), receiver.wait()))
+    check_equal(modes(ours), modes(rsyncs), "modes")
+
+
+@case
+def with_p_set_id_and_sticky_bits_do_not_travel(ws):
+    source, dest = ws.dir("source"), ws.dir("dest")
+    for mode in (0o4755, 0o2755, 0o1777, 0o7777):
+        put(source / f"{mode:o}", b"", mode)
+        (source / f"d{mode:o}").mkdir()
+        (source / f"d{mode:o}").chmod(mode)
+    good(ws.push(["-a", f"{source}/"], dest))
+    check_equal(modes(dest), {name: mode & 0o777 for name, mode in modes(source).items()}, "modes")
+
+
+@case
+def without_t_times_are_those_of_the_transfer(ws):
+    source, dest = ws.dir("source"), ws.dir("dest")
+    put(source / "small", b"small", mtime_ns=5)
+    put(source / "large", noise(300_000), mtime_ns=5)
+    before = lib.time.time_ns()
+    good(ws.push(["-rlp", f"{source}/"], dest))
+    for name in ("small", "large"):
+        age = (dest / name).stat().st_mtime_ns - before
+        check(age > -1_000_000_000, f"{name} has the time of its source")
+
+
+lib.main()
