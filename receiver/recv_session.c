@@ -14,9 +14,11 @@ int recv_session_new(const struct recv_config *config, const struct agreement *a
                      struct outbox *out, struct report *report, struct recv_session **ret, struct err *err) {
     struct recv_session *s = calloc(1, sizeof *s);
     struct file_digest *digest = file_digest_new();
-    if (s == NULL || digest == NULL) {
+    bool *select_came = calloc(config->select_count + 1, sizeof *select_came);
+    if (s == NULL || digest == NULL || select_came == NULL) {
         free(s);
         file_digest_free(digest);
+        free(select_came);
         return err_set(err, EXIT_MEMORY, "out of memory");
     }
     s->config = *config;
@@ -25,6 +27,7 @@ int recv_session_new(const struct recv_config *config, const struct agreement *a
     s->out = out;
     s->report = report;
     s->file.digest = digest;
+    s->select_came = select_came;
     *ret = s;
     return 0;
 }
@@ -38,6 +41,7 @@ void recv_session_free(struct recv_session *s) {
     item_free(s->verdicts);
     item_free(s->durables);
     file_digest_free(s->file.digest);
+    free(s->select_came);
     free(s);
 }
 

@@ -48,6 +48,7 @@ struct recv_session {
     uint64_t flags;
     uint64_t highest_id;
     struct msg_totals totals;
+    bool *select_came; /* for each of config.selects: something of it was offered */
     struct wanted *wanted[UNSETTLED_MAX]; /* by file_id % UNSETTLED_MAX */
     size_t wanted_bytes;
     struct {

@@ -122,16 +122,28 @@ int recv_start(struct recv_session *s, struct item *item, struct err *err) {
 
 /* ---- ENTRIES ---------------------------------------------------------------------------------------- */
 
-static bool was_asked_for(const struct recv_session *s, const struct entry *e) {
+static bool was_asked_for(struct recv_session *s, const struct entry *e) {
     bool dir = e->type == ENTRY_DIR || e->type == ENTRY_DIR_END;
-    if (s->config.selects == NULL)
-        return true;
+    bool result = s->config.selects == NULL;
     for (unsigned i = 0; i < s->config.select_count; i++) {
         const char *select = s->config.selects[i];
-        if (path_is_within(e->path, select) || (dir && path_is_within(select, e->path)))
-            return true;
+        bool below = path_is_within(e->path, select);
+        s->select_came[i] = s->select_came[i] || below;
+        result = result || below || (dir && path_is_within(select, e->path));
     }
-    return false;
+    return result;
+}
+
+/* What was asked for by name and is not offered: no file of ours can fail for it, but the transfer is not complete. */
+static void report_missing_selects(struct recv_session *s) {
+    for (unsigned i = 0; i < s->config.select_count; i++) {
+        struct err why = {0};
+        if (s->select_came[i])
+            continue;
+        (void)err_set(&why, EXIT_PARTIAL, "%s: asked for, but the sender does not offer it",
+                      ESCAPED(s->config.selects[i]));
+        report_failure(s->report, s->config.selects[i], &why);
+    }
 }
 
 /* The sender's file is to be compared by content: say what is here. */
@@ -228,5 +240,6 @@ int recv_entries(struct recv_session *s, struct item *item, struct err *err) {
 
 int recv_list_end(struct recv_session *s, struct item *item, struct err *err) {
     atomic_store(&s->report->list_complete, true);
+    report_missing_selects(s);
     return msg_empty_decode(item_body(item), "LIST_END", err);
 }

@@ -1,4 +1,4 @@
-/* sink.c: opening, directories, links, and what the destination already has. */
+/* sink.c: opening, directories and links. */
 #include "receiver/sink_impl.h"
 
 #include "core/path.h"
@@ -118,11 +118,9 @@ int sink_end_dir(struct sink *sink, const struct entry *e, struct err *err) {
     if (result == 0)
         result = os_dir_stat(dir, &st);
     struct os_file as_file = {.fd = dir.fd};
-    if (result == 0 && sink_owner_differs(sink, &st, e->uid, e->gid, &uid, &gid)) {
-        result = os_set_owner(as_file, uid, gid);
-        if (result == -EPERM && !os_is_privileged())
-            result = 0;
-    }
+    if (result == 0 && sink_owner_differs(sink, &st, e->uid, e->gid, &uid, &gid))
+        result = sink_owner_result(os_set_owner(as_file, uid, gid));
+
     if (result == 0 && sink->opt.perms && st.mode != (e->mode & 0777))
         result = os_set_mode(as_file, e->mode & 0777);
     bool same_time = result == 0 && st.mtime_sec == e->mtime_sec && st.mtime_nsec == e->mtime_nsec;
@@ -146,11 +144,9 @@ static int finish_link(struct sink *sink, const struct entry *e, struct os_dir a
     struct os_stat st;
     uint32_t uid, gid;
     int result = os_stat_at(at, name, &st);
-    if (result == 0 && sink_owner_differs(sink, &st, e->uid, e->gid, &uid, &gid)) {
-        result = os_set_owner_at(at, name, uid, gid);
-        if (result == -EPERM && !os_is_privileged())
-            result = 0;
-    }
+    if (result == 0 && sink_owner_differs(sink, &st, e->uid, e->gid, &uid, &gid))
+        result = sink_owner_result(os_set_owner_at(at, name, uid, gid));
+
     if (result == 0 && sink->opt.times && (st.mtime_sec != e->mtime_sec || st.mtime_nsec != e->mtime_nsec))
         result = os_set_mtime_at(at, name, e->mtime_sec, e->mtime_nsec);
     return result;
@@ -190,104 +186,4 @@ int sink_make_link(struct sink *sink, const struct entry *e, struct span target,
     return result == 0
                ? 0
                : os_file_error(err, result, "%s: cannot set owner and time of the link", ESCAPED(e->path));
-}
-
-/* Opens what must be a regular file, now that it is open too. 0, or -errno. */
-static int open_regular(struct os_dir at, const char *name, struct os_file *ret, struct os_stat *ret_st) {
-    struct os_file file;
-    struct os_stat st;
-    int result = os_open_read(at, name, &file);
-    if (result != 0)
-        return result;
-    result = os_fstat(file, &st);
-    if (result == 0 && st.kind != OS_FILE)
-        result = -EINVAL;
-    if (result != 0) {
-        os_close(&file);
-        return result;
-    }
-    *ret = file;
-    *ret_st = st;
-    return 0;
-}
-
-bool sink_has(struct sink *sink, const struct entry *e, bool same_time) {
-    struct os_dir at;
-    const char *name;
-    struct os_stat st;
-    if (dir_cache_parent(&sink->dirs, e->path, &at, &name) != 0 || os_stat_at(at, name, &st) != 0)
-        return false;
-    if (st.kind != OS_FILE || st.size != e->size)
-        return false;
-    if (!same_time)
-        return true;
-    if (st.mtime_sec != e->mtime_sec || st.mtime_nsec != e->mtime_nsec)
-        return false;
-    uint32_t uid, gid;
-    bool same_mode = !sink->opt.perms || st.mode == (e->mode & 0777);
-    if (same_mode && !sink_owner_differs(sink, &st, e->uid, e->gid, &uid, &gid))
-        return true;
-    struct metadata meta = {e->mode, e->mtime_sec, e->mtime_nsec, e->uid, e->gid};
-    struct os_file file = OS_FILE_NONE; /* metadata that cannot be set make the file be sent again */
-    struct err ignored;
-    bool done = open_regular(at, name, &file, &st) == 0 &&
-                sink_set_metadata(sink, file, &st, &meta, &st, e->path, &ignored) == 0;
-    os_close(&file);
-    return done;
-}
-
-int sink_touch(struct sink *sink, const char *path, const struct metadata *meta, struct err *err) {
-    struct os_dir at;
-    const char *name;
-    struct os_stat st = {.kind = OS_NONE};
-    struct os_file file = OS_FILE_NONE;
-    if (sink_parent(sink, path, &at, &name, err) != 0)
-        return -1;
-    int result = open_regular(at, name, &file, &st);
-    if (result == 0)
-        result = sink_set_metadata(sink, file, &st, meta, &st, path, err);
-    else
-        (void)os_file_error(err, result, "%s: cannot open", ESCAPED(path));
-    os_close(&file);
-    return result == 0 ? 0 : -1;
-}
-
-static int digest_blocks(struct os_file file, uint64_t size, uint32_t block_size, struct file_digest *fd,
-                         uint8_t *block) {
-    for (uint64_t offset = 0; offset < size; offset += block_size) {
-        uint32_t want = size - offset < block_size ? (uint32_t)(size - offset) : block_size;
-        ptrdiff_t n = os_pread(file, block, want, offset);
-        if (n != (ptrdiff_t)want)
-            return n < 0 ? (int)n : -EIO;
-        struct digest d = digest_of(block, want);
-        file_digest_add(fd, offset, want, &d);
-    }
-    return 0;
-}
-
-int sink_digest(struct sink *sink, const char *path, uint32_t block_size, uint64_t *ret_size,
-                struct digest *ret, struct err *err) {
-    struct os_dir at;
-    const char *name;
-    struct os_stat st;
-    struct os_file file = OS_FILE_NONE;
-    if (sink_parent(sink, path, &at, &name, err) != 0)
-        return -1;
-    struct file_digest *fd = file_digest_new();
-    uint8_t *block = malloc(block_size);
-    int result = fd && block ? open_regular(at, name, &file, &st) : -ENOMEM;
-    if (result == 0) {
-        file_digest_start(fd);
-        result = digest_blocks(file, st.size, block_size, fd, block);
-    }
-    if (result == 0) {
-        *ret = file_digest_finish(fd, st.size);
-        *ret_size = st.size;
-    } else {
-        (void)os_file_error(err, result, "%s: cannot read for comparison", ESCAPED(path));
-    }
-    os_close(&file);
-    free(block);
-    file_digest_free(fd);
-    return result == 0 ? 0 : -1;
 }

@@ -81,43 +81,6 @@ int sink_file_write(struct sink *sink, const void *p, size_t n, uint64_t offset,
     return 0;
 }
 
-bool sink_owner_differs(const struct sink *sink, const struct os_stat *st, uint32_t uid, uint32_t gid,
-                        uint32_t *ret_uid, uint32_t *ret_gid) {
-    bool owner = sink->opt.owner && os_is_privileged() && uid != st->uid;
-    bool group = sink->opt.group && gid != st->gid;
-    *ret_uid = owner ? uid : OS_KEEP_ID;
-    *ret_gid = group ? gid : OS_KEEP_ID;
-    return owner || group;
-}
-
-/* A group that an unprivileged receiver may not give is left, as in rsync. */
-static int set_owner(const struct sink *sink, struct os_file file, const struct os_stat *now,
-                     const struct metadata *meta) {
-    uint32_t uid, gid;
-    if (!sink_owner_differs(sink, now, meta->uid, meta->gid, &uid, &gid))
-        return 0;
-    int result = os_set_owner(file, uid, gid);
-    return result == -EPERM && !os_is_privileged() ? 0 : result;
-}
-
-int sink_set_metadata(const struct sink *sink, struct os_file file, const struct os_stat *now,
-                      const struct metadata *meta, const struct os_stat *old, const char *path,
-                      struct err *err) {
-    uint32_t want = meta->mode & 0777 & ~sink->opt.umask;
-    if (sink->opt.perms)
-        want = meta->mode & 0777;
-    else if (old->kind == OS_FILE)
-        want = old->mode & 0777;
-    int result =
-        set_owner(sink, file, now, meta); /* before the mode: a change of owner may clear bits of it */
-    if (result == 0)
-        result = os_set_mode(file, want);
-    if (result == 0 && sink->opt.times)
-        result = os_set_mtime(file, meta->mtime_sec, meta->mtime_nsec);
-    return result == 0 ? 0
-                       : os_file_error(err, result, "%s: cannot set owner, mode and times", ESCAPED(path));
-}
-
 static void batch_add(struct sink *sink, uint64_t size, bool synced, bool elsewhere) {
     if (sink->batch_count > 0)
         sink_release_kept(&sink->batch[sink->batch_count - 1]);

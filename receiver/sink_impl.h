@@ -31,6 +31,9 @@ int sink_set_metadata(const struct sink *sink, struct os_file file, const struct
                       const struct metadata *meta, const struct os_stat *old, const char *path,
                       struct err *err);
 
+/* The result of a change of owner: a group that an unprivileged receiver may not give is left, as in rsync. */
+int sink_owner_result(int result);
+
 /* The ids to set so that an object that is `st` gets those of an entry, as far as the options and the system allow: false
  * when there is nothing to do. */
 bool sink_owner_differs(const struct sink *sink, const struct os_stat *st, uint32_t uid, uint32_t gid,

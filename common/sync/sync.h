@@ -2,7 +2,7 @@
  *
  * Every wait ends when the run is cancelled: each object has a `cancel` that wakes all its waiters and makes
  * every later call fail. Locks: each object has one; none is held while another is taken, except
- * run -> (queue | sequencer | pool | credit) in run_fail, which calls the cancel functions.
+ * run -> (queue | sequencer | pool) in run_fail, which calls the cancel functions.
  */
 #ifndef SYNC_SYNC_H
 #define SYNC_SYNC_H
@@ -70,17 +70,6 @@ enum queue_result sequencer_get(struct sequencer *seq, struct ticketed **ret, in
 bool sequencer_lacks(struct sequencer *seq, uint64_t ticket);
 void sequencer_close(struct sequencer *seq);
 void sequencer_cancel(void *seq);
-
-/* ---- credit ------------------------------------------------------------------------------------------- */
-
-/* What one end may still send: the other raises the limit, we spend. */
-struct credit;
-struct credit *credit_new(uint64_t limit); /* NULL: no memory */
-void credit_free(struct credit *credit);
-/* Wait until `cost` more fits below the limit and spend it. QUEUE_CLOSED: cancelled. timeout_ms as queue_get. */
-enum queue_result credit_spend(struct credit *credit, uint64_t cost, int timeout_ms);
-void credit_raise(struct credit *credit, uint64_t limit); /* a lower limit than before is ignored */
-void credit_cancel(void *credit);
 
 /* ---- run ---------------------------------------------------------------------------------------------- */
 

@@ -89,7 +89,6 @@ struct stages {
     struct queue *queue;
     struct sequencer *seq;
     struct pool *pool;
-    struct credit *credit;
     struct buf *taken;
     atomic_uint ended;
 };
@@ -117,13 +116,6 @@ static int in_pool(void *arg, struct err *err) {
     return 0;
 }
 
-static int in_credit(void *arg, struct err *err) {
-    struct stages *s = arg;
-    (void)err;
-    atomic_fetch_add(&s->ended, credit_spend(s->credit, 1, -1) == QUEUE_CLOSED);
-    return 0;
-}
-
 static int go_wrong(void *arg, struct err *err) {
     (void)arg;
     return err_set(err, EXIT_FILE_IO, "something broke");
@@ -134,29 +126,26 @@ static void failing_thread_ends_every_other(void **state) {
     for (int turn = 0; turn < 20; turn++) {
         struct run run;
         struct err err = {.code = 0};
-        struct stages s = {queue_new(1), sequencer_new(), pool_new(1, 1), credit_new(0), NULL, 0};
+        struct stages s = {queue_new(1), sequencer_new(), pool_new(1, 1), NULL, 0};
         s.taken = pool_get(s.pool);
         run_init(&run);
         run_on_cancel(&run, queue_cancel, s.queue);
         run_on_cancel(&run, sequencer_cancel, s.seq);
         run_on_cancel(&run, pool_cancel, s.pool);
-        run_on_cancel(&run, credit_cancel, s.credit);
         assert_int_equal(run_start(&run, "queue", in_queue, &s, &err), 0);
         assert_int_equal(run_start(&run, "sequencer", in_sequencer, &s, &err), 0);
         assert_int_equal(run_start(&run, "pool", in_pool, &s, &err), 0);
-        assert_int_equal(run_start(&run, "credit", in_credit, &s, &err), 0);
         assert_int_equal(run_start(&run, "wrong", go_wrong, NULL, &err), 0);
         assert_int_equal(run_start(&run, "wrong too", go_wrong, NULL, &err), 0);
         assert_int_equal(run_join(&run, &err), -1);
         assert_int_equal(err.code, EXIT_FILE_IO);
         assert_string_equal(err.msg, "something broke");
-        assert_int_equal(atomic_load(&s.ended), 4);
+        assert_int_equal(atomic_load(&s.ended), 3);
         run_free(&run);
         buf_release(s.taken);
         queue_free(s.queue, NULL);
         sequencer_free(s.seq, NULL);
         pool_free(s.pool);
-        credit_free(s.credit);
     }
 }
 
