@@ -81,7 +81,8 @@ void recv_forget(struct recv_session *s, struct wanted *w) {
 
 static void send_runs(struct recv_session *s, struct item **runs) {
     if (*runs)
-        (void)outbox_put(s->out, *runs); /* refused only after a cancel, which ends the session anyway */
+        (void)outbox_put_later(s->out,
+                               *runs); /* refused only after a cancel, which ends the session anyway */
     *runs = NULL;
 }
 
@@ -137,7 +138,7 @@ void recv_file_error(struct recv_session *s, uint64_t file_id, const char *path,
     struct item *item = item_of_file_text(MSG_FILE_ERROR, file_id, why->code, why->msg);
     recv_flush_replies(s);
     if (item)
-        (void)outbox_put(s->out, item);
+        (void)outbox_put_later(s->out, item);
 }
 
 void recv_settled(void *ctx, uint64_t file_id, uint64_t size, const struct err *err) {
@@ -203,7 +204,7 @@ static int recv_finish(struct recv_session *s, struct item *item, struct err *er
     msg_totals_encode(&w, &s->totals);
     item_written(answer, &w);
     s->state = RECV_FINISHED;
-    (void)outbox_put(s->out, answer);
+    (void)outbox_put_later(s->out, answer);
     return 0;
 }
 

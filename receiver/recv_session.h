@@ -1,6 +1,7 @@
 /* recv_session.h: what a receiver does with each ordered message: a table handler[state][message].
  *
- * Sans-IO towards the peer: messages come in by recv_session_apply, in order, and answers go into the outbox.
+ * Sans-IO towards the peer: messages come in by recv_session_apply, in order, and answers go into the outbox (kick it
+ * before waiting).
  * Towards the disk it calls the sink. All of it runs on one thread (the sink stage).
  */
 #ifndef RECEIVER_RECV_SESSION_H

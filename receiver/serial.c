@@ -2,13 +2,11 @@
 #include "receiver/stages.h"
 
 static int send_answers(struct receiver *r, struct err *err) {
-    struct item *item;
-    while (outbox_get(r->out, &item, 0) == QUEUE_OK) {
-        int result = stream_send(r->stream, item, err);
-        item_free(item);
-        if (result != 0)
+    struct item *items[STREAM_BATCH];
+    unsigned n;
+    while (outbox_get_batch(r->out, items, STREAM_BATCH, &n, 0) == QUEUE_OK)
+        if (reply_step(r, items, n, err) != 0)
             return -1;
-    }
     return 0;
 }
 

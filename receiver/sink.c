@@ -62,8 +62,8 @@ int sink_replace(struct sink *sink, struct os_dir dir, const char *temp, const c
         dir_cache_forget(&sink->dirs, path);
         int removed = os_rmdir_at(dir, name);
         if (removed != 0)
-            return os_file_error(err, removed, "%s: a directory that is not empty is in its place",
-                                 ESCAPED(path));
+            return err_sys(err, EXIT_PARTIAL, -removed, "%s: a directory that is not empty is in its place",
+                           ESCAPED(path));
         result = os_rename_at(dir, temp, name);
     }
     return result == 0 ? 0 : os_file_error(err, result, "%s: cannot rename into place", ESCAPED(path));

@@ -3,9 +3,9 @@
 
 #include "core/path.h"
 #include "core/text.h"
+#include "flow/content.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 bool sink_owner_differs(const struct sink *sink, const struct os_stat *st, uint32_t uid, uint32_t gid,
                         uint32_t *ret_uid, uint32_t *ret_gid) {
@@ -28,6 +28,10 @@ static int set_owner(const struct sink *sink, struct os_file file, const struct 
     return sink_owner_result(os_set_owner(file, uid, gid));
 }
 
+static bool same_mtime(const struct os_stat *st, const struct metadata *meta) {
+    return st->mtime_sec == meta->mtime_sec && st->mtime_nsec == meta->mtime_nsec;
+}
+
 int sink_set_metadata(const struct sink *sink, struct os_file file, const struct os_stat *now,
                       const struct metadata *meta, const struct os_stat *old, const char *path,
                       struct err *err) {
@@ -38,12 +42,20 @@ int sink_set_metadata(const struct sink *sink, struct os_file file, const struct
         want = old->mode & 0777;
     int result =
         set_owner(sink, file, now, meta); /* before the mode: a change of owner may clear bits of it */
-    if (result == 0)
+    if (result == 0 && now->mode != want)
         result = os_set_mode(file, want);
-    if (result == 0 && sink->opt.times)
+    if (result == 0 && sink->opt.times && !same_mtime(now, meta))
         result = os_set_mtime(file, meta->mtime_sec, meta->mtime_nsec);
     return result == 0 ? 0
                        : os_file_error(err, result, "%s: cannot set owner, mode and times", ESCAPED(path));
+}
+
+/* True when `st` has everything of `meta` that is preserved. */
+static bool has_metadata(const struct sink *sink, const struct os_stat *st, const struct metadata *meta) {
+    uint32_t uid, gid;
+    return (!sink->opt.perms || st->mode == (meta->mode & 0777)) &&
+           (!sink->opt.times || same_mtime(st, meta)) &&
+           !sink_owner_differs(sink, st, meta->uid, meta->gid, &uid, &gid);
 }
 
 /* Opens what must be a regular file, now that it is open too. 0, or -errno. */
@@ -77,11 +89,9 @@ bool sink_has(struct sink *sink, const struct entry *e, bool same_time) {
         return true;
     if (st.mtime_sec != e->mtime_sec || st.mtime_nsec != e->mtime_nsec)
         return false;
-    uint32_t uid, gid;
-    bool same_mode = !sink->opt.perms || st.mode == (e->mode & 0777);
-    if (same_mode && !sink_owner_differs(sink, &st, e->uid, e->gid, &uid, &gid))
-        return true;
     struct metadata meta = {e->mode, e->mtime_sec, e->mtime_nsec, e->uid, e->gid};
+    if (has_metadata(sink, &st, &meta))
+        return true;
     struct os_file file = OS_FILE_NONE; /* metadata that cannot be set make the file be sent again */
     struct err ignored;
     bool done = open_regular(at, name, &file, &st) == 0 &&
@@ -97,6 +107,8 @@ int sink_touch(struct sink *sink, const char *path, const struct metadata *meta,
     struct os_file file = OS_FILE_NONE;
     if (sink_parent(sink, path, &at, &name, err) != 0)
         return -1;
+    if (os_stat_at(at, name, &st) == 0 && st.kind == OS_FILE && has_metadata(sink, &st, meta))
+        return 0;
     int result = open_regular(at, name, &file, &st);
     if (result == 0)
         result = sink_set_metadata(sink, file, &st, meta, &st, path, err);
@@ -104,19 +116,6 @@ int sink_touch(struct sink *sink, const char *path, const struct metadata *meta,
         (void)os_file_error(err, result, "%s: cannot open", ESCAPED(path));
     os_close(&file);
     return result == 0 ? 0 : -1;
-}
-
-static int digest_blocks(struct os_file file, uint64_t size, uint32_t block_size, struct file_digest *fd,
-                         uint8_t *block) {
-    for (uint64_t offset = 0; offset < size; offset += block_size) {
-        uint32_t want = size - offset < block_size ? (uint32_t)(size - offset) : block_size;
-        ptrdiff_t n = os_pread(file, block, want, offset);
-        if (n != (ptrdiff_t)want)
-            return n < 0 ? (int)n : -EIO;
-        struct digest d = digest_of(block, want);
-        file_digest_add(fd, offset, want, &d);
-    }
-    return 0;
 }
 
 int sink_digest(struct sink *sink, const char *path, uint32_t block_size, uint64_t *ret_size,
@@ -127,21 +126,12 @@ int sink_digest(struct sink *sink, const char *path, uint32_t block_size, uint64
     struct os_file file = OS_FILE_NONE;
     if (sink_parent(sink, path, &at, &name, err) != 0)
         return -1;
-    struct file_digest *fd = file_digest_new();
-    uint8_t *block = malloc(block_size);
-    int result = fd && block ? open_regular(at, name, &file, &st) : -ENOMEM;
-    if (result == 0) {
-        file_digest_start(fd);
-        result = digest_blocks(file, st.size, block_size, fd, block);
-    }
-    if (result == 0) {
-        *ret = file_digest_finish(fd, st.size);
-        *ret_size = st.size;
-    } else {
-        (void)os_file_error(err, result, "%s: cannot read for comparison", ESCAPED(path));
-    }
+    int result = open_regular(at, name, &file, &st);
+    if (result == 0)
+        result = content_digest(file, st.size, block_size, ret);
     os_close(&file);
-    free(block);
-    file_digest_free(fd);
-    return result == 0 ? 0 : -1;
+    if (result != 0)
+        return os_file_error(err, result, "%s: cannot read for comparison", ESCAPED(path));
+    *ret_size = st.size;
+    return 0;
 }

@@ -56,6 +56,10 @@ int stage_ingest(void *arg, struct err *err) {
         if (item == NULL)
             continue;
         bye = item->frame.type == MSG_BYE;
+        if (bye && refusals_end(r->refusals, err) != 0) {
+            item_free(item);
+            return -1;
+        }
         bool put =
             carries_data(item) ? queue_put(r->packed, item) : sequencer_put(r->ordered, &item->t) == SEQ_PUT;
         if (!put) {
@@ -110,17 +114,26 @@ int stage_unpack(void *arg, struct err *err) {
 
 /* ---- sink: one thread owns session and files ----------------------------------------------------------- */
 
+/* The next message in order; answers are on their way before this waits. */
+static enum queue_result next_in_order(struct receiver *r, struct ticketed **ret) {
+    enum queue_result result = sequencer_get(r->ordered, ret, 0);
+    if (result != QUEUE_TIMEOUT)
+        return result;
+    outbox_kick(r->out);
+    return sequencer_get(r->ordered, ret, recv_session_has_batch(r->session) ? COMMIT_IDLE_MS : -1);
+}
+
 int stage_sink(void *arg, struct err *err) {
     struct receiver *r = arg;
     struct recv_session *s = r->session;
     while (s->state != RECV_DONE) {
         struct ticketed *t;
-        enum queue_result result =
-            sequencer_get(r->ordered, &t, recv_session_has_batch(s) ? COMMIT_IDLE_MS : -1);
-        if (result == QUEUE_CLOSED)
+        enum queue_result got = next_in_order(r, &t);
+        if (got == QUEUE_CLOSED)
             return 0; /* cancelled */
-        if ((result == QUEUE_TIMEOUT ? recv_session_idle(s, err)
-                                     : recv_session_apply(s, (struct item *)t, err)) != 0)
+        int result =
+            got == QUEUE_TIMEOUT ? recv_session_idle(s, err) : recv_session_apply(s, (struct item *)t, err);
+        if (result != 0)
             return -1;
     }
     outbox_close(r->out);
@@ -129,20 +142,28 @@ int stage_sink(void *arg, struct err *err) {
 
 /* ---- reply: the only writer ---------------------------------------------------------------------------- */
 
+int reply_step(struct receiver *r, struct item **items, unsigned count, struct err *err) {
+    for (unsigned i = 0; i < count; i++)
+        stream_number(r->stream, items[i]);
+    int result = stream_write(r->stream, items, count, err);
+    for (unsigned i = 0; i < count; i++)
+        item_free(items[i]);
+    return result;
+}
+
 int stage_reply(void *arg, struct err *err) {
     struct receiver *r = arg;
     for (;;) {
-        struct item *item = NULL;
-        enum queue_result result = outbox_get(r->out, &item, stream_pause(r->stream));
+        struct item *items[STREAM_BATCH] = {NULL};
+        unsigned n = 1;
+        enum queue_result result = outbox_get_batch(r->out, items, STREAM_BATCH, &n, stream_pause(r->stream));
         if (result == QUEUE_CLOSED)
             return 0;
         if (result == QUEUE_TIMEOUT)
-            item = item_new(MSG_HEARTBEAT, 0);
-        if (item == NULL)
+            items[0] = item_new(MSG_HEARTBEAT, 0);
+        if (items[0] == NULL)
             return err_set(err, EXIT_MEMORY, "out of memory");
-        int sent = stream_send(r->stream, item, err);
-        item_free(item);
-        if (sent != 0) {
+        if (reply_step(r, items, n, err) != 0) {
             outbox_wait_cancelled(r->out, 1000); /* the reading side may know the reason */
             return -1;
         }

@@ -14,6 +14,8 @@ run_fn stage_ingest, stage_unpack, stage_sink, stage_reply; /* arg: struct recei
 int ingest_item(struct receiver *r, struct item *item, struct item **ret, struct err *err);
 /* Raw and checked, it goes to its place in the order; damaged, it is refused. Uses the item up. */
 int unpack_step(struct receiver *r, struct item *item, struct codec_state *state, struct err *err);
+/* Write answers to the stream, at most STREAM_BATCH. Uses them up. */
+int reply_step(struct receiver *r, struct item **items, unsigned count, struct err *err);
 /* What the end of the input means in the middle of a session. Always -1. */
 int ingest_failed(struct receiver *r, enum stream_result result, struct err *err);
 /* True for a frame whose data area the unpack stage must see. */

@@ -22,6 +22,9 @@ int refusals_add(struct refusals *r, const struct item *item, struct err *err);
 /* Ingest stage: a resent frame came; its item gets the cost of the first. 0, or -1 and err (EXIT_STREAM) when it
  * was not refused. */
 int refusals_answer(struct refusals *r, struct item *item, struct err *err);
+/* Ingest stage: BYE came, nothing follows. 0, or -1 and err (EXIT_STREAM) when something that was refused is awaited,
+ * now or in a later refusals_add. */
+int refusals_end(struct refusals *r, struct err *err);
 /* REFUSED as an item; NULL: no memory. */
 struct item *item_of_refused(uint64_t order);
 

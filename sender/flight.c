@@ -74,3 +74,17 @@ struct item *flight_find(struct flight *f, uint64_t order) {
     os_unlock(&f->lock);
     return copy;
 }
+
+void flight_drop(struct flight *f, uint64_t order) {
+    os_lock(&f->lock);
+    for (struct ticketed *before = NULL, *t = f->first; t; before = t, t = t->next) {
+        if (t->ticket != order)
+            continue;
+        *(before ? &before->next : &f->first) = t->next;
+        if (f->last == t)
+            f->last = before;
+        item_drop_ticketed(t);
+        break;
+    }
+    os_unlock(&f->lock);
+}

@@ -14,5 +14,7 @@ bool flight_add(struct flight *f, const struct item *item, uint64_t order);
 void flight_done(struct flight *f, uint64_t processed);
 /* Ack stage: a copy of the frame's type and body, without data, or NULL when that order is not in flight. */
 struct item *flight_find(struct flight *f, uint64_t order);
+/* Ack stage: VOID takes its place, which cannot be refused. */
+void flight_drop(struct flight *f, uint64_t order);
 
 #endif

@@ -72,11 +72,11 @@ struct queue *ledger_wants(struct ledger *l) {
 
 void ledger_cancel(void *arg) {
     struct ledger *l = arg;
+    queue_cancel(l->wants); /* first: who waits for room in it holds the lock */
     os_lock(&l->lock);
     l->cancelled = true;
     os_cond_broadcast(&l->room);
     os_unlock(&l->lock);
-    queue_cancel(l->wants);
 }
 
 /* ---- under the lock ------------------------------------------------------------------------------------ */
@@ -282,7 +282,7 @@ static bool judge(struct ledger *l, struct pending *p, unsigned verdict) {
     bool file = p->type == ENTRY_FILE;
     bool first = !p->answered;
     if (verdict == VERDICT_CHECK)
-        return file && first && !p->has_basis; /* answered when the basis comes */
+        return file && first; /* answered when the basis comes */
     if (first) {
         p->answered = true;
         l->unanswered--;
@@ -301,7 +301,7 @@ static bool judge(struct ledger *l, struct pending *p, unsigned verdict) {
             return made(l, p), true;
         return false;
     default: /* VERDICT_GONE */
-        if (file && !first)
+        if (file && atomic_load(&p->given_up))
             return gone(l, p), true;
         return false;
     }
@@ -382,14 +382,20 @@ int ledger_failed(struct ledger *l, uint64_t file_id, const struct err *why, str
 }
 
 int ledger_want_again(struct ledger *l, const struct msg_bundle *bundle, struct err *err) {
+    int result = 0;
     os_lock(&l->lock);
-    for (uint32_t i = 0; i < bundle->count; i++) {
+    for (uint32_t i = 0; result == 0 && i < bundle->count; i++) {
         struct bundle_member m = bundle_member_at(bundle, i);
         struct pending *p = find(l, m.file_id);
-        if (p)
+        if (p && p->refusals++ == REFUSALS_MAX)
+            result =
+                err_set(err, EXIT_VERIFY, "%s arrived damaged %d times: something on the way changes data",
+                        ESCAPED(p->path), REFUSALS_MAX + 1);
+        else if (p)
             want(l, p);
     }
-    int result = advance(l, err);
+    if (result == 0)
+        result = advance(l, err);
     os_unlock(&l->lock);
     return result;
 }

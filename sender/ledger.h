@@ -20,6 +20,8 @@ struct pending {
     uint64_t file_id;
     _Atomic unsigned users; /* ledger, and the read stage while it works on it; the last one frees it */
     _Atomic bool failed; /* the receiver gave it up: stop sending it */
+    _Atomic bool given_up; /* read stage: FILE_FAIL is on its way, GONE will answer it */
+    unsigned refusals; /* ledger's lock; refused bundles that it was in */
     int root;
     enum entry_type type;
     struct os_stat
@@ -50,7 +52,7 @@ int ledger_verdicts(struct ledger *l, const struct run_of_ids *run, struct err *
 int ledger_basis(struct ledger *l, const struct msg_basis *basis, struct err *err);
 int ledger_durable(struct ledger *l, const struct run_of_ids *run, struct err *err);
 int ledger_failed(struct ledger *l, uint64_t file_id, const struct err *why, struct err *err);
-/* The bundle with these members is void: read its files again. */
+/* The bundle with these members is void: read its files again. EXIT_VERIFY when that was done REFUSALS_MAX times. */
 int ledger_want_again(struct ledger *l, const struct msg_bundle *bundle, struct err *err);
 /* The path of an unsettled entry and its root, for reading a chunk again; the caller releases it. NULL: settled. */
 struct pending *ledger_borrow(struct ledger *l, uint64_t file_id);

@@ -114,28 +114,39 @@ static int take_basis(struct send_session *s, struct item *item, struct err *err
 
 /* ---- refused data ------------------------------------------------------------------------------------------------ */
 
-/* The chunk again, stored, from the file as it is now. If the file changed, the file digest will tell. */
-static int fill_chunk(struct send_session *s, struct item *item, struct msg_chunk *m, struct err *err) {
-    struct pending *p = ledger_borrow(s->ledger, m->file_id);
-    if (p == NULL)
-        return err_set(err, EXIT_STREAM, "REFUSED: file %" PRIu64 " is settled", m->file_id);
-    item->data = pool_get(s->spare);
-    int result = item->data ? source_read_again(s->roots, p, m->offset, m->raw_length, item->data->data, err)
-                            : err_set(err, EXIT_MEMORY, "out of memory");
-    pending_release(p);
-    if (result != 0)
+/* The chunk again, stored, from the file as it is now. If the file changed, the file digest will tell. 1, or 0 when
+ * it cannot be had (the receiver has given the file up, or it cannot be read), or -1 and err. */
+static int fill_chunk(struct send_session *s, struct item *item, struct err *err) {
+    struct msg_chunk m;
+    struct err unreadable;
+    if (msg_chunk_decode(item_body(item), item->frame.data_length, s->agreed.chunk_size, &m, err) != 0)
         return -1;
-    struct digest digest = digest_of(item->data->data, m->raw_length);
-    memcpy(m->digest, digest.b, DIGEST_SIZE);
-    m->codec = CODEC_NONE;
-    item->frame.data_length = m->raw_length;
+    struct pending *p = ledger_borrow(s->ledger, m.file_id);
+    if (p == NULL)
+        return 0;
+    item->data = pool_get(s->spare);
+    bool read = item->data &&
+                source_read_again(s->roots, p, m.offset, m.raw_length, item->data->data, &unreadable) == 0;
+    if (item->data && !read)
+        report_warning(s->report, p->path, "a chunk that arrived damaged cannot be read again");
+    pending_release(p);
+    if (item->data == NULL)
+        return err_set(err, EXIT_MEMORY, "out of memory");
+    if (!read)
+        return 0;
+    struct digest digest = digest_of(item->data->data, m.raw_length);
+    memcpy(m.digest, digest.b, DIGEST_SIZE);
+    m.codec = CODEC_NONE;
+    item->frame.data_length = m.raw_length;
     struct wr w = item_writer(item);
-    msg_chunk_encode(&w, m);
+    msg_chunk_encode(&w, &m);
     item_written(item, &w);
-    return 0;
+    return 1;
 }
 
-static int send_void(struct send_session *s, const struct item *bundle, uint64_t order, struct err *err) {
+/* In the place of `refused`: the files of a bundle come again; the file of a chunk has a gap now, which its digest
+ * shows to the receiver. */
+static int send_void(struct send_session *s, const struct item *refused, uint64_t order, struct err *err) {
     struct msg_bundle m;
     struct item *item = item_new(MSG_VOID, 0);
     if (item == NULL)
@@ -143,14 +154,17 @@ static int send_void(struct send_session *s, const struct item *bundle, uint64_t
     item->frame.flags = FRAME_RESENT;
     item->frame.order = order;
     (void)outbox_put_urgent(s->out, item);
-    if (msg_bundle_decode(item_body(bundle), bundle->frame.data_length, s->agreed.chunk_size, &m, err) != 0)
+    flight_drop(s->flight, order);
+    if (refused->frame.type != MSG_BUNDLE)
+        return 0;
+    uint32_t data_length = refused->frame.data_length;
+    if (msg_bundle_decode(item_body(refused), data_length, s->agreed.chunk_size, &m, err) != 0)
         return -1;
     return ledger_want_again(s->ledger, &m, err);
 }
 
 static int take_refused(struct send_session *s, struct item *item, struct err *err) {
     struct msg_refused m;
-    struct msg_chunk chunk;
     if (msg_refused_decode(item_body(item), &m, err) != 0)
         return -1;
     struct item *again = flight_find(s->flight, m.refused_order);
@@ -158,23 +172,17 @@ static int take_refused(struct send_session *s, struct item *item, struct err *e
         return err_set(err, EXIT_STREAM, "REFUSED: message %" PRIu64 " carries no data, or is acknowledged",
                        m.refused_order);
     count(&s->report->chunks_resent, 1);
-    int result;
-    if (again->frame.type == MSG_BUNDLE) {
-        result = send_void(s, again, m.refused_order, err);
-        item_free(again);
-        return result;
+    int result = again->frame.type == MSG_BUNDLE ? 0 : fill_chunk(s, again, err);
+    if (result > 0) {
+        again->frame.flags = FRAME_RESENT;
+        again->frame.order = m.refused_order;
+        (void)outbox_put_urgent(s->out, again);
+        return 0;
     }
-    result = msg_chunk_decode(item_body(again), again->frame.data_length, s->agreed.chunk_size, &chunk, err);
     if (result == 0)
-        result = fill_chunk(s, again, &chunk, err);
-    if (result != 0) {
-        item_free(again);
-        return -1;
-    }
-    again->frame.flags = FRAME_RESENT;
-    again->frame.order = m.refused_order;
-    (void)outbox_put_urgent(s->out, again);
-    return 0;
+        result = send_void(s, again, m.refused_order, err);
+    item_free(again);
+    return result;
 }
 
 /* ---- the end ------------------------------------------------------------------------------------------------------ */

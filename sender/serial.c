@@ -8,7 +8,7 @@ struct serial {
 
 static int say_alive(struct sender *s, struct err *err) {
     struct item *item = item_new(MSG_HEARTBEAT, 0);
-    return item ? send_step(s, item, err) : err_set(err, EXIT_MEMORY, "out of memory");
+    return item ? send_step(s, &item, 1, err) : err_set(err, EXIT_MEMORY, "out of memory");
 }
 
 /* One message of the receiver; waits for it when `wait`. 1: there was one, 0: not, -1 and err. */
@@ -38,7 +38,7 @@ static int send_all(struct sender *s, struct err *err) {
         if (got < 0)
             return -1;
         if (outbox_get(s->out, &item, 0) == QUEUE_OK) {
-            if (send_step(s, item, err) != 0)
+            if (send_step(s, &item, 1, err) != 0)
                 return -1;
         } else if (got == 0 && take_reply(s, true, err) < 0) {
             return -1;

@@ -113,6 +113,7 @@ enum attempt source_give_up(struct source *s, struct pending *p, int code, int r
         (void)err_set(&why, code, "%s: %s", ESCAPED(p->path), what);
     report_failure(s->report, p->path, &why);
     count(&s->report->bytes_done, p->st.size);
+    atomic_store(&p->given_up, true);
     struct item *item = item_of_file_text(MSG_FILE_FAIL, p->file_id, code, why.msg);
     return source_put(s, item, err) == 0 ? ATTEMPT_DONE : ATTEMPT_FATAL;
 }

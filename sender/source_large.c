@@ -1,6 +1,7 @@
 /* source_large.c: files that travel alone: chunks on the grid of chunk_size, holes between runs of data. */
 #include "sender/source_impl.h"
 
+#include "flow/content.h"
 #include "flow/link.h"
 
 #include <errno.h>
@@ -158,19 +159,6 @@ out:
 
 /* ---- comparing by content -------------------------------------------------------------------------------- */
 
-static int digest_contents(struct os_file file, uint64_t size, uint32_t block_size, uint8_t *block,
-                           struct file_digest *fd) {
-    for (uint64_t offset = 0; offset < size; offset += block_size) {
-        uint32_t want = size - offset < block_size ? (uint32_t)(size - offset) : block_size;
-        ptrdiff_t got = os_pread(file, block, want, offset);
-        if (got != (ptrdiff_t)want)
-            return got < 0 ? (int)got : -EIO;
-        struct digest d = digest_of(block, want);
-        file_digest_add(fd, offset, want, &d);
-    }
-    return 0;
-}
-
 static enum attempt emit_same(struct source *s, const struct pending *p, struct err *err) {
     struct msg_file_same m = {
         .file_id = p->file_id,
@@ -198,21 +186,10 @@ enum attempt source_compare(struct source *s, struct pending *p, struct err *err
     }
     p->st = before;
     source_await_tick(&before);
-    bool same = before.size == p->basis.size;
-    uint8_t *block = same ? malloc(p->basis.block_size) : NULL;
-    struct file_digest *fd = same ? file_digest_new() : NULL;
-    same = block && fd; /* without memory for it, or with another size, the file is sent */
-    if (same) {
-        file_digest_start(fd);
-        same = digest_contents(file, before.size, p->basis.block_size, block, fd) == 0 &&
-               os_fstat(file, &after) == 0 && same_file(&before, &after);
-    }
-    if (same) {
-        struct digest ours = file_digest_finish(fd, before.size);
-        same = digest_equal(&ours, &p->basis_digest);
-    }
-    free(block);
-    file_digest_free(fd);
+    struct digest ours;
+    bool same =
+        before.size == p->basis.size && content_digest(file, before.size, p->basis.block_size, &ours) == 0 &&
+        digest_equal(&ours, &p->basis_digest) && os_fstat(file, &after) == 0 && same_file(&before, &after);
     os_close(&file);
     return same ? emit_same(s, p, err) : ATTEMPT_CHANGED;
 }

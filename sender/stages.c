@@ -111,7 +111,7 @@ static int emit_to_pack(void *ctx, struct item *item, struct err *err) {
         if (!put)
             item_free(item);
     } else {
-        put = outbox_put_data(s->out, item);
+        put = outbox_put_data_later(s->out, item); /* the reading stage kicks before it waits for wants */
     }
     return put ? 0 : err_set(err, EXIT_SIGNAL, "cancelled");
 }
@@ -129,6 +129,7 @@ int stage_read(void *arg, struct err *err) {
             result = source_flush(&s->source, err);
             if (result != 0)
                 break;
+            outbox_kick(s->out);
             got = queue_get(wants, &p, -1);
         }
         if (got == QUEUE_CLOSED)
@@ -136,6 +137,7 @@ int stage_read(void *arg, struct err *err) {
         result = p ? source_read(&s->source, p, err) : source_sync(&s->source, err);
         pending_release(p);
     }
+    outbox_kick(s->out);
     queue_close(s->raw);
     return result != 0 && run_failed(&s->run) ? 0 : result;
 }
@@ -194,33 +196,47 @@ static int follow_file(struct sender *s, struct item *item, struct err *err) {
     }
 }
 
-int send_step(struct sender *s, struct item *item, struct err *err) {
-    int result = follow_file(s, item, err);
-    bool data = needs_packing(item);
-    if (result == 0 && data && !(item->frame.flags & FRAME_RESENT) &&
-        !flight_add(s->session.flight, item, s->stream->out.next_order))
-        result = err_set(err, EXIT_MEMORY, "out of memory");
+/* Number the item; a data frame is remembered in case it is refused. */
+static int number(struct sender *s, struct item *item, struct err *err) {
+    if (follow_file(s, item, err) != 0)
+        return -1;
+    stream_number(s->stream, item);
+    bool data = needs_packing(item) && !(item->frame.flags & FRAME_RESENT);
+    if (data && !flight_add(s->session.flight, item, item->frame.order))
+        return err_set(err, EXIT_MEMORY, "out of memory");
+    return 0;
+}
+
+int send_step(struct sender *s, struct item **items, unsigned count, struct err *err) {
+    bool data = count == 1 && needs_packing(items[0]);
+    int result = 0;
+    for (unsigned i = 0; i < count && result == 0; i++)
+        result = number(s, items[i], err);
     int64_t start = data ? os_now_ns() : 0;
-    if (result == 0)
-        result = stream_send(s->stream, item, err);
+    if (result != 0)
+        stream_forget(s->stream);
+    else
+        result = stream_write(s->stream, items, count, err);
     if (result == 0 && data)
-        pack_policy_sent(&s->policy, item->frame.data_length, os_now_ns() - start);
-    item_free(item);
+        pack_policy_sent(&s->policy, items[0]->frame.data_length, os_now_ns() - start);
+    for (unsigned i = 0; i < count; i++)
+        item_free(items[i]);
     return result;
 }
 
 int stage_send(void *arg, struct err *err) {
     struct sender *s = arg;
     for (;;) {
-        struct item *item = NULL;
-        enum queue_result got = outbox_get(s->out, &item, stream_pause(s->stream));
+        struct item *items[STREAM_BATCH] = {NULL};
+        unsigned n = 1;
+        enum queue_result got = outbox_get_batch(s->out, items, STREAM_BATCH, &n, stream_pause(s->stream));
         if (got == QUEUE_CLOSED)
             return 0;
         if (got == QUEUE_TIMEOUT)
-            item = item_new(MSG_HEARTBEAT, 0);
-        if (item == NULL)
+            items[0] = item_new(MSG_HEARTBEAT, 0);
+        if (items[0] == NULL)
             return err_set(err, EXIT_MEMORY, "out of memory");
-        if (send_step(s, item, err) != 0) {
+        if (send_step(s, items, n, err) != 0) {
             outbox_wait_cancelled(s->out, 1000); /* the reading side may know the reason */
             return -1;
         }

@@ -12,8 +12,8 @@ run_fn stage_scan, stage_read, stage_pack, stage_send, stage_ack; /* arg: struct
 int scan_step(struct sender *s, uint32_t most, bool *ret_end, struct err *err);
 /* Digest and compress, then to its place in the outbox. Uses the item up. */
 int pack_step(struct sender *s, struct item *item, struct packer *packer, struct err *err);
-/* Write one item to the stream. Uses it up. */
-int send_step(struct sender *s, struct item *item, struct err *err);
+/* Write items to the stream, at most STREAM_BATCH. Uses them up. */
+int send_step(struct sender *s, struct item **items, unsigned count, struct err *err);
 /* What the end of the input means in the middle of a session. Always -1. */
 int ack_failed(struct sender *s, enum stream_result result, struct err *err);
 /* source_emit of both paths: gives the item its place among the data; data frames are to be packed. */

@@ -15,6 +15,7 @@ struct item {
     uint64_t file_id, offset; /* sender: of a CHUNK, until it is packed */
     bool damaged; /* receiver: the digest did not match */
     bool ordered; /* sender: gets an order number and costs credit */
+    uint8_t header[FRAME_HEADER_SIZE]; /* encoded when it is about to be sent */
     uint32_t capacity; /* of body */
     uint8_t body[];
 };

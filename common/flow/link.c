@@ -10,15 +10,14 @@ void link_out_init(struct link_out *out) {
     *out = (struct link_out){.next_order = 1};
 }
 
-unsigned link_out_frame(struct link_out *out, struct item *item, uint8_t header[FRAME_HEADER_SIZE],
-                        struct span parts[3]) {
+unsigned link_out_frame(struct link_out *out, struct item *item, struct span parts[3]) {
     struct frame *f = &item->frame;
     f->seq = out->next_seq++;
     if (item->ordered && !(f->flags & FRAME_RESENT))
         f->order = out->next_order++;
-    frame_encode(f, item->body, header);
+    frame_encode(f, item->body, item->header);
     unsigned n = 0;
-    parts[n++] = (struct span){.p = header, .n = FRAME_HEADER_SIZE};
+    parts[n++] = (struct span){.p = item->header, .n = FRAME_HEADER_SIZE};
     if (f->body_length)
         parts[n++] = item_body(item);
     if (f->data_length)

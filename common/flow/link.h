@@ -17,10 +17,9 @@ struct link_out {
 };
 
 void link_out_init(struct link_out *out);
-/* Gives the item its seq and, when it is ordered and not resent, its order, encodes the header and names the
+/* Gives the item its seq and, when it is ordered and not resent, its order, encodes its header and names the
  * parts to write: 1 to 3 spans, whose number is returned. */
-unsigned link_out_frame(struct link_out *out, struct item *item, uint8_t header[FRAME_HEADER_SIZE],
-                        struct span parts[3]);
+unsigned link_out_frame(struct link_out *out, struct item *item, struct span parts[3]);
 
 struct link_in {
     /* Reading thread. */

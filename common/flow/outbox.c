@@ -15,6 +15,7 @@ struct outbox {
     struct ticketed *data; /* lock; ascending tickets */
     uint64_t next_ticket; /* lock */
     uint64_t limit, spent; /* lock */
+    unsigned later; /* lock; items put without waking anyone */
     uint32_t chunk_size;
     bool closed, cancelled; /* lock */
 };
@@ -81,29 +82,47 @@ static void insert_data(struct outbox *ob, struct ticketed *t) {
 
 enum lane { LANE_URGENT, LANE_CONTROL, LANE_DATA };
 
-static bool put(struct outbox *ob, struct item *item, enum lane lane) {
+static bool put(struct outbox *ob, struct item *item, enum lane lane, bool wake) {
     os_lock(&ob->lock);
     bool open = !ob->closed && !ob->cancelled;
     if (open && lane == LANE_DATA)
         insert_data(ob, &item->t);
     else if (open)
         fifo_push(lane == LANE_URGENT ? &ob->urgent : &ob->control, &item->t);
-    if (open)
+    if (open && !wake)
+        wake = ++ob->later >= OUTBOX_LATER_MAX;
+    if (open && wake) {
+        ob->later = 0;
         os_cond_broadcast(&ob->changed);
+    }
     os_unlock(&ob->lock);
     if (!open)
         item_free(item);
     return open;
 }
 
+void outbox_kick(struct outbox *ob) {
+    os_lock(&ob->lock);
+    if (ob->later > 0)
+        os_cond_broadcast(&ob->changed);
+    ob->later = 0;
+    os_unlock(&ob->lock);
+}
+
 bool outbox_put_urgent(struct outbox *ob, struct item *item) {
-    return put(ob, item, LANE_URGENT);
+    return put(ob, item, LANE_URGENT, true);
 }
 bool outbox_put(struct outbox *ob, struct item *item) {
-    return put(ob, item, LANE_CONTROL);
+    return put(ob, item, LANE_CONTROL, true);
 }
 bool outbox_put_data(struct outbox *ob, struct item *item) {
-    return put(ob, item, LANE_DATA);
+    return put(ob, item, LANE_DATA, true);
+}
+bool outbox_put_later(struct outbox *ob, struct item *item) {
+    return put(ob, item, LANE_CONTROL, false);
+}
+bool outbox_put_data_later(struct outbox *ob, struct item *item) {
+    return put(ob, item, LANE_DATA, false);
 }
 
 bool outbox_wait_room(struct outbox *ob, unsigned most) {
@@ -179,7 +198,25 @@ static bool is_exhausted(const struct outbox *ob) {
     return ob->urgent.first == NULL && ob->control.first == NULL && !data;
 }
 
+/* Lock held. Items after the first, which is in ret[0]. */
+static unsigned take_more(struct outbox *ob, struct item **ret, unsigned most) {
+    unsigned n = 1;
+    while (n < most && ret[n - 1]->frame.data_length == 0) {
+        struct ticketed *t = take(ob);
+        if (t == NULL)
+            break;
+        ret[n++] = (struct item *)t;
+    }
+    return n;
+}
+
 enum queue_result outbox_get(struct outbox *ob, struct item **ret, int timeout_ms) {
+    unsigned count;
+    return outbox_get_batch(ob, ret, 1, &count, timeout_ms);
+}
+
+enum queue_result outbox_get_batch(struct outbox *ob, struct item **ret, unsigned most, unsigned *ret_count,
+                                   int timeout_ms) {
     int64_t deadline = timeout_ms > 0 ? os_now_ms() + timeout_ms : 0;
     enum queue_result result = QUEUE_TIMEOUT;
     os_lock(&ob->lock);
@@ -190,7 +227,8 @@ enum queue_result outbox_get(struct outbox *ob, struct item **ret, int timeout_m
         }
         struct ticketed *t = take(ob);
         if (t) {
-            *ret = (struct item *)t;
+            ret[0] = (struct item *)t;
+            *ret_count = take_more(ob, ret, most);
             result = QUEUE_OK;
             break;
         }

@@ -22,6 +22,14 @@ bool outbox_put_urgent(struct outbox *ob, struct item *item);
 bool outbox_put(struct outbox *ob, struct item *item);
 bool outbox_put_data(struct outbox *ob, struct item *item); /* item->t.ticket is set */
 
+/* As outbox_put and outbox_put_data, but the sending thread is not woken for it: many small messages then share one
+ * wake-up and one write. Whoever does so calls outbox_kick before it waits for anything itself; enough of them
+ * (OUTBOX_LATER_MAX) wake the thread too. */
+enum { OUTBOX_LATER_MAX = 16 };
+bool outbox_put_later(struct outbox *ob, struct item *item);
+bool outbox_put_data_later(struct outbox *ob, struct item *item);
+void outbox_kick(struct outbox *ob);
+
 /* Waits until fewer than `most` control items are there. False: cancelled. */
 bool outbox_wait_room(struct outbox *ob, unsigned most);
 
@@ -32,6 +40,10 @@ void outbox_cancel(void *ob);
 
 /* The next item that may be sent. timeout_ms: -1 waits, 0 does not. */
 enum queue_result outbox_get(struct outbox *ob, struct item **ret, int timeout_ms);
+/* As outbox_get, and more of what may be sent at once, up to `most` items; a data frame is always the last of them.
+ * *ret_count is at least 1 with QUEUE_OK. So that many small messages share one system call. */
+enum queue_result outbox_get_batch(struct outbox *ob, struct item **ret, unsigned most, unsigned *ret_count,
+                                   int timeout_ms);
 /* True when nothing is in it (sendable or not). */
 bool outbox_is_empty(struct outbox *ob);
 /* Waits for outbox_cancel, at most timeout_ms. */

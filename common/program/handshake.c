@@ -28,15 +28,15 @@ static const char *role_name(unsigned role) {
 static int exchange_preambles(struct stream *s, int64_t deadline, unsigned *ret_version, struct err *err) {
     struct preamble ours = {.version_min = PROTOCOL_VERSION_MIN, .version_max = PROTOCOL_VERSION_MAX};
     struct preamble theirs;
-    uint8_t bytes[PREAMBLE_SIZE];
+    uint8_t sent[PREAMBLE_SIZE], bytes[PREAMBLE_SIZE] = {0};
     size_t got;
-    preamble_encode(&ours, bytes);
-    if (stream_send_raw(s, bytes, sizeof bytes, err) != 0)
+    preamble_encode(&ours, sent);
+    if (stream_send_raw(s, sent, sizeof sent, err) != 0)
         return err_wrap(err, "greeting the peer");
-    memset(bytes, 0, sizeof bytes);
     if (stream_recv_raw(s, bytes, sizeof bytes, deadline, &got, err) != 0) {
         struct err other = {0}; /* what came may say more than that it was too little */
-        bool foreign = got > 0 && preamble_decode(bytes, &theirs, &other) != 0 && other.code == EXIT_PROTOCOL;
+        bool cut = memcmp(bytes, sent, got < PREAMBLE_MAGIC_SIZE ? got : PREAMBLE_MAGIC_SIZE) == 0;
+        bool foreign = !cut && preamble_decode(bytes, &theirs, &other) != 0 && other.code == EXIT_PROTOCOL;
         if (foreign)
             *err = other;
         else if (err->code == EXIT_TIMEOUT)

@@ -27,6 +27,7 @@ int stream_new(struct conn *conn, int timeout_ms, struct stream **ret, struct er
     s->staged = staged;
     frame_reader_init(&s->reader, body, HANDSHAKE_BODY_MAX, 0);
     link_out_init(&s->out);
+    s->written = s->out;
     *ret = s;
     return 0;
 }
@@ -69,7 +70,10 @@ static ptrdiff_t fill(struct stream *s, struct room room, int timeout_ms, struct
 }
 
 static int give_buffer(struct stream *s, struct pool *pool, struct buf **data, struct err *err) {
-    *data = pool ? pool_get(pool) : NULL;
+    if (pool == NULL)
+        return err_set(err, EXIT_STREAM, "%s is not allowed from this end",
+                       msg_type_name(s->reader.frame.type));
+    *data = pool_get(pool);
     if (*data == NULL)
         return err_set(err, EXIT_SIGNAL, "cancelled while waiting for a buffer");
     frame_reader_give(&s->reader, (*data)->data);
@@ -152,21 +156,36 @@ int stream_send_raw(struct stream *s, const void *p, size_t n, struct err *err) 
     return -1;
 }
 
-int stream_send(struct stream *s, struct item *item, struct err *err) {
-    uint8_t header[FRAME_HEADER_SIZE];
-    struct span parts[3];
-    struct link_out before = s->out;
-    unsigned count = link_out_frame(&s->out, item, header, parts);
-    if (conn_write(s->conn, parts, count, s->timeout_ms, err) != 0) {
+void stream_number(struct stream *s, struct item *item) {
+    s->part_count += link_out_frame(&s->out, item, s->parts + s->part_count);
+}
+
+void stream_forget(struct stream *s) {
+    s->out = s->written;
+    s->part_count = 0;
+}
+
+int stream_write(struct stream *s, struct item **items, unsigned count, struct err *err) {
+    unsigned parts = s->part_count;
+    uint64_t total = 0;
+    for (unsigned i = 0; i < parts; i++)
+        total += s->parts[i].n;
+    s->part_count = 0;
+    if (conn_write(s->conn, s->parts, parts, s->timeout_ms, err) != 0) {
         if (err->code == EXIT_SIGNAL && err->sys == ECANCELED)
-            s->out = before; /* it never began */
+            s->out = s->written; /* none of it began */
         else
             s->cut = true;
-        return err_wrap(err, "sending %s", msg_type_name(item->frame.type));
+        return err_wrap(err, "sending %s", msg_type_name(items[count - 1]->frame.type));
     }
-    uint64_t total = FRAME_HEADER_SIZE + (uint64_t)item->frame.body_length + item->frame.data_length;
+    s->written = s->out;
     atomic_fetch_add_explicit(&s->bytes_out, total, memory_order_relaxed);
     return 0;
+}
+
+int stream_send(struct stream *s, struct item *item, struct err *err) {
+    stream_number(s, item);
+    return stream_write(s, &item, 1, err);
 }
 
 int stream_refusal(const struct item *item, const char *peer_role, struct err *err) {

@@ -10,6 +10,8 @@
 
 #include <stdatomic.h>
 
+enum { STREAM_BATCH = 16 }; /* messages that one write carries at most */
+
 struct stream {
     struct conn *conn; /* owned */
     int timeout_ms; /* silence that ends the session; -1: none */
@@ -22,6 +24,9 @@ struct stream {
     bool refused; /* ABORT or REJECT came: the peer is waiting for us to close */
     /* Writing thread. */
     struct link_out out;
+    struct link_out written; /* `out` as of what was written */
+    struct span parts[3 * STREAM_BATCH];
+    unsigned part_count;
     bool cut; /* a frame was written in part, or the last one: nothing can follow it */
 };
 
@@ -33,7 +38,7 @@ void stream_open_up(struct stream *s, uint32_t chunk_size);
 /* Closes the conn (see conn_close for what it reports) and frees s. NULL is fine. */
 int stream_close(struct stream *s, struct err *err);
 
-/* The next frame. Data areas land in buffers of `pool` (NULL during the handshake).
+/* The next frame. Data areas land in buffers of `pool` (NULL: none is allowed).
  * STREAM_QUIET: nothing came for timeout_ms (-1 waits); a frame that has begun goes on at the next call.
  * STREAM_EOF: the peer closed between two frames; in the middle of one that is a failure (EXIT_STREAM). */
 enum stream_result stream_recv(struct stream *s, struct pool *pool, int timeout_ms, struct item **ret,
@@ -42,7 +47,13 @@ enum stream_result stream_recv(struct stream *s, struct pool *pool, int timeout_
 int stream_recv_raw(struct stream *s, void *to, size_t n, int64_t deadline_ms, size_t *ret_got,
                     struct err *err);
 
-int stream_send(struct stream *s, struct item *item, struct err *err); /* does not take the item over */
+/* Sends the items as they are, in one write; does not take them over. Two steps, for who must know the order that an
+ * item gets before it is on its way: stream_number gives it, to one item after the other; stream_write then writes
+ * these same items, at most STREAM_BATCH. */
+int stream_send(struct stream *s, struct item *item, struct err *err);
+void stream_number(struct stream *s, struct item *item);
+void stream_forget(struct stream *s); /* numbered, but not to be written after all */
+int stream_write(struct stream *s, struct item **items, unsigned count, struct err *err);
 int stream_send_raw(struct stream *s, const void *p, size_t n, struct err *err);
 
 /* What a peer's ABORT or REJECT means for us: fills err with its code and text. Always -1. */

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 enum {
-    IOV_BATCH = 16, /* a header and a payload need 2; batches of small frames more */
+    IOV_BATCH = 64, /* a header and a payload need 2; batches of small frames more */
     FINISH_MS = 1000, /* for a write that has begun when the conn is woken */
 };
 

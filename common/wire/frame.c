@@ -5,7 +5,7 @@
 
 #include <xxhash.h>
 
-static const uint8_t magic[8] = {0x89, 'H', 'V', 'F', '\r', '\n', 0x1A, '\n'};
+static const uint8_t magic[PREAMBLE_MAGIC_SIZE] = {0x89, 'H', 'V', 'F', '\r', '\n', 0x1A, '\n'};
 
 enum { PREAMBLE_CHECKED = 12, HEADER_CHECKED = 32 }; /* bytes that the check covers */
 

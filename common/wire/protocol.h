@@ -17,6 +17,7 @@ enum {
     PROTOCOL_VERSION_MAX = 1,
 
     PREAMBLE_SIZE = 16,
+    PREAMBLE_MAGIC_SIZE = 8, /* its first bytes */
     FRAME_HEADER_SIZE = 40,
 
     HANDSHAKE_BODY_MAX = 4096 - FRAME_HEADER_SIZE, /* body bytes until the handshake is over */

@@ -33,6 +33,7 @@ STRANGERS = [
     ("a few bytes and hangs up", b"hi\n", True, 2, "not hvferry|something else|no hvferry"),
     ("nothing and hangs up", b"", True, 12, "closed the stream"),
     ("nothing at all", b"", False, 30, "said nothing|silent"),
+    ("the first bytes of a preamble and hangs up", OURS[:5], True, 12, "closed the stream"),
     ("half a preamble", OURS[:9], False, 30, "."),
     ("half a preamble and hangs up", OURS[:9], True, 12, "closed the stream"),
     ("a damaged preamble", DAMAGED, False, 12, "."),

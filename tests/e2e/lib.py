@@ -369,8 +369,8 @@ def need(*programs):
     """Ends the test as skipped when a program is missing."""
     missing = [program for program in programs if not shutil.which(program)]
     if missing:
-        print(f"SKIP: {', '.join(missing)} is not installed", flush=True)
-        sys.exit(77)
+        print(f"1..0 # SKIP {', '.join(missing)} is not installed", flush=True)
+        sys.exit(0)
 
 
 def main(parallel=1):

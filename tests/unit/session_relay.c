@@ -119,7 +119,8 @@ static bool is_due(struct way *w, unsigned which, unsigned index) {
         return again;
     }
     unsigned place = fault->type == 0 ? index : w->of_type[f->type];
-    bool due = (fault->type == 0 || fault->type == f->type) &&
+    bool first_time = !(f->flags & FRAME_RESENT) || f->type == MSG_VOID;
+    bool due = (fault->type == 0 || (fault->type == f->type && first_time)) &&
                (fault->index == EVERY_FRAME || fault->index == place);
     if ((fault->kind == FAULT_FLIP_BODY && f->body_length == 0) ||
         (fault->kind == FAULT_FLIP_DATA && f->data_length == 0))
@@ -179,7 +180,7 @@ static void treat(struct way *w) {
             doubled = w->passed.harms == 0 && plan->faults[i].kind == FAULT_DUPLICATE;
             do_fault(w, &plan->faults[i]);
         }
-    w->of_type[f->type]++;
+    w->of_type[f->type] += !(f->flags & FRAME_RESENT);
     bool whole = unharmed && (w->passed.harms == 0 || doubled);
     w->passed.finish_ack |= f->type == MSG_FINISH_ACK && whole;
     w->passed.bye |= f->type == MSG_BYE && whole;

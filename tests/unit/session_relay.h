@@ -33,7 +33,7 @@ struct fault {
     enum fault_kind kind;
     enum direction direction;
     unsigned index; /* which frame: of `type` if that is given, else of all; EVERY_FRAME */
-    uint8_t type; /* 0: any */
+    uint8_t type; /* 0: any; data that is sent again does not count */
     uint64_t bit;
     unsigned repeat; /* do it to this many later frames with the same order too */
 };

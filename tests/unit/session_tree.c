@@ -3,9 +3,9 @@
 #include "core/path.h"
 
 enum {
-    LARGE_BYTES = 300 * 1000, /* several chunks of 64 KiB, not a multiple */
+    LARGE_BYTES = 220 * 1000, /* several chunks of 64 KiB, not a multiple */
     MIDDLE_BYTES = 70 * 1000, /* more than one chunk: no bundle */
-    SPARSE_BYTES = 1024 * 1024,
+    SPARSE_BYTES = 256 * 1024,
     SPARSE_RUN = 8192,
     LONG_AGO = 1000000000, /* seconds; the times of the trees */
 };

@@ -1,0 +1,12 @@
+/* content.h: the content digest of a file, for comparison (docs/protocol.md, "Comparison"). */
+#ifndef FLOW_CONTENT_H
+#define FLOW_CONTENT_H
+
+#include "codec/digest.h"
+#include "os/os_file.h"
+
+/* The file digest over the grid of blocks of block_size, with holes read as zeros: what BASIS_CONTENT carries. Reads
+ * `size` bytes. 0, or a negative result (-EIO when the file is shorter). */
+int content_digest(struct os_file file, uint64_t size, uint32_t block_size, struct digest *ret);
+
+#endif

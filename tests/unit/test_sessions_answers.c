@@ -1,0 +1,258 @@
+/* What a sender does with answers that its state allows, but that do not fit what it asked. */
+#include "session_rig.h"
+
+static struct stage_set set;
+static struct send_rig rig;
+static uint64_t file, dir; /* listed */
+
+static int start(void **state) {
+    (void)state;
+    stage_set_up(&set);
+    return 0;
+}
+
+static int stop(void **state) {
+    (void)state;
+    stage_set_free(&set);
+    return 0;
+}
+
+static int fresh(void **state) {
+    (void)state;
+    send_rig_new(&rig, set.source, SEND_TRANSFER);
+    dir = send_rig_list(&rig, ENTRY_DIR, "a");
+    file = send_rig_list(&rig, ENTRY_FILE, "large");
+    return 0;
+}
+
+static int done(void **state) {
+    (void)state;
+    send_rig_free(&rig);
+    return 0;
+}
+
+static void require_broken(struct item *item, const char *part) {
+    struct err err;
+    assert_int_equal(send_rig_take(&rig, item, &err), EXIT_STREAM);
+    if (strstr(err.msg, part) == NULL)
+        fail_msg("'%s' does not say '%s'", err.msg, part);
+}
+
+static struct item *verdict(uint64_t id, enum verdict v) {
+    return say_runs(MSG_VERDICTS, id, 1, (uint8_t)v);
+}
+
+static void answer_for_what_was_never_listed_is_refused(void **state) {
+    (void)state;
+    require_broken(verdict(77, VERDICT_WANT), "does not wait for it");
+    require_broken(verdict(77, VERDICT_SKIP), "does not wait for it");
+    require_broken(say_runs(MSG_DURABLE, 77, 1, 0), "does not wait for it");
+    require_broken(say_text(MSG_FILE_ERROR, 77), "does not wait for it");
+    require_broken(say_basis(77, 9), "does not wait for it");
+    require_broken(say_runs(MSG_VERDICTS, file, 2, VERDICT_WANT), "does not wait for it");
+}
+
+static void verdict_must_fit_the_kind_of_entry(void **state) {
+    (void)state;
+    require_broken(verdict(file, VERDICT_MADE), "does not wait for it");
+    require_broken(verdict(dir, VERDICT_WANT), "does not wait for it");
+    dir = send_rig_list(&rig, ENTRY_DIR, "a/b");
+    require_broken(verdict(dir, VERDICT_SKIP), "does not wait for it");
+    dir = send_rig_list(&rig, ENTRY_DIR, "empty");
+    require_broken(say_runs(MSG_DURABLE, dir, 1, 0), "does not wait for it");
+    require_broken(say_basis(dir, 9), "does not wait for it");
+}
+
+static void entry_is_answered_once(void **state) {
+    (void)state;
+    send_rig_good(&rig, verdict(dir, VERDICT_MADE));
+    require_broken(verdict(dir, VERDICT_MADE), "does not wait for it");
+    send_rig_good(&rig, verdict(file, VERDICT_WANT));
+    require_broken(verdict(file, VERDICT_WANT), "does not wait for it");
+    require_broken(verdict(file, VERDICT_SKIP), "does not wait for it");
+    require_broken(say_basis(file, 9), "does not wait for it");
+}
+
+static void settled_file_has_no_more_answers(void **state) {
+    (void)state;
+    send_rig_good(&rig, verdict(file, VERDICT_WANT));
+    send_rig_good(&rig, say_runs(MSG_DURABLE, file, 1, 0));
+    require_broken(say_runs(MSG_DURABLE, file, 1, 0), "does not wait for it");
+    require_broken(say_text(MSG_FILE_ERROR, file), "does not wait for it");
+}
+
+static void only_what_was_wanted_becomes_durable(void **state) {
+    (void)state;
+    require_broken(say_runs(MSG_DURABLE, file, 1, 0), "does not wait for it");
+}
+
+static void file_that_was_not_given_up_is_not_gone(void **state) {
+    (void)state;
+    send_rig_good(&rig, verdict(file, VERDICT_WANT));
+    require_broken(verdict(file, VERDICT_GONE), "does not wait for it");
+}
+
+static void file_that_was_given_up_is_gone(void **state) {
+    (void)state;
+    send_rig_good(&rig, verdict(file, VERDICT_WANT));
+    struct pending *p = ledger_borrow(rig.session.ledger, file);
+    atomic_store(&p->given_up, true); /* as the read stage does before FILE_FAIL */
+    pending_release(p);
+    send_rig_good(&rig, verdict(file, VERDICT_GONE));
+    require_broken(verdict(file, VERDICT_GONE), "does not wait for it");
+}
+
+static void file_error_is_the_exit_code(void **state) {
+    (void)state;
+    send_rig_good(&rig, say_text(MSG_FILE_ERROR, file));
+    assert_int_equal(atomic_load(&rig.report.worst), EXIT_PARTIAL);
+}
+
+static void finish_ack_waits_for_finish(void **state) {
+    (void)state;
+    const struct msg_totals nothing = {0};
+    require_broken(say_totals(MSG_FINISH_ACK, &nothing), "nothing was finished yet");
+    assert_int_equal(rig.session.state, SEND_TRANSFER);
+}
+
+static void totals_must_agree(void **state) {
+    (void)state;
+    const struct msg_totals right = {.entries = 2, .skipped = 1, .made = 1};
+    const struct msg_totals wrong = {.entries = 2, .committed = 1, .made = 1};
+    send_rig_good(&rig, verdict(dir, VERDICT_MADE));
+    assert_int_equal(ledger_list_end(rig.session.ledger, NULL), 0);
+    send_rig_good(&rig, verdict(file, VERDICT_SKIP));
+    assert_non_null(answer_of(&rig.answers, MSG_FINISH));
+    require_broken(say_totals(MSG_FINISH_ACK, &wrong), "the totals differ");
+    assert_int_equal(rig.session.state, SEND_TRANSFER);
+    send_rig_good(&rig, say_totals(MSG_FINISH_ACK, &right));
+    assert_int_equal(rig.session.state, SEND_DONE);
+    assert_non_null(answer_of(&rig.answers, MSG_BYE));
+}
+
+/* ---- refused data ---------------------------------------------------------------------------------------------- */
+
+static void only_data_in_flight_is_refused(void **state) {
+    (void)state;
+    require_broken(say_refused(1), "carries no data, or is acknowledged");
+    send_rig_sent(&rig, say_chunk(rig.pool, file, 0, 9), 5);
+    require_broken(say_refused(4), "carries no data, or is acknowledged");
+    require_broken(say_refused(6), "carries no data, or is acknowledged");
+    flight_done(rig.session.flight, 5);
+    require_broken(say_refused(5), "carries no data, or is acknowledged");
+}
+
+static void refused_chunk_is_read_again(void **state) {
+    (void)state;
+    send_rig_good(&rig, verdict(file, VERDICT_WANT));
+    send_rig_sent(&rig, say_chunk(rig.pool, file, 100, 50), 5);
+    send_rig_good(&rig, say_refused(5));
+    const struct item *again = answer_of(&rig.answers, MSG_CHUNK);
+    assert_non_null(again);
+    assert_int_equal(again->frame.order, 5);
+    assert_int_equal(again->frame.flags, FRAME_RESENT);
+    struct msg_chunk m;
+    assert_int_equal(msg_chunk_decode(item_body(again), again->frame.data_length, PAIR_CHUNK, &m, NULL), 0);
+    assert_int_equal(m.file_id, file);
+    assert_int_equal(m.offset, 100);
+    assert_int_equal(m.raw_length, 50);
+    struct digest digest = digest_of(again->data->data, 50);
+    assert_memory_equal(digest.b, m.digest, DIGEST_SIZE);
+}
+
+/* VOID, with the order of what was refused, and the session goes on. */
+static void require_void(uint64_t order) {
+    send_rig_good(&rig, say_refused(order));
+    const struct item *answer = answer_of(&rig.answers, MSG_VOID);
+    assert_non_null(answer);
+    assert_int_equal(answer->frame.order, order);
+    assert_int_equal(answer->frame.flags, FRAME_RESENT);
+}
+
+static void refused_chunk_of_a_failed_file_is_void(void **state) {
+    (void)state;
+    send_rig_good(&rig, verdict(file, VERDICT_WANT));
+    send_rig_sent(&rig, say_chunk(rig.pool, file, 100, 50), 5);
+    send_rig_good(&rig, say_text(MSG_FILE_ERROR, file));
+    require_void(5);
+}
+
+static void refused_chunk_that_cannot_be_read_again_is_void(void **state) {
+    (void)state;
+    uint64_t vanished = send_rig_list(&rig, ENTRY_FILE, "no such file");
+    send_rig_good(&rig, verdict(vanished, VERDICT_WANT));
+    send_rig_sent(&rig, say_chunk(rig.pool, vanished, 100, 50), 5);
+    require_void(5);
+    send_rig_good(&rig, verdict(file, VERDICT_WANT));
+    send_rig_sent(&rig, say_chunk(rig.pool, file, UINT32_MAX, 50), 6); /* it has shrunk since */
+    require_void(6);
+}
+
+static void refused_bundle_is_void_once(void **state) {
+    (void)state;
+    send_rig_good(&rig, verdict(file, VERDICT_WANT));
+    send_rig_sent(&rig, say_bundle(rig.pool, &file, 1, 9), 5);
+    require_void(5);
+    require_broken(say_refused(5), "carries no data, or is acknowledged");
+}
+
+static void file_in_too_many_refused_bundles_ends_the_session(void **state) {
+    (void)state;
+    struct err err;
+    send_rig_good(&rig, verdict(file, VERDICT_WANT));
+    for (uint64_t order = 1; order <= REFUSALS_MAX; order++) {
+        send_rig_sent(&rig, say_bundle(rig.pool, &file, 1, 9), order);
+        require_void(order);
+    }
+    send_rig_sent(&rig, say_bundle(rig.pool, &file, 1, 9), REFUSALS_MAX + 1);
+    assert_int_equal(send_rig_take(&rig, say_refused(REFUSALS_MAX + 1), &err), EXIT_VERIFY);
+}
+
+/* ---- REQUEST ------------------------------------------------------------------------------------------------------ */
+
+static void request_opens_the_session_once(void **state) {
+    (void)state;
+    struct err err;
+    send_rig_free(&rig);
+    send_rig_new(&rig, set.source, SEND_AWAIT_REQUEST);
+    send_rig_good(&rig, say_request("a/b"));
+    assert_int_equal(rig.session.state, SEND_TRANSFER);
+    assert_int_equal(rig.session.select_count, 1);
+    assert_string_equal(rig.session.selects[0], "a/b");
+    assert_int_equal(send_rig_take(&rig, say_request(NULL), &err), EXIT_STREAM);
+}
+
+static void request_with_a_bad_name_is_refused(void **state) {
+    (void)state;
+    struct err err;
+    send_rig_free(&rig);
+    send_rig_new(&rig, set.source, SEND_AWAIT_REQUEST);
+    assert_int_equal(send_rig_take(&rig, say_request("../../etc"), &err), EXIT_STREAM);
+    assert_int_equal(rig.session.state, SEND_AWAIT_REQUEST);
+}
+
+#define ANSWER(name) cmocka_unit_test_setup_teardown(name, fresh, done)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        ANSWER(answer_for_what_was_never_listed_is_refused),
+        ANSWER(verdict_must_fit_the_kind_of_entry),
+        ANSWER(entry_is_answered_once),
+        ANSWER(settled_file_has_no_more_answers),
+        ANSWER(only_what_was_wanted_becomes_durable),
+        ANSWER(file_that_was_not_given_up_is_not_gone),
+        ANSWER(file_that_was_given_up_is_gone),
+        ANSWER(file_error_is_the_exit_code),
+        ANSWER(finish_ack_waits_for_finish),
+        ANSWER(totals_must_agree),
+        ANSWER(only_data_in_flight_is_refused),
+        ANSWER(refused_chunk_is_read_again),
+        ANSWER(refused_chunk_of_a_failed_file_is_void),
+        ANSWER(refused_chunk_that_cannot_be_read_again_is_void),
+        ANSWER(refused_bundle_is_void_once),
+        ANSWER(file_in_too_many_refused_bundles_ends_the_session),
+        ANSWER(request_opens_the_session_once),
+        ANSWER(request_with_a_bad_name_is_refused),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
+}
