@@ -24,6 +24,8 @@ struct ledger {
     size_t bytes; /* lock */
     uint64_t unanswered; /* lock; entries sent without a verdict (or basis) yet */
     bool list_complete, finished, sync_due, cancelled; /* lock */
+    unsigned syncs; /* lock; in `wants` or behind it, and not sent yet: FINISH must not overtake the data of
+                     * wanted files, which go before it, though the receiver may have settled all of them */
     struct msg_totals totals; /* lock */
     char last_path[PATH_BYTES_MAX]; /* lock; for encoding */
 };
@@ -177,9 +179,10 @@ static int advance(struct ledger *l, struct err *err) {
     bool ok = release_dir_ends(l);
     if (ok && l->list_complete && l->sync_due && l->unanswered == 0) {
         l->sync_due = false;
+        l->syncs++;
         (void)queue_put(l->wants, NULL);
     }
-    if (ok && l->list_complete && l->base == l->next_id && !l->finished)
+    if (ok && l->list_complete && l->base == l->next_id && l->syncs == 0 && !l->finished)
         ok = put_finish(l);
     return ok ? 0 : err_set(err, EXIT_MEMORY, "out of memory");
 }
@@ -396,6 +399,14 @@ int ledger_want_again(struct ledger *l, const struct msg_bundle *bundle, struct 
     }
     if (result == 0)
         result = advance(l, err);
+    os_unlock(&l->lock);
+    return result;
+}
+
+int ledger_sync_sent(struct ledger *l, struct err *err) {
+    os_lock(&l->lock);
+    l->syncs--;
+    int result = advance(l, err);
     os_unlock(&l->lock);
     return result;
 }

@@ -204,7 +204,7 @@ static int number(struct sender *s, struct item *item, struct err *err) {
     bool data = needs_packing(item) && !(item->frame.flags & FRAME_RESENT);
     if (data && !flight_add(s->session.flight, item, item->frame.order))
         return err_set(err, EXIT_MEMORY, "out of memory");
-    return 0;
+    return item->frame.type == MSG_SYNC ? ledger_sync_sent(s->session.ledger, err) : 0;
 }
 
 int send_step(struct sender *s, struct item **items, unsigned count, struct err *err) {

@@ -74,15 +74,16 @@ const char *stage_run_fault(struct stage_set *set, const struct pair_options *op
     const char *problem = stage_run(set, opt, ret);
     const struct passed *forth = &ret->passed[TO_RECEIVER], *back = &ret->passed[TO_SENDER];
     bool failed = ret->sender.code != 0 || ret->receiver.code != 0;
-    bool hurried = opt->timeout_ms > 0 &&
-                   (ret->sender.code == EXIT_TIMEOUT || ret->receiver.code == EXIT_TIMEOUT);
+    bool hurried =
+        opt->timeout_ms > 0 && (ret->sender.code == EXIT_TIMEOUT || ret->receiver.code == EXIT_TIMEOUT);
     if (problem)
         return problem;
     if (forth->harms + back->harms == 0 && forth->hits > 0 && !hurried)
         return must_heal(ret);
     if (forth->hits + back->hits == 0 && failed && !hurried)
         return "a session failed though nothing was done to it";
-    if (forth->harms == 1 && forth->hit_type == MSG_BYE && back->harms == 0 && ret->sender.code != 0 && !hurried)
+    if (forth->harms == 1 && forth->hit_type == MSG_BYE && back->harms == 0 && ret->sender.code != 0 &&
+        !hurried)
         return "the sender failed after all was acknowledged";
     return NULL;
 }
@@ -92,17 +93,18 @@ void pair_require(const char *problem, const struct pair_options *opt, const str
         return;
     for (unsigned i = 0; opt->plan && i < opt->plan->count; i++) {
         const struct fault *f = &opt->plan->faults[i];
-        print_message("# %s: frame %u of type %u to the %s, bit %llu, repeat %u\n", fault_names[f->kind], f->index,
-                      f->type, f->direction == TO_RECEIVER ? "receiver" : "sender", (unsigned long long)f->bit,
-                      f->repeat);
+        print_message("# %s: frame %u of type %u to the %s, bit %llu, repeat %u\n", fault_names[f->kind],
+                      f->index, f->type, f->direction == TO_RECEIVER ? "receiver" : "sender",
+                      (unsigned long long)f->bit, f->repeat);
     }
     for (unsigned d = 0; d < DIRECTIONS; d++)
-        print_message("# to the %s: %u frames, %u hit, the first a %s\n", d == TO_RECEIVER ? "receiver" : "sender",
-                      r->passed[d].count, r->passed[d].hits, msg_type_name(r->passed[d].hit_type));
+        print_message("# to the %s: %u frames, %u hit, the first a %s\n",
+                      d == TO_RECEIVER ? "receiver" : "sender", r->passed[d].count, r->passed[d].hits,
+                      msg_type_name(r->passed[d].hit_type));
     print_message("# serial: sender %d, receiver %d; stopped after: %u, %u us\n", opt->sender_serial,
                   opt->receiver_serial, opt->stop_sender_us, opt->stop_receiver_us);
-    print_message("# sender %d (%s), resent %llu\n# receiver %d (%s), resent %llu\n# they said: %s\n", r->sender.code,
-                  r->sender.message, (unsigned long long)r->sender.resent, r->receiver.code, r->receiver.message,
-                  (unsigned long long)r->receiver.resent, pair_said());
+    print_message("# sender %d (%s), resent %llu\n# receiver %d (%s), resent %llu\n# they said: %s\n",
+                  r->sender.code, r->sender.message, (unsigned long long)r->sender.resent, r->receiver.code,
+                  r->receiver.message, (unsigned long long)r->receiver.resent, pair_said());
     fail_msg("%s", problem);
 }

@@ -49,7 +49,8 @@ struct pair_result {
 };
 
 /* One session from `source` to `dest`. */
-void pair_run(const struct pair_options *opt, struct os_dir source, struct os_dir dest, struct pair_result *ret);
+void pair_run(const struct pair_options *opt, struct os_dir source, struct os_dir dest,
+              struct pair_result *ret);
 
 /* The parts of it. From pair_catch on what is printed is caught; what was caught before is forgotten. */
 void pair_catch(void);

@@ -21,7 +21,8 @@ struct item *say_chunk(struct pool *pool, uint64_t id, uint64_t offset, uint32_t
 struct item *say_hole(uint64_t id, uint64_t offset, uint64_t length);
 /* A digest over that many chunks of zeros, each of `chunk` bytes. */
 struct item *say_end(uint64_t id, uint64_t size, uint64_t chunks, uint32_t chunk);
-struct item *say_bundle(struct pool *pool, const uint64_t *ids, uint32_t count, uint32_t size_each); /* of zeros */
+struct item *say_bundle(struct pool *pool, const uint64_t *ids, uint32_t count,
+                        uint32_t size_each); /* of zeros */
 struct item *say_same(uint64_t id);
 struct item *say_totals(uint8_t type, const struct msg_totals *totals);
 struct item *say_runs(uint8_t type, uint64_t first, uint32_t count, uint8_t verdict);

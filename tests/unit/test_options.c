@@ -63,6 +63,8 @@ static void nothing_given_means_the_defaults(void **state) {
     assert_int_equal(o->arg_count, 0);
 }
 
+#define ARCHIVE (OPT_RECURSIVE | OPT_LINKS | OPT_PERMS | OPT_TIMES | OPT_OWNER | OPT_GROUP)
+
 static void letters_and_words_set_the_same_flags(void **state) {
     (void)state;
     static const struct {
@@ -78,12 +80,16 @@ static void letters_and_words_set_the_same_flags(void **state) {
         {"--perms", OPT_PERMS},
         {"-t", OPT_TIMES},
         {"--times", OPT_TIMES},
+        {"-o", OPT_OWNER},
+        {"--owner", OPT_OWNER},
+        {"-g", OPT_GROUP},
+        {"--group", OPT_GROUP},
         {"-I", OPT_IGNORE_TIMES},
         {"--ignore-times", OPT_IGNORE_TIMES},
         {"-c", OPT_CHECKSUM},
         {"--checksum", OPT_CHECKSUM},
-        {"-a", OPT_RECURSIVE | OPT_LINKS | OPT_PERMS | OPT_TIMES},
-        {"--archive", OPT_RECURSIVE | OPT_LINKS | OPT_PERMS | OPT_TIMES},
+        {"-a", ARCHIVE},
+        {"--archive", ARCHIVE},
         {"-rlptIc", OPT_RECURSIVE | OPT_LINKS | OPT_PERMS | OPT_TIMES | OPT_IGNORE_TIMES | OPT_CHECKSUM},
         {"a -r b -t", OPT_RECURSIVE | OPT_TIMES},
         {"-- -r", 0},
@@ -234,10 +240,10 @@ static void what_is_wrong_is_refused_as_usage(void **state) {
 static void options_that_come_later_say_so(void **state) {
     (void)state;
     static const char *const words[] = {
-        "-o",           "-g",          "-D",           "-H",          "-A",          "-X",
-        "-S",           "-W",          "-u",           "-n",          "-an",         "--delete",
-        "--dry-run",    "--exclude=x", "--bwlimit=1M", "--streams=4", "--streams 4", "--retry",
-        "--to=unix:/a", "--partial",   "--verify",     "--key-file",  "--chmod=u+w", "--hard-links"};
+        "-D",           "-H",          "-A",          "-X",          "-S",           "-W",
+        "-u",           "-n",          "-an",         "--delete",    "--dry-run",    "--exclude=x",
+        "--bwlimit=1M", "--streams=4", "--streams 4", "--retry",     "--to=unix:/a", "--partial",
+        "--verify",     "--key-file",  "--chmod=u+w", "--hard-links"};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         for (int program = S; program <= R; program++) {
             struct line l;

@@ -18,7 +18,8 @@ static int stop(void **state) {
 }
 
 /* Every bit of the first frame of this type; `before` makes the session send one. */
-static void turn_each_bit(uint8_t type, enum direction direction, const struct fault *before, bool receiver_dials) {
+static void turn_each_bit(uint8_t type, enum direction direction, const struct fault *before,
+                          bool receiver_dials) {
     /* Without its BYE a receiver waits a second for the sender to hang up: a few bits have to do. */
     unsigned stride = type == MSG_BYE ? 67 : pair_stride();
     for (unsigned bit = 0; bit < HEADER_BITS; bit += stride) {
@@ -45,8 +46,9 @@ static void turn_each_bit(uint8_t type, enum direction direction, const struct f
 
 static void header_bits_matter_to_a_receiver(void **state) {
     (void)state;
-    static const uint8_t types[] = {MSG_HELLO, MSG_START,    MSG_ENTRIES, MSG_LIST_END, MSG_FILE_BEGIN, MSG_CHUNK,
-                                    MSG_HOLE,  MSG_FILE_END, MSG_BUNDLE,  MSG_SYNC,     MSG_FINISH,     MSG_BYE};
+    static const uint8_t types[] = {MSG_HELLO,      MSG_START, MSG_ENTRIES, MSG_LIST_END,
+                                    MSG_FILE_BEGIN, MSG_CHUNK, MSG_HOLE,    MSG_FILE_END,
+                                    MSG_BUNDLE,     MSG_SYNC,  MSG_FINISH,  MSG_BYE};
     for (size_t i = 0; i < sizeof types; i++)
         turn_each_bit(types[i], TO_RECEIVER, NULL, false);
     turn_each_bit(MSG_WELCOME, TO_RECEIVER, NULL, true);

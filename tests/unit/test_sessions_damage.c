@@ -36,7 +36,11 @@ static void require(const struct plan *plan, int code, unsigned resent) {
 
 static struct plan damage(uint8_t type, unsigned index, unsigned repeat) {
     return (struct plan){
-        .faults = {{.kind = FAULT_FLIP_DATA, .direction = TO_RECEIVER, .type = type, .index = index, .bit = 99,
+        .faults = {{.kind = FAULT_FLIP_DATA,
+                    .direction = TO_RECEIVER,
+                    .type = type,
+                    .index = index,
+                    .bit = 99,
                     .repeat = repeat}},
         .count = 1,
     };

@@ -44,9 +44,9 @@ static void at_every_frame(enum fault_kind kind, int timeout_ms) {
 #define AT_EVERY_FRAME(name, kind, timeout_ms)                                                               \
     static void name(void **state) {                                                                         \
         (void)state;                                                                                         \
-        int64_t t0 = os_now_ms();\
+        int64_t t0 = os_now_ms();                                                                            \
         at_every_frame(kind, timeout_ms);                                                                    \
-        print_message("# %lld ms\n", (long long)(os_now_ms() - t0));\
+        print_message("# %lld ms\n", (long long)(os_now_ms() - t0));                                         \
     }
 
 AT_EVERY_FRAME(lost_frame_ends_both_ends, FAULT_DROP, HASTY_MS)

@@ -150,7 +150,8 @@ static void sessions_run_with_the_smaller_chunk_size(void **state) {
 static void pull_brings_only_what_was_asked_for(void **state) {
     (void)state;
     static const char *const selects[] = {"a/b", "middle"};
-    struct pair_options opt = {.codec = CODEC_ZLIB, .receiver_dials = true, .selects = selects, .select_count = 2};
+    struct pair_options opt = {
+        .codec = CODEC_ZLIB, .receiver_dials = true, .selects = selects, .select_count = 2};
     struct pair_result r;
     pair_require(stage_run(&set, &opt, &r), &opt, &r);
     assert_int_equal(r.sender.code, 0);
@@ -193,8 +194,8 @@ static void hear_preamble(struct peer *p) {
     uint8_t bytes[PREAMBLE_SIZE];
     size_t got;
     struct err err;
-    assert_int_equal(
-        stream_recv_raw(p->stream, bytes, sizeof bytes, os_now_ms() + PATIENT_MS, &got, &err), 0);
+    assert_int_equal(stream_recv_raw(p->stream, bytes, sizeof bytes, os_now_ms() + PATIENT_MS, &got, &err),
+                     0);
 }
 
 static struct msg_hello usual_hello(void) {
@@ -362,7 +363,9 @@ static void damaged_preamble_ends_both_ends(void **state) {
     unsigned step = pair_stride() > 1 ? 13 : 3;
     for (unsigned bit = 0; bit < 2 * PREAMBLE_SIZE * 8; bit += step) {
         struct plan plan = {
-            .faults = {{.kind = FAULT_FLIP_PREAMBLE, .direction = bit % 2 ? TO_SENDER : TO_RECEIVER, .bit = bit / 2}},
+            .faults = {{.kind = FAULT_FLIP_PREAMBLE,
+                        .direction = bit % 2 ? TO_SENDER : TO_RECEIVER,
+                        .bit = bit / 2}},
             .count = 1,
         };
         struct pair_options opt = {.plan = &plan, .receiver_dials = bit & 2};

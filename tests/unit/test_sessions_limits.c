@@ -229,7 +229,8 @@ static void bad_names_fail_their_entries_alone(void **state) {
     uint64_t id = 2;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++, id++) {
         static const enum entry_type types[] = {ENTRY_FILE, ENTRY_DIR, ENTRY_SYMLINK};
-        const struct listed entry = {.id = id, .type = types[i % 3], .path = bad[i], .size = i % 3 == 0 ? 9 : 0};
+        const struct listed entry = {
+            .id = id, .type = types[i % 3], .path = bad[i], .size = i % 3 == 0 ? 9 : 0};
         struct tree before = tree_look(rig.scratch.dir);
         recv_rig_good(&rig, say_entries(&entry, 1));
         require_file_error(id, EXIT_PARTIAL);

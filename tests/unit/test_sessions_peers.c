@@ -172,21 +172,20 @@ static void replies_have_credit_too(void **state) {
     stage_set_reset(&set);
     struct real_end *e = real_end_start(ROLE_SENDER, &opt, set.source, true, &peer);
     /* Optional messages that a sender does not know: they cost credit, and it grants it anew. */
-    uint64_t spent = 0;
-    for (unsigned i = 0; spent <= 3 * peer.agreed.their_window; i++) {
-        struct item *item = item_new(60, BODY_MAX);
-        item->frame.flags = FRAME_OPTIONAL;
-        item->frame.body_length = BODY_MAX;
-        memset(item->body, 0, BODY_MAX);
-        spent += frame_cost(&item->frame, PAIR_CHUNK);
-        assert_true(peer_say(&peer, item));
-        struct msg_ack ack = {.credit = peer.agreed.their_window};
-        while (ack.credit < spent + FRAME_COST + BODY_MAX && spent > peer.agreed.their_window / 2) {
+    const uint64_t cost = FRAME_COST + BODY_MAX;
+    struct msg_ack ack = {.credit = peer.agreed.their_window};
+    for (uint64_t spent = 0; spent <= 3 * peer.agreed.their_window; spent += cost) {
+        while (ack.credit < spent + cost) {
             struct item *answer = NULL;
             assert_true(peer_hear(&peer, MSG_ACK, &answer));
             assert_int_equal(msg_ack_decode(item_body(answer), &ack, NULL), 0);
             item_free(answer);
         }
+        struct item *item = item_new(60, BODY_MAX);
+        item->frame.flags = FRAME_OPTIONAL;
+        item->frame.body_length = BODY_MAX;
+        memset(item->body, 0, BODY_MAX);
+        assert_true(peer_say(&peer, item));
     }
     struct side side;
     real_end_join(e, &peer, &side);

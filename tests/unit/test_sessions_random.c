@@ -32,8 +32,9 @@ static int throw_again(void **state) {
 
 static struct plan random_plan(void) {
     static const enum fault_kind kinds[] = {
-        FAULT_DROP,      FAULT_DUPLICATE, FAULT_SWAP,      FAULT_CUT_BEFORE, FAULT_CUT_INSIDE,    FAULT_FLIP_HEADER,
-        FAULT_FLIP_BODY, FAULT_FLIP_DATA, FAULT_FLIP_DATA, FAULT_FLIP_DATA,  FAULT_FLIP_PREAMBLE, FAULT_STALL,
+        FAULT_DROP,       FAULT_DUPLICATE,   FAULT_SWAP,          FAULT_CUT_BEFORE,
+        FAULT_CUT_INSIDE, FAULT_FLIP_HEADER, FAULT_FLIP_BODY,     FAULT_FLIP_DATA,
+        FAULT_FLIP_DATA,  FAULT_FLIP_DATA,   FAULT_FLIP_PREAMBLE, FAULT_STALL,
     };
     struct plan plan = {.count = 1 + scatter(&dice) % 3};
     for (unsigned i = 0; i < plan.count; i++) {

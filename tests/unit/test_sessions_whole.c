@@ -45,9 +45,9 @@ static void reference_frames(void **state) {
     struct pair_result r;
     struct pair_options opt = {.codec = CODEC_ZLIB};
     for (int i = 0; i < 20; i++) {
-    int64_t t0 = os_now_ns();
-    require_good(&opt, &r);
-    print_message("# %lld us\n", (long long)(os_now_ns() - t0) / 1000);
+        int64_t t0 = os_now_ns();
+        require_good(&opt, &r);
+        print_message("# %lld us\n", (long long)(os_now_ns() - t0) / 1000);
     }
     for (unsigned d = 0; d < 2; d++)
         for (unsigned i = 0; i < r.passed[d].count; i++)
