@@ -106,5 +106,6 @@ void pair_require(const char *problem, const struct pair_options *opt, const str
     print_message("# sender %d (%s), resent %llu\n# receiver %d (%s), resent %llu\n# they said: %s\n",
                   r->sender.code, r->sender.message, (unsigned long long)r->sender.resent, r->receiver.code,
                   r->receiver.message, (unsigned long long)r->receiver.resent, pair_said());
+    print_message("# %s\n", problem);
     fail_msg("%s", problem);
 }
