@@ -51,13 +51,25 @@ def same_as_rsync(ws, sources, into="", send=("-a",), address=None, add_into=Non
 
 
 @each([(" ".join(sources), sources) for sources in (
-    ["d"], ["d/"], ["d/."], ["./d"], ["./d/"], ["d//"], ["d", "e"], ["d/", "e/"], ["d/", "e"], ["e", "d/"], ["file"],
+    ["d"], ["d/"], ["d/."], ["./d"], ["./d/"], ["d//"], ["d", "e"], ["d/", "e"], ["e", "d/"], ["file"],
     ["d/file"], ["./file"], ["file", "d"], ["d/sub"], ["d/sub/"], ["d/sub/deep"], ["."], ["./"], ["d/.."], ["d/sub/.."],
     ["d/to-dir"], ["d/to-dir/"], ["d/dangling"], ["./-dash"], ["-dash"], ["a b"], ["d/empty"], ["d/empty/"],
     ["file", "a b", "-dash"], ["d/../e"], ["../area/d"], ["../area/d/"],
 )])  # fmt: skip
 def the_same_sources_give_the_same_tree(ws, value):
     same_as_rsync(ws, value[1])
+
+
+@case
+def a_name_in_several_sources_is_that_of_the_last(ws):
+    """Where rsync, which holds the whole list, takes the first. Both sources have the directory sub."""
+    area, dest = make_area(ws), ws.dir("dest")
+    put(area / "e/sub/x", b"the last x", 0o600, 77_000_000_007)
+    good(ws.push(["-a", f"{area}/d/", f"{area}/e/"], dest))
+    check_equal((dest / "sub/x").read_bytes(), b"the last x", "the file of both")
+    for name, of in ((".", "e"), ("sub", "e/sub"), ("sub/x", "e/sub/x"), ("file", "d/file"), ("other", "e/other")):
+        theirs, ours = os.stat(area / of), os.stat(dest / name)
+        check_equal((ours.st_mode, ours.st_mtime_ns), (theirs.st_mode, theirs.st_mtime_ns), name)
 
 
 @case
