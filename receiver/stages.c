@@ -74,6 +74,7 @@ int stage_ingest(void *arg, struct err *err) {
 /* ---- unpack: N threads ------------------------------------------------------------------------------- */
 
 static int refuse(struct receiver *r, struct item *item, struct err *err) {
+    uint32_t raw_length = item->raw_length;
     int result = refusals_add(r->refusals, item, err);
     struct item *answer = result == 0 ? item_of_refused(item->frame.order) : NULL;
     item_free(item);
@@ -82,6 +83,7 @@ static int refuse(struct receiver *r, struct item *item, struct err *err) {
     if (answer == NULL)
         return err_set(err, EXIT_MEMORY, "out of memory");
     count(&r->report.chunks_resent, 1);
+    count(&r->report.bytes_resent, raw_length);
     (void)outbox_put(r->out, answer);
     return 0;
 }

@@ -172,6 +172,7 @@ static int take_refused(struct send_session *s, struct item *item, struct err *e
         return err_set(err, EXIT_STREAM, "REFUSED: message %" PRIu64 " carries no data, or is acknowledged",
                        m.refused_order);
     count(&s->report->chunks_resent, 1);
+    count(&s->report->bytes_resent, again->raw_length);
     int result = again->frame.type == MSG_BUNDLE ? 0 : fill_chunk(s, again, err);
     if (result > 0) {
         again->frame.flags = FRAME_RESENT;

@@ -109,10 +109,11 @@ static void summary_event(struct report *r, int code, double seconds) {
     json_number(&j, "skipped", atomic_load(&r->files_skipped));
     json_number(&j, "failed", atomic_load(&r->files_failed));
     json_number(&j, "special", atomic_load(&r->specials));
-    json_number(&j, "bytes_files", atomic_load(&r->bytes_committed));
+    json_number(&j, "bytes_written", atomic_load(&r->bytes_committed));
     json_number(&j, "bytes_read", atomic_load(&r->bytes_raw));
     json_number(&j, "bytes_wire", atomic_load(&r->bytes_wire));
     json_number(&j, "chunks_resent", atomic_load(&r->chunks_resent));
+    json_number(&j, "bytes_resent", atomic_load(&r->bytes_resent));
     json_real(&j, "seconds", seconds);
     json_open(&j, "codecs");
     for (unsigned i = 0; i < CODEC_COUNT; i++)

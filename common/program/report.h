@@ -29,7 +29,7 @@ struct report {
     _Atomic uint64_t files_done, bytes_done; /* handled in any way: sent, skipped, failed */
     /* Results. */
     _Atomic uint64_t files_committed, files_skipped, files_failed, dirs_and_links, specials;
-    _Atomic uint64_t bytes_committed, bytes_raw, bytes_wire, chunks_resent;
+    _Atomic uint64_t bytes_committed, bytes_raw, bytes_wire, chunks_resent, bytes_resent;
     _Atomic uint64_t codec_chunks[4];
     _Atomic int worst; /* exit code of the worst failure of a single file */
     int64_t start_ms;

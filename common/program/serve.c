@@ -57,6 +57,7 @@ static void *session_main(void *arg) {
     return NULL;
 }
 
+/* Lock held; the thread does not take it any more. */
 static void collect(struct slot *slot) {
     os_thread_join(&slot->thread);
     slot->server->ops->free(slot->session);
@@ -110,16 +111,23 @@ static int wait_for_end(struct server *s, struct slot *slot) {
     os_lock(&s->lock);
     while (slot->state != SLOT_OVER)
         os_cond_wait(&s->over, &s->lock);
-    os_unlock(&s->lock);
     collect(slot);
+    os_unlock(&s->lock);
     return slot->code;
 }
 
 static int end_all(struct server *s) {
-    for (size_t i = 0; i < SESSIONS_MAX; i++)
-        if (s->slots[i].state != SLOT_FREE)
+    for (size_t i = 0; i < SESSIONS_MAX; i++) {
+        os_lock(&s->lock);
+        bool used = s->slots[i].state != SLOT_FREE;
+        os_unlock(&s->lock);
+        if (used)
             (void)wait_for_end(s, &s->slots[i]);
-    return s->ended_session ? EXIT_SIGNAL : EXIT_OK;
+    }
+    os_lock(&s->lock);
+    int code = s->ended_session ? EXIT_SIGNAL : EXIT_OK;
+    os_unlock(&s->lock);
+    return code;
 }
 
 int server_run(struct server *s, bool once) {

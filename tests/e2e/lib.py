@@ -32,6 +32,10 @@ KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 SANITIZER = re.compile(r"(Address|Thread|Leak|UndefinedBehavior)Sanitizer|runtime error:")
 
 
+# ThreadSanitizer lets every program sleep for a second at its end, unless it is told not to.
+os.environ["TSAN_OPTIONS"] = ":".join(filter(None, [os.environ.get("TSAN_OPTIONS"), "atexit_sleep_ms=0"]))
+
+
 class Failed(Exception):
     """What a test found wrong."""
 

@@ -10,7 +10,7 @@ import lib
 from lib import HVRECV, HVSEND, KIB, MIB, Pair, case, check, check_equal, each, failed, good, noise, prose, put, same_tree
 
 EVIL = b"evil\nhvsend: forged line\x1b[2J\x1b]0;title\x07\r\x9b1m\xc2\x9b1m"
-NUMBERS = "code files skipped failed special bytes_files bytes_read bytes_wire chunks_resent".split()
+NUMBERS = "code files skipped failed special bytes_written bytes_read bytes_wire chunks_resent bytes_resent".split()
 FIELDS = {
     "start": {"role": str, "version": str, "peer": str},
     "file": {"size": int},
@@ -71,7 +71,7 @@ def json_names_every_file_once_on_both_ends(ws):
             check_equal(event["size"], os.stat(os.path.join(os.fsencode(source), path_of(event))).st_size, f"size of {event}")
         summary = events[-1]
         total = sum(os.stat(os.path.join(os.fsencode(source), name)).st_size for name in names)
-        check_equal((summary["files"], summary["bytes_files"], summary["bytes_read"]), (FILES, total, total), "totals")
+        check_equal((summary["files"], summary["bytes_written"], summary["bytes_read"]), (FILES, total, total), "totals")
         check(0 < summary["bytes_wire"] < total + 64 * KIB, "bytes on the wire")
         check_equal(set(summary["codecs"]), {"none", "zlib", "zstd"}, "codecs")
 

@@ -60,7 +60,7 @@ static void summary_holds_the_counters(void **state) {
     assert_field_text(last, "type", "summary");
     assert_field_number(last, "code", EXIT_PARTIAL);
     assert_field_number(last, "files", 3);
-    assert_field_number(last, "bytes_files", 1ULL << 40);
+    assert_field_number(last, "bytes_written", 1ULL << 40);
     assert_field_number(last, "chunks_resent", 2);
     assert_non_null(strstr(last, "\"zlib\":9"));
     free(lines);

@@ -69,6 +69,25 @@ AT_EVERY_FRAME(damaged_body_ends_both_ends, FAULT_FLIP_BODY, 1, PATIENT_MS)
 AT_EVERY_FRAME(damaged_data_is_sent_again, FAULT_FLIP_DATA, 1, PATIENT_MS)
 AT_EVERY_FRAME(silence_ends_both_ends, FAULT_STALL, 5, HASTY_MS)
 
+static void damaged_preamble_ends_both_ends(void **state) {
+    (void)state;
+    unsigned step = pair_stride() > 1 ? 13 : 3;
+    for (unsigned bit = 0; bit < 2 * PREAMBLE_SIZE * 8; bit += step) {
+        struct plan plan = {
+            .faults = {{.kind = FAULT_FLIP_PREAMBLE,
+                        .direction = bit % 2 ? TO_SENDER : TO_RECEIVER,
+                        .bit = bit / 2}},
+            .count = 1,
+        };
+        struct pair_options opt = {.plan = &plan, .receiver_dials = bit & 2};
+        struct pair_result r;
+        const char *problem = stage_run_fault(&set, &opt, &r);
+        if (problem == NULL && (r.sender.code == 0 || r.receiver.code == 0))
+            problem = "an end did not notice";
+        pair_require(problem, &opt, &r);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lost_frame_ends_both_ends),
@@ -80,6 +99,7 @@ int main(void) {
         cmocka_unit_test(damaged_body_ends_both_ends),
         cmocka_unit_test(damaged_data_is_sent_again),
         cmocka_unit_test(silence_ends_both_ends),
+        cmocka_unit_test(damaged_preamble_ends_both_ends),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

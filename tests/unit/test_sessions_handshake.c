@@ -358,25 +358,6 @@ static void welcome_with_more_than_was_offered_is_refused(void **state) {
     }
 }
 
-static void damaged_preamble_ends_both_ends(void **state) {
-    (void)state;
-    unsigned step = pair_stride() > 1 ? 13 : 3;
-    for (unsigned bit = 0; bit < 2 * PREAMBLE_SIZE * 8; bit += step) {
-        struct plan plan = {
-            .faults = {{.kind = FAULT_FLIP_PREAMBLE,
-                        .direction = bit % 2 ? TO_SENDER : TO_RECEIVER,
-                        .bit = bit / 2}},
-            .count = 1,
-        };
-        struct pair_options opt = {.plan = &plan, .receiver_dials = bit & 2};
-        struct pair_result r;
-        const char *problem = stage_run_fault(&set, &opt, &r);
-        if (problem == NULL && (r.sender.code == 0 || r.receiver.code == 0))
-            problem = "an end did not notice";
-        pair_require(problem, &opt, &r);
-    }
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(smaller_chunk_size_is_chosen),
@@ -396,7 +377,6 @@ int main(void) {
         cmocka_unit_test(hello_with_another_version_than_agreed_is_refused),
         cmocka_unit_test(other_messages_are_no_hello),
         cmocka_unit_test(welcome_with_more_than_was_offered_is_refused),
-        cmocka_unit_test(damaged_preamble_ends_both_ends),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

@@ -207,6 +207,35 @@ static void damaged_ack_ends_both_ends(void **state) {
     os_dir_close(&source);
 }
 
+/* Nothing reaches the receiver any more: the sender's stages wait for credit, buffers and room in queues. */
+static void ends_stopped_in_a_full_pipeline_wind_down(void **state) {
+    (void)state;
+    enum { STOP_US = 200 * 1000 };
+    struct os_dir source = make_much();
+    struct plan plan = {
+        .faults = {{.kind = FAULT_STALL, .direction = TO_RECEIVER, .type = MSG_CHUNK, .index = 3}},
+        .count = 1};
+    for (unsigned i = 0; i < 8; i++) {
+        struct pair_options opt = combination(i & 3);
+        struct pair_result r;
+        struct os_dir dest = make_empty("much dest");
+        opt.plan = &plan;
+        opt.stop_sender_us = i & 4 ? 0 : STOP_US;
+        opt.stop_receiver_us = i & 4 ? STOP_US : 0;
+        pair_run(&opt, source, dest, &r);
+        const char *problem = r.leak;
+        if (problem == NULL && r.passed[TO_RECEIVER].harms == 0)
+            problem = "it was over before";
+        if (problem == NULL && (i & 4 ? &r.receiver : &r.sender)->code != EXIT_SIGNAL)
+            problem = "the end that was stopped gives another reason";
+        if (problem == NULL && (r.sender.code == 0 || r.receiver.code == 0))
+            problem = "an end did not notice";
+        pair_require(problem, &opt, &r);
+        os_dir_close(&dest);
+    }
+    os_dir_close(&source);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(trees_are_equal_after_a_session),
@@ -216,6 +245,7 @@ int main(void) {
         cmocka_unit_test(more_than_the_window_arrives),
         cmocka_unit_test(damage_in_a_full_window_is_healed),
         cmocka_unit_test(damaged_ack_ends_both_ends),
+        cmocka_unit_test(ends_stopped_in_a_full_pipeline_wind_down),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
