@@ -7,7 +7,7 @@ import socket
 import threading
 
 import lib
-from lib import HVRECV, HVSEND, KIB, SMALL, case, check, check_equal, each, failed, good, noise, put
+from lib import HVRECV, HVSEND, KIB, SMALL, case, check, check_equal, each, failed, noise, put
 from proxy import TO_DIALLER, TO_LISTENER, Before, session
 
 MAGIC = b"\x89HVF\r\n\x1a\n"
@@ -20,8 +20,9 @@ UP_TO_7 = MAGIC + bytes.fromhex("0100 0700 321cadb2")
 DAMAGED = OURS[:-1] + b"\xce"
 
 HELLO, WELCOME = 1, 2
-START, ENTRIES, LIST_END, FILE_BEGIN, CHUNK, BUNDLE, FILE_END, SYNC, FINISH, BYE = 16, 17, 18, 19, 20, 22, 23, 28, 30, 31
-REQUEST, VERDICTS, DURABLE, FINISH_ACK, ACK = 32, 33, 34, 39, 48
+START, ENTRIES, LIST_END, FILE_BEGIN, CHUNK = 16, 17, 18, 19, 20
+BUNDLE, FILE_END, SYNC, FINISH, BYE = 22, 23, 28, 30, 31
+REQUEST, VERDICTS, DURABLE, FINISH_ACK = 32, 33, 34, 39
 
 # What a stranger says, whether it then hangs up, and what that is for us: code and message.
 STRANGERS = [
@@ -89,7 +90,10 @@ def run_against(ws, end, source, dest, words, hangs_up):
         return process.wait()
 
 
-@each([f"{end}: {stranger[0]}" for end in ("hvsend", "hvrecv", "hvsend listens", "hvrecv listens") for stranger in STRANGERS])
+ENDS = ("hvsend", "hvrecv", "hvsend listens", "hvrecv listens")
+
+
+@each([f"{end}: {stranger[0]}" for end in ENDS for stranger in STRANGERS])
 def a_stranger_is_told_apart(ws, value):
     end, _, name = value.partition(": ")
     _, words, hangs_up, code, pattern = next(stranger for stranger in STRANGERS if stranger[0] == name)
@@ -175,7 +179,11 @@ def both_ends_report_a_stream_that_ends(ws, value):
     only_complete_files(source, dest)
 
 
-@each([("before REQUEST", TO_LISTENER, REQUEST), ("before START", TO_DIALLER, START), ("before a chunk", TO_DIALLER, CHUNK)])
+@each([
+    ("before REQUEST", TO_LISTENER, REQUEST),
+    ("before START", TO_DIALLER, START),
+    ("before a chunk", TO_DIALLER, CHUNK),
+])  # fmt: skip
 def both_ends_of_a_pull_report_a_stream_that_ends(ws, value):
     name, way, message = value
     source, dest = make_source(ws), ws.dir("dest")

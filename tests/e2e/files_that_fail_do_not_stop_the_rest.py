@@ -6,7 +6,7 @@ import socket
 import threading
 
 import lib
-from lib import HVSEND, KIB, MIB, NOBODY, SMALL, Failed, case, check, check_equal, each, failed, good, noise, put
+from lib import HVSEND, KIB, MIB, NOBODY, SMALL, case, check, check_equal, each, failed, good, noise, put
 from proxy import TO_DIALLER, TO_LISTENER, Before, session
 
 CHUNK, VERDICTS = 20, 33
@@ -104,7 +104,10 @@ def a_source_that_vanishes_is_reported_and_the_rest_arrives(ws, value):
     lib.no_temporary_names(dest)
 
 
-@each([(f"{old} to {new} bytes", old, new) for old, new in ((1000, 1000), (1000, 10), (10, 0), (0, 10), (1000, 400_000), (400_000, 1000), (400_000, 700_000))])
+SIZES = [(1000, 1000), (1000, 10), (10, 0), (0, 10), (1000, 400_000), (400_000, 1000), (400_000, 700_000)]
+
+
+@each([(f"{old} to {new} bytes", old, new) for old, new in SIZES])
 def a_source_that_changes_before_it_is_read_arrives_as_it_is_then(ws, value):
     _, old, new = value
     source, dest = ws.dir("source"), ws.dir("dest")

@@ -6,7 +6,7 @@ import signal
 import socket
 
 import lib
-from lib import HVRECV, HVSEND, KIB, MIB, case, check, check_equal, each, failed, noise, prose, put, same_tree
+from lib import HVRECV, HVSEND, KIB, MIB, case, check, check_equal, each, noise, prose, put, same_tree
 from proxy import TO_LISTENER, Before, Proxy
 
 CHUNK = 20
@@ -129,7 +129,8 @@ def more_senders_than_the_listener_takes_at_once_wait_their_turn(ws):
     put(source / "file", noise(100 * KIB))
     address = ws.unix()
     listener = ws.receiver(address, dest, once=False)
-    senders = [ws.start(HVSEND, "-a", "--contimeout", "100", "--into", f"{i}", f"{source}/", address) for i in range(24)]
+    words = [HVSEND, "-a", "--contimeout", "100", f"{source}/", address]
+    senders = [ws.start(*words, "--into", f"{i}") for i in range(24)]
     for i, sender in enumerate(senders):
         result = sender.wait()
         check_equal((result.code, result.err), (0, ""), f"sender {i}")

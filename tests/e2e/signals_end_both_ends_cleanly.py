@@ -10,7 +10,7 @@ import socket
 from pathlib import Path
 
 import lib
-from lib import HVRECV, HVSEND, KIB, MIB, case, check, check_equal, each, failed, good, noise, put, wait_until
+from lib import HVRECV, HVSEND, MIB, case, check, check_equal, each, failed, good, noise, put, wait_until
 from proxy import TO_DIALLER, TO_LISTENER, Before, session
 
 CHUNK, WELCOME = 20, 2

@@ -14,7 +14,8 @@ from lib import HVRECV, HVSEND, KIB, MIB, SMALL, Pair, case, each, good, noise, 
 NAMES = [
     b"plain", b"with space", b" leading and trailing ", b"-leading-dash", b"--help", b"new\nline", b"tab\ttab",
     b"quote\"s and 'quotes'", b"back\\slash", b"\\012", b"bell\a and \x1b[31mescape\x1b[0m", b"\x01\x7f",
-    b"not-utf8-\xff\xfe\x80", b"cut-\xe2\x82", "umlaut-äöü-漢字-\U0001f6a2".encode(), b"\xc2\x9b1m", b"*?[a]", b"$(id)`id`",
+    b"not-utf8-\xff\xfe\x80", b"cut-\xe2\x82", "umlaut-äöü-漢字-\U0001f6a2".encode(), b"\xc2\x9b1m",
+    b"*?[a]", b"$(id)`id`",
     b"~", b"#", b"%s%n", b"...", b"..a", b".hidden", b".hvferry", b"hvferry.", b"a:b", b"CON", b"trailing.", b"x" * 255,
     "ä".encode() * 127,
 ]  # fmt: skip

@@ -6,7 +6,7 @@ import os
 import socket
 
 import lib
-from lib import HVRECV, HVSEND, Pair, case, check, check_equal, each, failed, good, noise, put, same_tree, status_of_tree
+from lib import HVSEND, Pair, case, check, check_equal, each, failed, good, noise, put, same_tree, status_of_tree
 
 LARGE = noise(400_000, 1)
 
@@ -75,8 +75,10 @@ REPLACED = "replaced"
 REFUSED = "refused"
 
 # What the product promises: new kind, what is there, what becomes of it.
-TABLE = [(new, old, REPLACED) for new in (small_file, large_file, link) for old in (nothing, old_file, empty_directory, *LINKS, *SPECIALS)]
-TABLE += [(new, full_directory, REFUSED) for new in (small_file, large_file, link)]
+NO_DIRECTORIES = [small_file, large_file, link]
+YIELDING = [nothing, old_file, empty_directory, *LINKS, *SPECIALS]
+TABLE = [(new, old, REPLACED) for new in NO_DIRECTORIES for old in YIELDING]
+TABLE += [(new, full_directory, REFUSED) for new in NO_DIRECTORIES]
 TABLE += [(directory, old, REPLACED) for old in (nothing, empty_directory, *LINKS)]
 TABLE += [(directory, old, REFUSED) for old in (old_file, *SPECIALS)]
 

@@ -171,6 +171,7 @@ static void treat(struct way *w) {
     const struct frame *f = &w->reader.frame;
     unsigned index = w->passed.count++;
     uint8_t *held = w->held;
+    size_t held_n = w->held_n;
     bool unharmed = w->passed.harms == 0, doubled = false;
     if (index < RECORD_FRAMES)
         w->passed.frames[index] = *f;
@@ -186,7 +187,7 @@ static void treat(struct way *w) {
     w->passed.bye |= f->type == MSG_BYE && whole;
     pass(w, w->bytes, w->n);
     if (held)
-        pass(w, held, w->held_n);
+        pass(w, held, held_n);
     free(held);
 }
 
