@@ -248,17 +248,12 @@ class Workspace:
 
 
 def remove_tree(path):
-    def retry(function, name, _):
-        os.chmod(os.path.dirname(name), 0o700)
-        function(name)
-
     if os.geteuid() != 0:  # directories without rights can be in the way
-        for directory, names, _ in os.walk(path):
+        for _, names, _, at in os.fwalk(path):
             for name in names:
-                at = os.path.join(directory, name)
-                if not os.path.islink(at):
-                    os.chmod(at, 0o700)
-    shutil.rmtree(path, onerror=retry)
+                if stat.S_ISDIR(os.stat(name, dir_fd=at, follow_symlinks=False).st_mode):
+                    os.chmod(name, 0o700, dir_fd=at)
+    shutil.rmtree(path)
 
 
 # ---- trees --------------------------------------------------------------------------------------------------

@@ -178,7 +178,7 @@ static void treat(struct way *w) {
     w->held = NULL;
     for (unsigned i = 0; plan && i < plan->count && w->n > 0; i++)
         if (is_due(w, i, index)) {
-            doubled = w->passed.harms == 0 && plan->faults[i].kind == FAULT_DUPLICATE;
+            doubled |= w->passed.harms == 0 && plan->faults[i].kind == FAULT_DUPLICATE;
             do_fault(w, &plan->faults[i]);
         }
     w->of_type[f->type] += !(f->flags & FRAME_RESENT);

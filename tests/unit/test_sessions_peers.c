@@ -189,7 +189,8 @@ static void replies_have_credit_too(void **state) {
     }
     struct side side;
     real_end_join(e, &peer, &side);
-    assert_int_equal(side.code, EXIT_STREAM); /* the test hung up */
+    /* The test hung up, with answers unread: an end of file or a reset. */
+    assert_true(side.code == EXIT_STREAM || side.code == EXIT_SOCKET);
 }
 
 int main(void) {
