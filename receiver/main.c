@@ -4,6 +4,7 @@
 #include "core/log.h"
 #include "core/path.h"
 #include "core/text.h"
+#include "program/doctor.h"
 #include "program/endpoint.h"
 #include "program/interrupt.h"
 #include "program/setup.h"
@@ -79,6 +80,8 @@ int main(int argc, char **argv) {
     struct err err = {0};
     struct os_dir root = OS_DIR_NONE;
     log_setup("hvrecv", LOG_WARNING);
+    if (argc > 1 && strcmp(argv[1], "doctor") == 0)
+        return doctor_main(PROGRAM_HVRECV, argc - 1, argv + 1);
     enum parsed parsed = options_parse(PROGRAM_HVRECV, argc, argv, &o, &err);
     if (parsed == PARSED_DONE)
         return EXIT_OK;

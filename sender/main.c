@@ -3,6 +3,7 @@
 
 #include "core/log.h"
 #include "core/text.h"
+#include "program/doctor.h"
 #include "program/endpoint.h"
 #include "program/interrupt.h"
 #include "program/setup.h"
@@ -94,6 +95,8 @@ int main(int argc, char **argv) {
     struct options o;
     struct err err = {0};
     log_setup("hvsend", LOG_WARNING);
+    if (argc > 1 && strcmp(argv[1], "doctor") == 0)
+        return doctor_main(PROGRAM_HVSEND, argc - 1, argv + 1);
     enum parsed parsed = options_parse(PROGRAM_HVSEND, argc, argv, &o, &err);
     if (parsed == PARSED_DONE)
         return EXIT_OK;

@@ -53,6 +53,10 @@ static int exchange_preambles(struct stream *s, int64_t deadline, unsigned *ret_
     return version_choose(&our_preamble, &theirs, ret_version, err);
 }
 
+int handshake_probe(struct stream *s, int timeout_ms, unsigned *ret_version, struct err *err) {
+    return exchange_preambles(s, os_now_ms() + timeout_ms, ret_version, err);
+}
+
 static int send_hello(struct stream *s, uint8_t type, const struct msg_hello *m, struct err *err) {
     static const char agent[] = "hvferry " HVFERRY_VERSION;
     uint8_t tags[64];

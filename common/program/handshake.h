@@ -29,6 +29,10 @@ uint64_t window_for(enum role role, uint32_t chunk_size);
 int handshake(struct stream *s, const struct handshake *ours, int timeout_ms, struct agreement *ret,
               struct err *err);
 
+/* Only the preambles: whether an hvferry is at the other end. 0 and the version that both know, or -1 and err as
+ * handshake. */
+int handshake_probe(struct stream *s, int timeout_ms, unsigned *ret_version, struct err *err);
+
 /* The listener's answer to a dialler that it does not serve: preamble and REJECT, before anything is read from it, then
  * a bounded wait until it has read that and closes. */
 void handshake_refuse(struct stream *s, const struct err *why);

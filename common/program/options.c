@@ -109,17 +109,21 @@ static const char *const later_names[] = {
 static void print_help(enum program program) {
     bool send = program == PROGRAM_HVSEND;
     if (send)
-        (void)puts("hvsend sends files and directories to hvrecv.\n\n"
-                   "  hvsend [OPTION...] SRC... DEST               connect to a listening hvrecv\n"
-                   "  hvsend [OPTION...] --listen ADDR SRC...      serve SRC to an hvrecv that connects\n"
-                   "  hvsend [OPTION...] --stdio SRC...\n\n"
-                   "SRC/ means the contents of SRC, as in rsync. DEST is an ADDR:");
+        (void)puts(
+            "hvsend sends files and directories to hvrecv.\n\n"
+            "  hvsend [OPTION...] SRC... DEST               connect to a listening hvrecv\n"
+            "  hvsend [OPTION...] --listen ADDR SRC...      serve SRC to an hvrecv that connects\n"
+            "  hvsend [OPTION...] --stdio SRC...\n"
+            "  hvsend doctor [ADDR | --listen ADDR]         what this machine can do, and what is wrong\n\n"
+            "SRC/ means the contents of SRC, as in rsync. DEST is an ADDR:");
     else
-        (void)puts("hvrecv receives files and directories and commits them under DIR.\n\n"
-                   "  hvrecv [OPTION...] --listen ADDR DIR         wait for hvsend\n"
-                   "  hvrecv [OPTION...] --connect ADDR [SRC...] DIR   pull from a listening hvsend\n"
-                   "  hvrecv [OPTION...] --stdio DIR\n\n"
-                   "ADDR:");
+        (void)puts(
+            "hvrecv receives files and directories and commits them under DIR.\n\n"
+            "  hvrecv [OPTION...] --listen ADDR DIR         wait for hvsend\n"
+            "  hvrecv [OPTION...] --connect ADDR [SRC...] DIR   pull from a listening hvsend\n"
+            "  hvrecv [OPTION...] --stdio DIR\n"
+            "  hvrecv doctor [ADDR | --listen ADDR]         what this machine can do, and what is wrong\n\n"
+            "ADDR:");
     (void)puts(
         "  vsock://CID:PORT  vsock-mux:/PATH.sock:PORT  unix:/PATH.sock  tcp://HOST:PORT  exec:COMMAND\n");
     for (int i = 0; i < ROW_COUNT; i++) {

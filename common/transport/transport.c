@@ -15,6 +15,10 @@ int conn_dial(const struct addr *addr, int timeout_ms, struct waker *waker, stru
     return addr->transport->dial(addr, &bounds, ret, err);
 }
 
+const char *addr_scheme(const struct addr *addr) {
+    return addr->transport->scheme;
+}
+
 bool dial_is_early(const struct addr *addr, const struct err *err) {
     return addr->transport->is_early && addr->transport->is_early(err->sys);
 }

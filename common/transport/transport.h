@@ -41,6 +41,8 @@ void addr_free(struct addr *addr); /* frees what addr owns, not addr; NULL field
 /* True when `text` starts like an address ("unix:", "tcp://", …), so that a DEST can be told from a file. */
 bool addr_looks_like(const char *text);
 
+const char *addr_scheme(const struct addr *addr); /* "vsock", "vsock-mux", … */
+
 struct conn; /* one stream */
 struct listener; /* accepts streams */
 
