@@ -3,14 +3,14 @@
 
 #include <errno.h>
 
-static const char unnamed_listener[] = "at the other end: hvrecv --listen {there} DIR";
+static const char listen_there[] = "at the other end: hvrecv --listen {there} DIR";
 
 const struct cause doctor_causes[] = {
     /* vsock: virtio, vhost and hv_sock differ in what they say (vsock.h). */
     {"vsock", STEP_CONNECT, ECONNRESET, 0, "CID {cid} is there, but nobody listens on its port {port}",
-     unnamed_listener},
+     listen_there},
     {"vsock", STEP_CONNECT, ECONNREFUSED, 0, "CID {cid} is there, but nobody listens on its port {port}",
-     unnamed_listener},
+     listen_there},
     {"vsock", STEP_CONNECT, ENODEV, 0, "there is no machine with CID {cid}, or no device that leads to it",
      "on a host: modprobe vhost_vsock, and start the VM with this CID (QEMU: -device "
      "vhost-vsock-pci,guest-cid={cid}); in a guest: hvsend doctor vsock://host:{port}"},
@@ -54,9 +54,9 @@ const struct cause doctor_causes[] = {
     {"vsock-mux", STEP_CONNECT, EACCES, 0, "this user may not write to {path}",
      "run as the user of the VM, or as root"},
 
-    {"unix", STEP_CONNECT, ENOENT, 0, "there is no socket {path}", unnamed_listener},
+    {"unix", STEP_CONNECT, ENOENT, 0, "there is no socket {path}", listen_there},
     {"unix", STEP_CONNECT, ECONNREFUSED, 0, "the socket {path} is a leftover: nobody listens on it",
-     unnamed_listener},
+     listen_there},
     {"unix", STEP_CONNECT, EACCES, 0, "this user may not write to {path}",
      "run as its owner, or: chmod a+w {path}"},
     {"unix", STEP_CONNECT, EPROTOTYPE, 0, "{path} belongs to another program: it is no stream socket",
@@ -66,7 +66,7 @@ const struct cause doctor_causes[] = {
      "see what that program does, or start it anew"},
 
     {"tcp", STEP_CONNECT, ECONNREFUSED, 0, "the machine is there, but nobody listens on port {port}",
-     unnamed_listener},
+     listen_there},
     {"tcp", STEP_CONNECT, ETIMEDOUT, 0, "no answer: the machine is off, or a firewall drops what comes",
      "ping it, and see its firewall"},
     {"tcp", STEP_CONNECT, ENETUNREACH, 0, "there is no way to that machine",

@@ -3,6 +3,7 @@
 #include "core/text.h"
 #include "transport/vsock_local.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -114,6 +115,8 @@ static void judge_vsock(struct findings *f, const struct machine *m) {
     } else if (m->cid_error) {
         found_warning(f, "vsock", "loaded; this machine's CID cannot be asked for at /dev/vsock (%s)",
                       strerror(m->cid_error));
+        if (m->cid_error == EACCES)
+            found_remedy(f, "run it as root to see the CID");
     } else if (m->cid == CID_NONE) {
         found_warning(f, "vsock", "loaded, but without a CID: nothing carries it to another machine");
         found_remedy(f, "%s", load);
@@ -180,7 +183,10 @@ void judge_vsock_route(struct findings *f, const struct machine *m, uint32_t cid
                  "modprobe vsock_loopback");
     else if (cid == CID_HOST)
         need_one(f, m, to_host,
-                 "nothing leads to a host from here: this is no guest, or it has no vsock device", load);
+                 m->vsock & VSOCK_LOOPBACK
+                     ? "nothing leads to a host from here: its CID stands for this machine itself"
+                     : "nothing leads to a host from here: this is no guest, or it has no vsock device",
+                 load);
     else
         need_one(f, m, to_guest, "nothing leads to guests from here; that is what their host has",
                  "on their host: modprobe vhost_vsock; a guest reaches its host as vsock://host:PORT");

@@ -3,6 +3,9 @@
 #include <stdarg.h>
 
 static void add(struct findings *f, enum finding_level level, int code, const char *what, const char *fmt,
+                va_list args) ERR_PRINTF(5, 0);
+
+static void add(struct findings *f, enum finding_level level, int code, const char *what, const char *fmt,
                 va_list args) {
     if (f->count == FINDINGS_MAX)
         return;

@@ -3,6 +3,7 @@
 
 #include "core/text.h"
 #include "transport/fd.h"
+#include "transport/vsock_local.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -117,23 +118,23 @@ struct peer_id vsock_peer_id(const struct sockaddr_vm *vm) {
     };
 }
 
-void vsock_tell_buffers(int fd, vsock_getsockopt *get, char *ret, size_t size) {
+void vsock_tell_buffers(int fd, bool rings, vsock_getsockopt *get, char *ret, size_t size) {
     uint64_t credit = 0;
     int out = 0, in = 0;
-    socklen_t n = sizeof credit, out_n = sizeof out, in_n = sizeof in;
+    socklen_t credit_n = sizeof credit, out_n = sizeof out, in_n = sizeof in;
     ret[0] = '\0';
-    if (get(fd, AF_VSOCK, SO_VM_SOCKETS_BUFFER_SIZE, &credit, &n) ||
-        get(fd, SOL_SOCKET, SO_SNDBUF, &out, &out_n) || get(fd, SOL_SOCKET, SO_RCVBUF, &in, &in_n))
-        return;
-    (void)snprintf(ret, size, "vsock buffer %s of %s; where hv_sock carries it, %s out and %s in",
-                   SIZE_TEXT(credit, true), SIZE_TEXT(credit_bytes, true), SIZE_TEXT((uint64_t)out, true),
-                   SIZE_TEXT((uint64_t)in, true));
+    if (rings && get(fd, SOL_SOCKET, SO_SNDBUF, &out, &out_n) == 0 &&
+        get(fd, SOL_SOCKET, SO_RCVBUF, &in, &in_n) == 0)
+        (void)snprintf(ret, size, "vsock rings %s out, %s in", SIZE_TEXT((uint64_t)out, true),
+                       SIZE_TEXT((uint64_t)in, true));
+    else if (!rings && get(fd, AF_VSOCK, SO_VM_SOCKETS_BUFFER_SIZE, &credit, &credit_n) == 0)
+        (void)snprintf(ret, size, "vsock buffer %s of %s", SIZE_TEXT(credit, true),
+                       SIZE_TEXT(credit_bytes, true));
 }
 
-static void name_peer(struct conn *conn, int fd, const struct sockaddr_vm *vm) {
+static void name_peer(struct conn *conn, const struct sockaddr_vm *vm) {
     conn->id = vsock_peer_id(vm);
     (void)snprintf(conn->peer, sizeof conn->peer, "vsock cid %u port %u", conn->id.cid, vm->svm_port);
-    vsock_tell_buffers(fd, getsockopt, conn->buffers, sizeof conn->buffers);
 }
 
 static int vsock_dial(const struct addr *addr, const struct dial_bounds *bounds, struct conn **ret,
@@ -154,7 +155,9 @@ static int vsock_dial(const struct addr *addr, const struct dial_bounds *bounds,
     }
     if (conn_from_fd(fd, ESCAPED(addr->text), ret, err))
         return -1;
-    name_peer(*ret, fd, &vm);
+    name_peer(*ret, &vm);
+    bool rings = vm.svm_cid == VMADDR_CID_HOST && vsock_parts() & VSOCK_HYPERV;
+    vsock_tell_buffers(fd, rings, getsockopt, (*ret)->buffers, sizeof(*ret)->buffers);
     return 0;
 }
 
@@ -162,7 +165,10 @@ static int vsock_dial(const struct addr *addr, const struct dial_bounds *bounds,
 static void vsock_admit(struct conn *conn, int fd, const struct sockaddr_storage *from) {
     struct sockaddr_vm vm;
     memcpy(&vm, from, sizeof vm);
-    name_peer(conn, fd, &vm);
+    name_peer(conn, &vm);
+    /* The rings of hv_sock have the listener's sizes, which the accepted socket does not know. */
+    if (vm.svm_cid != VMADDR_CID_ANY)
+        vsock_tell_buffers(fd, false, getsockopt, conn->buffers, sizeof conn->buffers);
 }
 
 static int vsock_listen(const struct addr *addr, struct listener **ret, struct err *err) {

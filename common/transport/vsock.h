@@ -17,8 +17,8 @@ struct sockaddr_vm vsock_address(const struct addr *addr);
  * count. */
 void vsock_set_buffers(int fd, vsock_setsockopt *set);
 
-/* What became of them, for conn_buffers; "" when the system does not tell. */
-void vsock_tell_buffers(int fd, vsock_getsockopt *get, char *ret, size_t size);
+/* What became of them, for conn_buffers; "" when the system does not tell. rings: hv_sock carries the stream. */
+void vsock_tell_buffers(int fd, bool rings, vsock_getsockopt *get, char *ret, size_t size);
 
 /* From the address that accept() gave, or that was connected to. */
 struct peer_id vsock_peer_id(const struct sockaddr_vm *vm);

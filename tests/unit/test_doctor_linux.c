@@ -141,6 +141,7 @@ static void without_the_device_the_reason_is_told(void **state) {
     m.cid_error = EACCES;
     assert_int_equal(about(&m, "vsock")->level, FINDING_WARN);
     assert_part(about(&m, "vsock")->detail, "/dev/vsock (Permission denied)");
+    assert_part(about(&m, "vsock")->remedy, "as root");
 }
 
 static void without_a_transport_there_is_no_cid(void **state) {
@@ -174,6 +175,9 @@ static void no_route_is_told_with_what_would_make_one(void **state) {
     assert_part(route(&bare, 2, false)->detail, "nothing leads to a host");
     assert_part(route(&bare, 3, false)->remedy, "modprobe vhost_vsock");
     assert_part(route(&bare, UINT32_MAX, true)->detail, "nobody can connect");
+    bare.vsock = VSOCK_CORE | VSOCK_LOOPBACK;
+    assert_part(route(&bare, 2, false)->detail, "stands for this machine itself");
+    assert_null(route(&bare, UINT32_MAX, true));
     assert_part(route(&kvm_guest, 43, false)->remedy, "vsock://host:PORT");
     struct machine hyperv = {
         .vendor = "Microsoft Corporation", .product = "Virtual Machine", .cid_error = ENOENT};
