@@ -7,10 +7,8 @@ static const char listen_there[] = "at the other end: hvrecv --listen {there} DI
 
 const struct cause doctor_causes[] = {
     /* vsock: virtio, vhost and hv_sock differ in what they say (vsock.h). */
-    {"vsock", STEP_CONNECT, ECONNRESET, 0, "CID {cid} is there, but nobody listens on its port {port}",
-     listen_there},
-    {"vsock", STEP_CONNECT, ECONNREFUSED, 0, "CID {cid} is there, but nobody listens on its port {port}",
-     listen_there},
+    {"vsock", STEP_CONNECT, ECONNRESET, 0, "nobody listens at CID {cid} on port {port}", listen_there},
+    {"vsock", STEP_CONNECT, ECONNREFUSED, 0, "nobody listens at CID {cid} on port {port}", listen_there},
     {"vsock", STEP_CONNECT, ENODEV, 0, "there is no machine with CID {cid}, or no device that leads to it",
      "on a host: modprobe vhost_vsock, and start the VM with this CID (QEMU: -device "
      "vhost-vsock-pci,guest-cid={cid}); in a guest: hvsend doctor vsock://host:{port}"},

@@ -36,9 +36,8 @@ static const struct {
     const char *cause, *remedy;
 } rows[] = {
     {STEP_CONNECT, "vsock://42:2761", EXIT_SOCKET, ECONNRESET,
-     "CID 42 is there, but nobody listens on its port 2761 (Connection reset by peer)",
-     "hvrecv --listen vsock://:2761 DIR"},
-    {STEP_CONNECT, "vsock://42:2761", EXIT_SOCKET, ECONNREFUSED, "nobody listens on its port 2761",
+     "nobody listens at CID 42 on port 2761 (Connection reset by peer)", "hvrecv --listen vsock://:2761 DIR"},
+    {STEP_CONNECT, "vsock://42:2761", EXIT_SOCKET, ECONNREFUSED, "nobody listens at CID 42 on port 2761",
      "hvrecv --listen"},
     {STEP_CONNECT, "vsock://42:2761", EXIT_SOCKET, ENODEV, "no machine with CID 42", "guest-cid=42"},
     {STEP_CONNECT, "vsock://42:2761", EXIT_CONNECT_TIMEOUT, ETIMEDOUT, "CID 42 does not answer",
