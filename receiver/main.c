@@ -19,7 +19,7 @@ static int run(const struct options *o, struct receiver_config *config, struct e
     if (o->listen)
         return endpoint_serve(o->listen, o, &receiver_ops, config, err);
     if (o->use_stdio)
-        return endpoint_run(NULL, o, &receiver_ops, config, err);
+        return endpoint_run_stdio(&receiver_ops, config, err);
     if (addr_parse(o->connect, &rules, &addr, err) != 0)
         return -1;
     config->dialler = true;

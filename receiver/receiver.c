@@ -10,7 +10,7 @@
  */
 #include "receiver/stages.h"
 
-#include "core/log.h"
+#include "program/session.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +23,7 @@ static void *prepare(const void *config) {
         return NULL;
     r->config = config;
     run_init(&r->run);
+    tally_init(&r->unpacking);
     return r;
 }
 
@@ -33,12 +34,9 @@ static void stop(void *session, const struct err *why) {
 
 static void release(void *session) {
     struct receiver *r = session;
+    tally_free(&r->unpacking);
     run_free(&r->run);
     free(r);
-}
-
-static void wake_conn(void *conn) {
-    conn_wake(conn);
 }
 
 static unsigned unpack_threads(void) {
@@ -46,22 +44,60 @@ static unsigned unpack_threads(void) {
     return n < UNPACK_THREADS_MAX ? n : UNPACK_THREADS_MAX;
 }
 
+/* ---- after a break ---------------------------------------------------------------------------------------- */
+
+static int settle(void *ctx, uint64_t *ret_processed, struct err *err) {
+    struct receiver *r = ctx;
+    if (!tally_wait(&r->unpacking) || !sequencer_settle(r->ordered))
+        return err_set(err, EXIT_SIGNAL, "cancelled");
+    sequencer_clear(r->ordered, item_drop_ticketed);
+    refusals_clear(r->refusals);
+    link_in_resume(&r->in);
+    *ret_processed = r->in.processed;
+    return 0;
+}
+
+/* What was refused comes again unasked: all above `processed` does. */
+static void take_back(struct item *item) {
+    if (item->frame.type != MSG_REFUSED)
+        return;
+    struct wr w = item_writer(item);
+    msg_refused_encode(&w, &(struct msg_refused){.refused_order = 0});
+}
+
+static int prepare_again(void *ctx, struct ticketed *chain, struct err *err) {
+    struct receiver *r = ctx;
+    for (struct ticketed *t = chain; t; t = t->next)
+        take_back((struct item *)t);
+    outbox_each(r->out, take_back);
+    struct msg_ack ack = link_in_ack(&r->in);
+    struct item *answer = item_of_ack(&ack);
+    if (answer == NULL)
+        return err_set(err, EXIT_MEMORY, "out of memory");
+    (void)outbox_put_urgent(r->out, answer);
+    return 0;
+}
+
+/* ---- the session ---------------------------------------------------------------------------------------------- */
+
 static int build(struct receiver *r, struct err *err) {
     uint32_t chunk_size = r->agreed.chunk_size;
     unsigned chunks = (unsigned)(r->agreed.our_window / (chunk_size + (uint64_t)FRAME_COST));
     link_in_init(&r->in, r->agreed.our_window, chunk_size);
+    r->flight = flight_new();
     r->out = outbox_new(r->agreed.their_window, chunk_size);
     r->pool = pool_new(chunk_size, chunks + unpack_threads() + 1);
     r->packed = queue_new(chunks + 1);
     r->ordered = sequencer_new();
     r->refusals = refusals_new();
-    if (!r->out || !r->pool || !r->packed || !r->ordered || !r->refusals)
+    if (!r->out || !r->flight || !r->pool || !r->packed || !r->ordered || !r->refusals)
         return err_set(err, EXIT_MEMORY, "out of memory");
     if (recv_session_new(&r->config->session, &r->agreed, &r->in, r->out, &r->report, &r->session, err) != 0)
         return -1;
     run_on_cancel(&r->run, outbox_cancel, r->out);
     run_on_cancel(&r->run, pool_cancel, r->pool);
     run_on_cancel(&r->run, queue_cancel, r->packed);
+    run_on_cancel(&r->run, tally_cancel, &r->unpacking);
     run_on_cancel(&r->run, sequencer_cancel, r->ordered);
     return r->config->dialler ? recv_session_request(r->session, err) : 0;
 }
@@ -77,55 +113,47 @@ static int start_stages(struct receiver *r, struct err *err) {
     return run_start(&r->run, "reply", stage_reply, r, err);
 }
 
-static int transfer(struct receiver *r, struct err *err) {
-    struct handshake ours = {
-        .role = ROLE_RECEIVER,
-        .dialler = r->config->dialler,
-        .chunk_size = r->config->chunk_size,
-        .features = FEATURE_CHECK,
-    };
-    if (handshake(r->stream, &ours, r->config->handshake_ms, &r->agreed, err) != 0 || build(r, err) != 0)
-        run_fail(&r->run, err);
-    else if (r->config->serial && receive_serially(r, err) != 0)
-        run_fail(&r->run, err);
-    else if (!r->config->serial)
-        (void)start_stages(r, err);
-    return run_join(&r->run, err);
+static int begin(void *session, struct err *err) {
+    struct receiver *r = session;
+    struct line_hooks hooks = {settle, prepare_again, r};
+    r->agreed = r->line.agreed;
+    if (build(r, err) != 0 || line_open(&r->line, r->out, r->flight, &hooks, err) != 0)
+        return -1;
+    return r->config->serial ? receive_serially(r, err) : start_stages(r, err);
 }
 
-static void dismantle(struct receiver *r) {
+static void dismantle(void *session) {
+    struct receiver *r = session;
+    count(&r->report.bytes_wire, line_bytes_in(&r->line));
     recv_session_free(r->session);
     sequencer_free(r->ordered, item_drop_ticketed);
     queue_free(r->packed, item_drop);
     outbox_free(r->out);
+    flight_free(r->flight);
     pool_free(r->pool);
     refusals_free(r->refusals);
 }
 
-static int run(void *session, const void *arg, struct conn *conn) {
+static int run(void *session, const void *arg, struct way *way) {
     const struct receiver_config *config = arg;
     struct receiver *r = session;
-    struct err err = {0}, close_err = {0};
-    report_init(&r->report, &config->style);
-    if (stream_new(conn, config->timeout_ms, &r->stream, &err) != 0) {
-        report_end(&r->report, err.code, &err);
-        report_free(&r->report);
-        return err.code;
-    }
-    run_on_cancel(&r->run, wake_conn, conn);
-    report_start(&r->report, conn_peer(conn));
-    int result = transfer(r, &err);
-    if (result != 0 && err.code != EXIT_SOCKET)
-        stream_abort(r->stream, &err);
-    run_disarm(&r->run);
-    count(&r->report.bytes_wire, atomic_load(&r->stream->bytes_in));
-    if (stream_close(r->stream, &close_err) != 0)
-        log_line(result == 0 ? LOG_WARNING : LOG_ERROR, "%s", close_err.msg);
-    dismantle(r);
-    int code = result != 0 ? err.code : atomic_load(&r->report.worst);
-    report_end(&r->report, code, result != 0 ? &err : NULL);
-    report_free(&r->report);
-    return code;
+    struct session_parts parts = {
+        .ours =
+            {
+                .role = ROLE_RECEIVER,
+                .dialler = config->dialler,
+                .chunk_size = config->chunk_size,
+                .features = FEATURE_CHECK,
+            },
+        .handshake_ms = config->handshake_ms,
+        .timeout_ms = config->timeout_ms,
+        .one_stream = config->serial,
+        .style = &config->style,
+        .begin = begin,
+        .end = dismantle,
+        .session = r,
+    };
+    return session_run(&parts, way, &r->run, &r->line, &r->report);
 }
 
 const struct session_ops receiver_ops = {prepare, run, stop, release};

@@ -2,6 +2,7 @@
 #ifndef RECEIVER_RECEIVER_H
 #define RECEIVER_RECEIVER_H
 
+#include "program/line.h"
 #include "program/serve.h"
 #include "receiver/recv_session.h"
 
@@ -18,14 +19,16 @@ struct receiver_config {
 /* A running session, so that another thread can end it. */
 struct receiver {
     const struct receiver_config *config;
-    struct stream *stream;
+    struct line line;
     struct run run;
     struct report report;
     struct agreement agreed;
     struct link_in in;
     struct outbox *out;
+    struct flight *flight; /* answers that the sender has not processed */
     struct pool *pool;
     struct queue *packed; /* ingest -> unpack */
+    struct tally unpacking; /* data frames in `packed` and in the unpack stage */
     struct sequencer *ordered; /* ingest, unpack -> sink */
     struct refusals *refusals;
     struct recv_session *session;

@@ -196,8 +196,7 @@ int recv_file_same(struct recv_session *s, struct item *item, struct err *err) {
 }
 
 int recv_void(struct recv_session *s, struct item *item, struct err *err) {
-    (void)s;
-    if (!(item->frame.flags & FRAME_RESENT))
+    if (!(item->frame.flags & FRAME_RESENT) && atomic_load(&s->report->retries) == 0)
         return err_set(err, EXIT_STREAM, "VOID: it stands in for no refused frame");
     return msg_empty_decode(item_body(item), "VOID", err);
 }

@@ -36,11 +36,11 @@ static int wait_for_item(struct receiver *r, struct item **ret, struct err *err)
     int64_t heard = os_now_ms();
     for (;;) {
         bool batch = recv_session_has_batch(r->session);
-        enum stream_result result =
-            stream_recv(r->stream, r->pool, batch ? COMMIT_IDLE_MS : stream_pause(r->stream), ret, err);
+        enum stream_result result = stream_recv(
+            r->line.stream, r->pool, batch ? COMMIT_IDLE_MS : stream_pause(r->config->timeout_ms), ret, err);
         if (result == STREAM_ITEM)
             return 0;
-        bool too_long = r->stream->timeout_ms >= 0 && os_now_ms() - heard >= r->stream->timeout_ms;
+        bool too_long = r->config->timeout_ms >= 0 && os_now_ms() - heard >= r->config->timeout_ms;
         if (result != STREAM_QUIET || too_long)
             return ingest_failed(r, result, err);
         if (batch && recv_session_idle(r->session, err) != 0)

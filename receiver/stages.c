@@ -37,7 +37,7 @@ int ingest_item(struct receiver *r, struct item *item, struct item **ret, struct
 int ingest_failed(struct receiver *r, enum stream_result result, struct err *err) {
     if (result == STREAM_QUIET)
         return err_set(err, EXIT_TIMEOUT, "nothing was heard from the sender for %d seconds",
-                       r->stream->timeout_ms / 1000);
+                       r->config->timeout_ms / 1000);
     if (result == STREAM_EOF)
         return err_set(err, EXIT_STREAM,
                        "the sender closed the stream before the transfer was complete; run it again");
@@ -48,9 +48,13 @@ int stage_ingest(void *arg, struct err *err) {
     struct receiver *r = arg;
     for (bool bye = false; !bye;) {
         struct item *item;
-        enum stream_result result = stream_recv(r->stream, r->pool, r->stream->timeout_ms, &item, err);
-        if (result != STREAM_ITEM)
-            return ingest_failed(r, result, err);
+        enum stream_result result = stream_recv(r->line.stream, r->pool, r->config->timeout_ms, &item, err);
+        if (result != STREAM_ITEM) {
+            (void)ingest_failed(r, result, err);
+            if (line_recover(&r->line, result, err) == 0)
+                continue;
+            return -1;
+        }
         if (ingest_item(r, item, &item, err) != 0)
             return -1;
         if (item == NULL)
@@ -60,6 +64,8 @@ int stage_ingest(void *arg, struct err *err) {
             item_free(item);
             return -1;
         }
+        if (carries_data(item))
+            tally_up(&r->unpacking);
         bool put =
             carries_data(item) ? queue_put(r->packed, item) : sequencer_put(r->ordered, &item->t) == SEQ_PUT;
         if (!put) {
@@ -67,6 +73,7 @@ int stage_ingest(void *arg, struct err *err) {
             return 0; /* cancelled */
         }
     }
+    line_reading_over(&r->line);
     queue_close(r->packed);
     return 0;
 }
@@ -108,8 +115,10 @@ int stage_unpack(void *arg, struct err *err) {
         return err_set(err, EXIT_MEMORY, "out of memory");
     int result = 0;
     void *item;
-    while (result == 0 && queue_get(r->packed, &item, -1) == QUEUE_OK)
+    while (result == 0 && queue_get(r->packed, &item, -1) == QUEUE_OK) {
         result = unpack_step(r, item, state, err);
+        tally_down(&r->unpacking);
+    }
     codec_state_free(state);
     return result;
 }
@@ -146,11 +155,8 @@ int stage_sink(void *arg, struct err *err) {
 
 int reply_step(struct receiver *r, struct item **items, unsigned count, struct err *err) {
     for (unsigned i = 0; i < count; i++)
-        stream_number(r->stream, items[i]);
-    int result = stream_write(r->stream, items, count, err);
-    for (unsigned i = 0; i < count; i++)
-        item_free(items[i]);
-    return result;
+        line_number(&r->line, items[i]);
+    return line_write(&r->line, items, count, err);
 }
 
 int stage_reply(void *arg, struct err *err) {
@@ -158,7 +164,8 @@ int stage_reply(void *arg, struct err *err) {
     for (;;) {
         struct item *items[STREAM_BATCH] = {NULL};
         unsigned n = 1;
-        enum queue_result result = outbox_get_batch(r->out, items, STREAM_BATCH, &n, stream_pause(r->stream));
+        enum queue_result result =
+            outbox_get_batch(r->out, items, STREAM_BATCH, &n, stream_pause(r->config->timeout_ms));
         if (result == QUEUE_CLOSED)
             return 0;
         if (result == QUEUE_TIMEOUT)

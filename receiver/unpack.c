@@ -160,6 +160,12 @@ int refusals_answer(struct refusals *r, struct item *item, struct err *err) {
                    msg_type_name(item->frame.type), item->frame.order);
 }
 
+void refusals_clear(struct refusals *r) {
+    os_lock(&r->lock);
+    memset(r->rows, 0, sizeof r->rows);
+    os_unlock(&r->lock);
+}
+
 struct item *item_of_refused(uint64_t order) {
     struct item *item = item_new(MSG_REFUSED, 16);
     if (item == NULL)

@@ -25,6 +25,8 @@ int refusals_answer(struct refusals *r, struct item *item, struct err *err);
 /* Ingest stage: BYE came, nothing follows. 0, or -1 and err (EXIT_STREAM) when something that was refused is awaited,
  * now or in a later refusals_add. */
 int refusals_end(struct refusals *r, struct err *err);
+/* Nothing is awaited any more: everything that was not processed comes again. */
+void refusals_clear(struct refusals *r);
 /* REFUSED as an item; NULL: no memory. */
 struct item *item_of_refused(uint64_t order);
 

@@ -160,7 +160,6 @@ def bad_replies():
     bad_frame("bad-durable-verdict", "DURABLE has no verdict", "verdict", "DURABLE", run(1, 1, 2))
     bad_frame("bad-durable-overflow", "ids beyond 2^64", "first_id", "DURABLE", run((1 << 64) - 1, 1, 0))
     bad_frame("bad-verdicts-cut", "half a run", "too short", "VERDICTS", run(1, 1, 2) + run(2, 1, 2)[:2])
-    bad_frame("bad-refused-order", "order 0", "refused_order", "REFUSED", [u(8, "refused_order", 0)])
     bad_frame("bad-basis-kind", "kind 3", "kind", "BASIS", basis(3, 100, MIB, 0, [bytes(16)]))
     bad_frame("bad-basis-block-size", "block_size 0", "block_size", "BASIS", basis(2, 100, 0, 0, [bytes(16)]))
     bad_frame("bad-basis-blocks", "a block behind the end", "first_block", "BASIS", basis(

@@ -99,6 +99,8 @@ def good_replies():
         20000, 1, 1) + run(20001, 1, 4) + run(20002, 1, 5)))
     vector("good-durable", "DURABLE", frame("DURABLE", run(4, 2, 0) + run((1 << 64) - 2, 1, 0), order=7))
     vector("good-refused", "REFUSED", frame("REFUSED", [u(8, "refused_order", 12)]))
+    vector("good-refused-taken-back", "REFUSED, taken back after a break", frame("REFUSED", [
+        u(8, "refused_order", 0)]))
     vector("good-file-error", "FILE_ERROR", frame("FILE_ERROR", [u(8, "file_id", 6)] + coded_text(
         41, "a/b: No space left on device")))
     content = b"x" * 100

@@ -384,13 +384,13 @@ int ledger_failed(struct ledger *l, uint64_t file_id, const struct err *why, str
     return result;
 }
 
-int ledger_want_again(struct ledger *l, const struct msg_bundle *bundle, struct err *err) {
+int ledger_want_again(struct ledger *l, const struct msg_bundle *bundle, bool refused, struct err *err) {
     int result = 0;
     os_lock(&l->lock);
     for (uint32_t i = 0; result == 0 && i < bundle->count; i++) {
         struct bundle_member m = bundle_member_at(bundle, i);
         struct pending *p = find(l, m.file_id);
-        if (p && p->refusals++ == REFUSALS_MAX)
+        if (p && refused && p->refusals++ == REFUSALS_MAX)
             result =
                 err_set(err, EXIT_VERIFY, "%s arrived damaged %d times: something on the way changes data",
                         ESCAPED(p->path), REFUSALS_MAX + 1);

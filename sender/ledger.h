@@ -52,8 +52,9 @@ int ledger_verdicts(struct ledger *l, const struct run_of_ids *run, struct err *
 int ledger_basis(struct ledger *l, const struct msg_basis *basis, struct err *err);
 int ledger_durable(struct ledger *l, const struct run_of_ids *run, struct err *err);
 int ledger_failed(struct ledger *l, uint64_t file_id, const struct err *why, struct err *err);
-/* The bundle with these members is void: read its files again. EXIT_VERIFY when that was done REFUSALS_MAX times. */
-int ledger_want_again(struct ledger *l, const struct msg_bundle *bundle, struct err *err);
+/* The bundle with these members is void: read its files again. `refused`: because of damage; EXIT_VERIFY when that was
+ * so REFUSALS_MAX times. */
+int ledger_want_again(struct ledger *l, const struct msg_bundle *bundle, bool refused, struct err *err);
 /* Send stage: a SYNC that `wants` asked for is on its way. 0, or -1 and err (EXIT_MEMORY). */
 int ledger_sync_sent(struct ledger *l, struct err *err);
 /* The path of an unsettled entry and its root, for reading a chunk again; the caller releases it. NULL: settled. */

@@ -86,7 +86,7 @@ static int serve_sources(const struct options *o, struct sender_config *config, 
     config->roots = roots;
     config->root_count = o->arg_count;
     int code = o->listen ? endpoint_serve(o->listen, o, &sender_ops, config, err)
-                         : endpoint_run(NULL, o, &sender_ops, config, err);
+                         : endpoint_run_stdio(&sender_ops, config, err);
     roots_close(roots, o->arg_count);
     return code;
 }

@@ -128,7 +128,7 @@ static int fill_chunk(struct send_session *s, struct item *item, struct err *err
     bool read = item->data &&
                 source_read_again(s->roots, p, m.offset, m.raw_length, item->data->data, &unreadable) == 0;
     if (item->data && !read)
-        report_warning(s->report, p->path, "a chunk that arrived damaged cannot be read again");
+        report_warning(s->report, p->path, "a chunk that has to be sent again cannot be read");
     pending_release(p);
     if (item->data == NULL)
         return err_set(err, EXIT_MEMORY, "out of memory");
@@ -154,19 +154,21 @@ static int send_void(struct send_session *s, const struct item *refused, uint64_
     item->frame.flags = FRAME_RESENT;
     item->frame.order = order;
     (void)outbox_put_urgent(s->out, item);
-    flight_drop(s->flight, order);
+    flight_void(s->flight, order);
     if (refused->frame.type != MSG_BUNDLE)
         return 0;
     uint32_t data_length = refused->frame.data_length;
     if (msg_bundle_decode(item_body(refused), data_length, s->agreed.chunk_size, &m, err) != 0)
         return -1;
-    return ledger_want_again(s->ledger, &m, err);
+    return ledger_want_again(s->ledger, &m, true, err);
 }
 
 static int take_refused(struct send_session *s, struct item *item, struct err *err) {
     struct msg_refused m;
     if (msg_refused_decode(item_body(item), &m, err) != 0)
         return -1;
+    if (m.refused_order == 0) /* taken back: the break had all of it sent again */
+        return 0;
     struct item *again = flight_find(s->flight, m.refused_order);
     if (again == NULL)
         return err_set(err, EXIT_STREAM, "REFUSED: message %" PRIu64 " carries no data, or is acknowledged",
@@ -184,6 +186,52 @@ static int take_refused(struct send_session *s, struct item *item, struct err *e
         result = send_void(s, again, m.refused_order, err);
     item_free(again);
     return result;
+}
+
+/* ---- after a break ---------------------------------------------------------------------------------------------- */
+
+int send_session_settle(struct send_session *s, uint64_t *ret_processed) {
+    link_in_resume(&s->in);
+    *ret_processed = s->in.processed;
+    return 0;
+}
+
+/* The files of a bundle come again in new ones. */
+static int void_bundle(struct send_session *s, struct item *item, struct err *err) {
+    struct msg_bundle m;
+    if (msg_bundle_decode(item_body(item), item->frame.data_length, s->agreed.chunk_size, &m, err) != 0 ||
+        ledger_want_again(s->ledger, &m, false, err) != 0)
+        return -1;
+    item_make_void(item);
+    return 0;
+}
+
+int send_session_prepare(struct send_session *s, struct ticketed *chain, struct err *err) {
+    for (struct ticketed *t = chain; t; t = t->next) {
+        struct item *item = (struct item *)t;
+        item->again = true;
+        if (item->frame.type != MSG_CHUNK && item->frame.type != MSG_BUNDLE)
+            continue;
+        count(&s->report->chunks_resent, 1);
+        count(&s->report->bytes_resent, item->raw_length);
+        if (item->frame.type == MSG_BUNDLE && void_bundle(s, item, err) != 0)
+            return -1;
+    }
+    struct msg_ack ack = link_in_ack(&s->in);
+    struct item *answer = item_of_ack(&ack);
+    if (answer == NULL)
+        return err_set(err, EXIT_MEMORY, "out of memory");
+    (void)outbox_put_urgent(s->out, answer);
+    return 0;
+}
+
+int send_session_reread(struct send_session *s, struct item *item, struct err *err) {
+    int result = fill_chunk(s, item, err);
+    if (result == 0) {
+        item_make_void(item);
+        outbox_refund(s->out, item);
+    }
+    return result < 0 ? -1 : 0;
 }
 
 /* ---- the end ------------------------------------------------------------------------------------------------------ */

@@ -5,9 +5,9 @@
 #ifndef SENDER_SEND_SESSION_H
 #define SENDER_SEND_SESSION_H
 
+#include "flow/flight.h"
 #include "flow/link.h"
 #include "program/handshake.h"
-#include "sender/flight.h"
 #include "sender/ledger.h"
 
 enum send_state {
@@ -39,6 +39,12 @@ void send_session_free(struct send_session *s); /* what the session allocated it
 
 /* The next message; used up. Unordered ones (ACK, HEARTBEAT, ABORT) too. 0, or -1 and err: the session is over. */
 int send_session_take(struct send_session *s, struct item *item, struct err *err);
+
+/* After a break; see struct line_hooks. */
+int send_session_settle(struct send_session *s, uint64_t *ret_processed);
+int send_session_prepare(struct send_session *s, struct ticketed *chain, struct err *err);
+/* Send stage: the data of a chunk that is sent again, or VOID in its place. 0, or -1 and err. */
+int send_session_reread(struct send_session *s, struct item *item, struct err *err);
 
 /* START, the first ordered message of the sender. */
 int send_session_start(struct send_session *s, uint64_t flags, enum durable durable, const char *into,

@@ -11,8 +11,8 @@
 #include "sender/stages.h"
 
 #include "codec/digest.h"
-#include "core/log.h"
 #include "program/options.h"
+#include "program/session.h"
 
 #include <stdlib.h>
 
@@ -40,10 +40,6 @@ static void release(void *session) {
     struct sender *s = session;
     run_free(&s->run);
     free(s);
-}
-
-static void wake_conn(void *conn) {
-    conn_wake(conn);
 }
 
 static unsigned pack_threads(void) {
@@ -81,28 +77,37 @@ static int build(struct sender *s, struct err *err) {
                             err);
 }
 
+static int settle(void *ctx, uint64_t *ret_processed, struct err *err) {
+    (void)err;
+    return send_session_settle(ctx, ret_processed);
+}
+
+static int prepare_again(void *ctx, struct ticketed *chain, struct err *err) {
+    return send_session_prepare(ctx, chain, err);
+}
+
 /* A sender that listened hears first what the receiver wants. */
 static int take_request(struct sender *s, struct err *err) {
     while (s->session.state == SEND_AWAIT_REQUEST) {
         struct item *item;
-        enum stream_result result = stream_recv(s->stream, NULL, s->config->handshake_ms, &item, err);
-        if (result != STREAM_ITEM)
-            return ack_failed(s, result, err);
+        enum stream_result result = stream_recv(s->line.stream, NULL, s->config->handshake_ms, &item, err);
+        if (result != STREAM_ITEM) {
+            (void)ack_failed(s, result, err);
+            if (line_recover(&s->line, result, err) == 0)
+                continue;
+            return -1;
+        }
         if (send_session_take(&s->session, item, err) != 0)
             return -1;
     }
     return 0;
 }
 
-static int begin(struct sender *s, struct err *err) {
-    struct handshake ours = {
-        .role = ROLE_SENDER,
-        .dialler = s->config->dialler,
-        .chunk_size = s->config->chunk_size,
-        .features = FEATURE_CHECK,
-    };
-    if (handshake(s->stream, &ours, s->config->handshake_ms, &s->session.agreed, err) != 0 ||
-        build(s, err) != 0 || take_request(s, err) != 0)
+static int open_session(struct sender *s, struct err *err) {
+    struct line_hooks hooks = {settle, prepare_again, &s->session};
+    s->session.agreed = s->line.agreed;
+    if (build(s, err) != 0 || line_open(&s->line, s->out, s->session.flight, &hooks, err) != 0 ||
+        take_request(s, err) != 0)
         return -1;
     s->flags = s->config->flags | s->session.requested_flags;
     struct scan_options opt = {
@@ -128,55 +133,50 @@ static int start_stages(struct sender *s, struct err *err) {
     return run_start(&s->run, "ack", stage_ack, s, err);
 }
 
-static int transfer(struct sender *s, struct err *err) {
-    if (begin(s, err) != 0)
-        run_fail(&s->run, err);
-    else if (s->config->serial && send_serially(s, err) != 0)
-        run_fail(&s->run, err);
-    else if (!s->config->serial)
-        (void)start_stages(s, err);
-    return run_join(&s->run, err);
+static int begin(void *session, struct err *err) {
+    struct sender *s = session;
+    if (open_session(s, err) != 0)
+        return -1;
+    return s->config->serial ? send_serially(s, err) : start_stages(s, err);
 }
 
-static void dismantle(struct sender *s) {
+static void dismantle(void *session) {
+    struct sender *s = session;
+    count(&s->report.bytes_wire, line_bytes_out(&s->line));
     scan_free(s->scan);
     source_free(&s->source);
     queue_free(s->raw, item_drop);
     ledger_free(s->session.ledger);
-    flight_free(s->session.flight);
     outbox_free(s->out);
+    flight_free(s->session.flight);
     file_digest_free(s->digest);
     pool_free(s->pool);
     send_session_free(&s->session);
 }
 
-static int run(void *session, const void *config, struct conn *conn) {
+static int run(void *session, const void *arg, struct way *way) {
+    const struct sender_config *config = arg;
     struct sender *s = session;
-    struct err err = {0}, close_err = {0};
+    struct session_parts parts = {
+        .ours =
+            {
+                .role = ROLE_SENDER,
+                .dialler = config->dialler,
+                .chunk_size = config->chunk_size,
+                .features = FEATURE_CHECK,
+            },
+        .handshake_ms = config->handshake_ms,
+        .timeout_ms = config->timeout_ms,
+        .goodbye_ms = GOODBYE_WAIT_MS,
+        .one_stream = config->serial,
+        .style = &config->style,
+        .begin = begin,
+        .end = dismantle,
+        .session = s,
+    };
     s->config = config;
     s->source.dirs_root = -1;
-    report_init(&s->report, &s->config->style);
-    if (stream_new(conn, s->config->timeout_ms, &s->stream, &err) != 0) {
-        report_end(&s->report, err.code, &err);
-        report_free(&s->report);
-        return err.code;
-    }
-    run_on_cancel(&s->run, wake_conn, conn);
-    report_start(&s->report, conn_peer(conn));
-    int result = transfer(s, &err);
-    run_disarm(&s->run);
-    if (result == 0)
-        stream_drain(s->stream, GOODBYE_WAIT_MS);
-    else if (err.code != EXIT_SOCKET)
-        stream_abort(s->stream, &err);
-    count(&s->report.bytes_wire, atomic_load(&s->stream->bytes_out));
-    if (stream_close(s->stream, &close_err) != 0)
-        log_line(result == 0 ? LOG_WARNING : LOG_ERROR, "%s", close_err.msg);
-    dismantle(s);
-    int code = result != 0 ? err.code : atomic_load(&s->report.worst);
-    report_end(&s->report, code, result != 0 ? &err : NULL);
-    report_free(&s->report);
-    return code;
+    return session_run(&parts, way, &s->run, &s->line, &s->report);
 }
 
 const struct session_ops sender_ops = {prepare, run, stop, release};

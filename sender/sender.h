@@ -2,8 +2,8 @@
 #ifndef SENDER_SENDER_H
 #define SENDER_SENDER_H
 
+#include "program/line.h"
 #include "program/serve.h"
-#include "program/stream.h"
 #include "sender/pack.h"
 #include "sender/send_session.h"
 #include "sender/source.h"
@@ -24,7 +24,7 @@ struct sender_config {
 
 struct sender {
     const struct sender_config *config;
-    struct stream *stream;
+    struct line line;
     struct run run;
     struct report report;
     struct send_session session;

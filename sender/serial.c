@@ -17,12 +17,12 @@ static int take_reply(struct sender *s, bool wait, struct err *err) {
     for (;;) {
         struct item *item;
         enum stream_result result =
-            stream_recv(s->stream, NULL, wait ? stream_pause(s->stream) : 0, &item, err);
+            stream_recv(s->line.stream, NULL, wait ? stream_pause(s->config->timeout_ms) : 0, &item, err);
         if (result == STREAM_ITEM)
             return send_session_take(&s->session, item, err) == 0 ? 1 : -1;
         if (result == STREAM_QUIET && !wait)
             return 0;
-        bool too_long = s->stream->timeout_ms >= 0 && os_now_ms() - start >= s->stream->timeout_ms;
+        bool too_long = s->config->timeout_ms >= 0 && os_now_ms() - start >= s->config->timeout_ms;
         if (result != STREAM_QUIET || too_long)
             return ack_failed(s, result, err);
         if (say_alive(s, err) != 0)

@@ -98,8 +98,7 @@ int source_read_again(const struct source_root *roots, const struct pending *p, 
     dir_cache_free(&dirs);
     if (got == (ptrdiff_t)n)
         return 0;
-    return os_file_error(err, got < 0 ? (int)got : -EIO, "%s: cannot read a refused chunk again",
-                         ESCAPED(p->path));
+    return os_file_error(err, got < 0 ? (int)got : -EIO, "%s: cannot read a chunk again", ESCAPED(p->path));
 }
 
 /* ---- giving up ------------------------------------------------------------------------------------------ */

@@ -173,7 +173,7 @@ static int follow_file(struct sender *s, struct item *item, struct err *err) {
     struct msg_chunk chunk;
     struct msg_file_end end;
     struct digest digest;
-    if (item->frame.flags & FRAME_RESENT)
+    if (item->again || item->frame.flags & FRAME_RESENT)
         return 0;
     switch (item->frame.type) {
     case MSG_FILE_BEGIN: file_digest_start(s->digest); return 0;
@@ -196,31 +196,38 @@ static int follow_file(struct sender *s, struct item *item, struct err *err) {
     }
 }
 
-/* Number the item; a data frame is remembered in case it is refused. */
-static int number(struct sender *s, struct item *item, struct err *err) {
-    if (follow_file(s, item, err) != 0)
-        return -1;
-    stream_number(s->stream, item);
-    bool data = needs_packing(item) && !(item->frame.flags & FRAME_RESENT);
-    if (data && !flight_add(s->session.flight, item, item->frame.order))
-        return err_set(err, EXIT_MEMORY, "out of memory");
-    return item->frame.type == MSG_SYNC ? ledger_sync_sent(s->session.ledger, err) : 0;
+/* What has to be done while the items pass in their order. With -1 they are still the caller's. */
+static int make_ready(struct sender *s, struct item **items, unsigned count, unsigned *ret_syncs,
+                      struct err *err) {
+    *ret_syncs = 0;
+    for (unsigned i = 0; i < count; i++) {
+        struct item *item = items[i];
+        if (item->again && item->frame.type == MSG_CHUNK && send_session_reread(&s->session, item, err) != 0)
+            return -1;
+        if (follow_file(s, item, err) != 0)
+            return -1;
+        *ret_syncs += item->frame.type == MSG_SYNC && !item->again;
+    }
+    return 0;
 }
 
 int send_step(struct sender *s, struct item **items, unsigned count, struct err *err) {
     bool data = count == 1 && needs_packing(items[0]);
-    int result = 0;
-    for (unsigned i = 0; i < count && result == 0; i++)
-        result = number(s, items[i], err);
-    int64_t start = data ? os_now_ns() : 0;
-    if (result != 0)
-        stream_forget(s->stream);
-    else
-        result = stream_write(s->stream, items, count, err);
-    if (result == 0 && data)
-        pack_policy_sent(&s->policy, items[0]->frame.data_length, os_now_ns() - start);
+    unsigned syncs;
+    if (make_ready(s, items, count, &syncs, err) != 0) {
+        for (unsigned i = 0; i < count; i++)
+            item_free(items[i]);
+        return -1;
+    }
+    uint32_t length = items[0]->frame.data_length;
     for (unsigned i = 0; i < count; i++)
-        item_free(items[i]);
+        line_number(&s->line, items[i]);
+    int64_t start = data ? os_now_ns() : 0;
+    int result = line_write(&s->line, items, count, err);
+    if (result == 0 && data)
+        pack_policy_sent(&s->policy, length, os_now_ns() - start);
+    while (result == 0 && syncs-- > 0)
+        result = ledger_sync_sent(s->session.ledger, err);
     return result;
 }
 
@@ -229,7 +236,8 @@ int stage_send(void *arg, struct err *err) {
     for (;;) {
         struct item *items[STREAM_BATCH] = {NULL};
         unsigned n = 1;
-        enum queue_result got = outbox_get_batch(s->out, items, STREAM_BATCH, &n, stream_pause(s->stream));
+        enum queue_result got =
+            outbox_get_batch(s->out, items, STREAM_BATCH, &n, stream_pause(s->config->timeout_ms));
         if (got == QUEUE_CLOSED)
             return 0;
         if (got == QUEUE_TIMEOUT)
@@ -248,7 +256,7 @@ int stage_send(void *arg, struct err *err) {
 int ack_failed(struct sender *s, enum stream_result result, struct err *err) {
     if (result == STREAM_QUIET)
         return err_set(err, EXIT_TIMEOUT, "nothing was heard from the receiver for %d seconds",
-                       s->stream->timeout_ms / 1000);
+                       s->config->timeout_ms / 1000);
     if (result == STREAM_EOF)
         return err_set(err, EXIT_STREAM,
                        "the receiver closed the stream before it had acknowledged everything; run it again");
@@ -259,12 +267,17 @@ int stage_ack(void *arg, struct err *err) {
     struct sender *s = arg;
     while (s->session.state != SEND_DONE) {
         struct item *item;
-        enum stream_result result = stream_recv(s->stream, NULL, s->stream->timeout_ms, &item, err);
-        if (result != STREAM_ITEM)
-            return ack_failed(s, result, err);
+        enum stream_result result = stream_recv(s->line.stream, NULL, s->config->timeout_ms, &item, err);
+        if (result != STREAM_ITEM) {
+            (void)ack_failed(s, result, err);
+            if (line_recover(&s->line, result, err) == 0)
+                continue;
+            return -1;
+        }
         if (send_session_take(&s->session, item, err) != 0)
             return -1;
     }
+    line_reading_over(&s->line);
     outbox_close(s->out);
     return 0;
 }

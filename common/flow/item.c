@@ -21,6 +21,11 @@ void item_free(struct item *item) {
     free(item);
 }
 
+void item_make_void(struct item *item) {
+    item->frame.type = MSG_VOID;
+    item->frame.body_length = item->frame.data_length = item->raw_length = 0;
+}
+
 void item_drop(void *item) {
     item_free(item);
 }

@@ -14,7 +14,8 @@ struct item {
     uint64_t cost; /* credit it took, set by whoever accounts it */
     uint64_t file_id, offset; /* sender: of a CHUNK, until it is packed */
     bool damaged; /* receiver: the digest did not match */
-    bool ordered; /* sender: gets an order number and costs credit */
+    bool ordered; /* sending end: gets an order number and costs credit */
+    bool again; /* sending end: after a break; it has its order, and its data must be read anew */
     uint8_t header[FRAME_HEADER_SIZE]; /* encoded when it is about to be sent */
     uint32_t capacity; /* of body */
     uint8_t body[];
@@ -26,6 +27,9 @@ struct item *item_new(uint8_t type, uint32_t capacity);
 void item_free(struct item *item);
 void item_drop(void *item); /* item_free for queue_free */
 void item_drop_ticketed(struct ticketed *t); /* item_free for sequencer_free */
+
+/* What was a data frame says nothing any more. Its order stays. */
+void item_make_void(struct item *item);
 
 static inline struct span item_body(const struct item *item) {
     return (struct span){.p = item->body, .n = item->frame.body_length};

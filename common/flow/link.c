@@ -13,7 +13,7 @@ void link_out_init(struct link_out *out) {
 unsigned link_out_frame(struct link_out *out, struct item *item, struct span parts[3]) {
     struct frame *f = &item->frame;
     f->seq = out->next_seq++;
-    if (item->ordered && !(f->flags & FRAME_RESENT))
+    if (item->ordered && f->order == 0)
         f->order = out->next_order++;
     frame_encode(f, item->body, item->header);
     unsigned n = 0;
@@ -71,11 +71,20 @@ bool link_in_done(struct link_in *in, uint64_t order, uint64_t cost, struct msg_
     uint64_t limit = in->done + in->window;
     if (limit - in->acked_limit < in->window / 4 && in->processed - in->acked_order < ACK_EVERY)
         return false;
-    in->acked_limit = limit;
-    in->acked_order = in->processed;
-    atomic_store(&in->granted, limit);
-    *ret_ack = (struct msg_ack){.processed = in->processed, .credit = limit, .written = in->written};
+    *ret_ack = link_in_ack(in);
     return true;
+}
+
+struct msg_ack link_in_ack(struct link_in *in) {
+    in->acked_limit = in->done + in->window;
+    in->acked_order = in->processed;
+    atomic_store(&in->granted, in->acked_limit);
+    return (struct msg_ack){.processed = in->processed, .credit = in->acked_limit, .written = in->written};
+}
+
+void link_in_resume(struct link_in *in) {
+    in->next_order = in->processed + 1;
+    in->used = in->done;
 }
 
 struct item *item_of_ack(const struct msg_ack *ack) {

@@ -17,7 +17,7 @@ struct link_out {
 };
 
 void link_out_init(struct link_out *out);
-/* Gives the item its seq and, when it is ordered and not resent, its order, encodes its header and names the
+/* Gives the item its seq and, when it is ordered and has none yet, its order, encodes its header and names the
  * parts to write: 1 to 3 spans, whose number is returned. */
 unsigned link_out_frame(struct link_out *out, struct item *item, struct span parts[3]);
 
@@ -43,6 +43,11 @@ void link_in_init(struct link_in *in, uint64_t window, uint32_t chunk_size);
 int link_in_arrived(struct link_in *in, const struct frame *f, uint64_t *ret_cost, struct err *err);
 /* An ordered message was processed and its memory is free. True when an ACK is due; *ret_ack is it. */
 bool link_in_done(struct link_in *in, uint64_t order, uint64_t cost, struct msg_ack *ret_ack);
+/* After a break, while nothing that arrived is left unprocessed but what is forgotten: the message after `processed`
+ * is next, and is paid for again. Reading thread. */
+void link_in_resume(struct link_in *in);
+/* An ACK now, due or not: those before the break may be lost. As link_in_resume. */
+struct msg_ack link_in_ack(struct link_in *in);
 
 /* An ACK as an item; NULL: no memory. */
 struct item *item_of_ack(const struct msg_ack *ack);

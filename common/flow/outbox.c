@@ -11,13 +11,15 @@ struct outbox {
     struct os_mutex lock;
     struct os_cond changed; /* something can be sent, or closed, or cancelled */
     struct os_cond room; /* fewer control items than before */
-    struct fifo urgent, control; /* lock */
+    struct fifo urgent, again, control; /* lock */
     struct ticketed *data; /* lock; ascending tickets */
     uint64_t next_ticket; /* lock */
     uint64_t limit, spent; /* lock */
     unsigned later; /* lock; items put without waking anyone */
     uint32_t chunk_size;
     bool closed, cancelled; /* lock */
+    bool held; /* lock; the stream is broken */
+    bool taken; /* lock; the sending thread has something in hand */
 };
 
 struct outbox *outbox_new(uint64_t limit, uint32_t chunk_size) {
@@ -64,6 +66,7 @@ void outbox_free(struct outbox *ob) {
     if (ob == NULL)
         return;
     drop_chain(ob->urgent.first);
+    drop_chain(ob->again.first);
     drop_chain(ob->control.first);
     drop_chain(ob->data);
     os_cond_free(&ob->room);
@@ -174,6 +177,8 @@ static bool afford(struct outbox *ob, struct ticketed *t) {
 static struct ticketed *take(struct outbox *ob) {
     if (ob->urgent.first)
         return fifo_pop(&ob->urgent);
+    if (ob->again.first)
+        return afford(ob, ob->again.first) ? fifo_pop(&ob->again) : NULL;
     if (ob->control.first) {
         if (!afford(ob, ob->control.first))
             return NULL;
@@ -189,13 +194,14 @@ static struct ticketed *take(struct outbox *ob) {
 }
 
 static bool is_empty(const struct outbox *ob) {
-    return ob->urgent.first == NULL && ob->control.first == NULL && ob->data == NULL;
+    return ob->urgent.first == NULL && ob->again.first == NULL && ob->control.first == NULL &&
+           ob->data == NULL;
 }
 
 /* Nothing is left that could ever be sent: after closing, a missing ticket does not come any more. */
 static bool is_exhausted(const struct outbox *ob) {
     bool data = ob->data && ob->data->ticket == ob->next_ticket;
-    return ob->urgent.first == NULL && ob->control.first == NULL && !data;
+    return ob->urgent.first == NULL && ob->again.first == NULL && ob->control.first == NULL && !data;
 }
 
 /* Lock held. Items after the first, which is in ret[0]. */
@@ -225,26 +231,92 @@ enum queue_result outbox_get_batch(struct outbox *ob, struct item **ret, unsigne
             result = QUEUE_CLOSED;
             break;
         }
-        struct ticketed *t = take(ob);
+        struct ticketed *t = ob->held ? NULL : take(ob);
         if (t) {
             ret[0] = (struct item *)t;
             *ret_count = take_more(ob, ret, most);
+            ob->taken = true;
             result = QUEUE_OK;
             break;
         }
-        if (ob->closed && is_exhausted(ob)) {
+        if (ob->closed && !ob->held && is_exhausted(ob)) {
             result = QUEUE_CLOSED;
             break;
         }
-        if (timeout_ms == 0 || !waiting)
+        if (timeout_ms == 0 || (!waiting && !ob->held)) {
+            ob->taken = timeout_ms != 0; /* a HEARTBEAT is due */
             break;
-        if (timeout_ms < 0)
+        }
+        if (timeout_ms < 0 || ob->held)
             os_cond_wait(&ob->changed, &ob->lock);
         else
             waiting = os_cond_wait_until(&ob->changed, &ob->lock, deadline);
     }
     os_unlock(&ob->lock);
     return result;
+}
+
+void outbox_sent(struct outbox *ob) {
+    os_lock(&ob->lock);
+    ob->taken = false;
+    if (ob->held)
+        os_cond_broadcast(&ob->changed);
+    os_unlock(&ob->lock);
+}
+
+void outbox_refund(struct outbox *ob, struct item *item) {
+    uint64_t cost = frame_cost(&item->frame, ob->chunk_size);
+    os_lock(&ob->lock);
+    ob->spent -= item->cost - cost;
+    item->cost = cost;
+    os_unlock(&ob->lock);
+}
+
+bool outbox_hold(struct outbox *ob) {
+    os_lock(&ob->lock);
+    ob->held = true;
+    while (ob->taken && !ob->cancelled)
+        os_cond_wait(&ob->changed, &ob->lock);
+    bool open = !ob->cancelled;
+    os_unlock(&ob->lock);
+    return open;
+}
+
+void outbox_rewind(struct outbox *ob, struct ticketed *chain, uint64_t cost) {
+    os_lock(&ob->lock);
+    ob->spent -= cost;
+    struct fifo before = ob->again, urgent = ob->urgent;
+    ob->again = ob->urgent = (struct fifo){0};
+    for (struct ticketed *next; chain; chain = next) {
+        next = chain->next;
+        fifo_push(&ob->again, chain);
+    }
+    while (before.first) /* it broke again before these had left */
+        fifo_push(&ob->again, fifo_pop(&before));
+    while (urgent.first) {
+        struct ticketed *t = fifo_pop(&urgent);
+        if (((struct item *)t)->frame.flags & FRAME_RESENT)
+            item_drop_ticketed(t);
+        else
+            fifo_push(&ob->urgent, t);
+    }
+    os_unlock(&ob->lock);
+}
+
+void outbox_each(struct outbox *ob, void (*fn)(struct item *item)) {
+    os_lock(&ob->lock);
+    for (struct ticketed *t = ob->again.first; t; t = t->next)
+        fn((struct item *)t);
+    for (struct ticketed *t = ob->control.first; t; t = t->next)
+        fn((struct item *)t);
+    os_unlock(&ob->lock);
+}
+
+void outbox_release(struct outbox *ob) {
+    os_lock(&ob->lock);
+    ob->held = false;
+    os_cond_broadcast(&ob->changed);
+    os_unlock(&ob->lock);
 }
 
 bool outbox_is_empty(struct outbox *ob) {

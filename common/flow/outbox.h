@@ -2,9 +2,10 @@
  *
  * Three kinds of items leave in this order of preference:
  *   urgent   ACK, HEARTBEAT, resent frames: they cost no credit and must pass what waits for it
+ *   again    what was on its way when the stream broke, first in first out; before anything new
  *   control  ordered messages, first in first out
  *   data     ordered messages with tickets 1, 2, 3, …, which leave in that order
- * Control and data take credit when they leave. Any thread puts; one thread gets.
+ * All but the urgent ones take credit when they leave. Any thread puts; one thread gets.
  */
 #ifndef FLOW_OUTBOX_H
 #define FLOW_OUTBOX_H
@@ -44,6 +45,24 @@ enum queue_result outbox_get(struct outbox *ob, struct item **ret, int timeout_m
  * *ret_count is at least 1 with QUEUE_OK. So that many small messages share one system call. */
 enum queue_result outbox_get_batch(struct outbox *ob, struct item **ret, unsigned most, unsigned *ret_count,
                                    int timeout_ms);
+/* Sending thread: what it got is sent, or kept elsewhere; it holds nothing of the outbox any more. To be called before
+ * the next outbox_get. */
+void outbox_sent(struct outbox *ob);
+
+/* Sending thread: the item that it got costs less than it was charged with. */
+void outbox_refund(struct outbox *ob, struct item *item);
+
+/* ---- after a break; reading thread ---- */
+
+/* From now on nothing can be got; waits until the sending thread holds nothing. False: cancelled. */
+bool outbox_hold(struct outbox *ob);
+/* While it is held: `chain` (see flight_take) goes first, `cost` that it had taken is given back, and urgent frames
+ * that take the place of refused ones are dropped. */
+void outbox_rewind(struct outbox *ob, struct ticketed *chain, uint64_t cost);
+/* While it is held: calls fn for every item that was never sent. */
+void outbox_each(struct outbox *ob, void (*fn)(struct item *item));
+void outbox_release(struct outbox *ob);
+
 /* True when nothing is in it (sendable or not). */
 bool outbox_is_empty(struct outbox *ob);
 /* Waits for outbox_cancel, at most timeout_ms. */

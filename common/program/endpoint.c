@@ -4,7 +4,7 @@
 #include "core/text.h"
 #include "os/os.h"
 #include "program/interrupt.h"
-#include "program/redial.h"
+#include "program/line.h"
 
 #include <string.h>
 
@@ -58,38 +58,64 @@ int endpoint_serve(const char *where, const struct options *o, const struct sess
     return code;
 }
 
-/* The first stream, which a signal ends at once. */
-static int connect_to(const struct addr *to, const struct options *o, struct conn **ret, struct err *err) {
-    struct retry_policy policy = {
-        .retries = o->retries_given ? o->retries : addr_retries(to),
-        .delay_ms = o->retry_delay_ms,
-        .try_ms = o->connect_timeout_ms,
-    };
+/* A stream; a signal ends the waiting for it at once. */
+static int connect_to(const struct addr *to, const struct options *o, const struct retry_policy *policy,
+                      struct conn **ret, struct err *err) {
     int in_all_ms = o->timeout_ms > o->connect_timeout_ms ? o->timeout_ms : o->connect_timeout_ms;
     int64_t deadline_ms = o->timeout_ms < 0 ? INT64_MAX : os_now_ms() + in_all_ms;
     struct waker *waker;
     if (waker_new(&waker, err) != 0)
         return -1;
     interrupt_stops(stop_dial, waker);
-    int result = redial(to, &policy, deadline_ms, waker, ret, err);
+    int result = redial(to, policy, deadline_ms, waker, ret, err);
     interrupt_stops(NULL, NULL);
     waker_free(waker);
     return result;
 }
 
-int endpoint_run(const struct addr *to, const struct options *o, const struct session_ops *ops,
-                 const void *config, struct err *err) {
-    struct conn *conn;
-    if ((to ? connect_to(to, o, &conn, err) : conn_stdio(&conn, err)) != 0)
-        return -1;
+/* One session over way->conn. Its exit code, or -1 and err. */
+static int run_session(const struct session_ops *ops, const void *config, struct way *way, struct err *err) {
     void *session = ops->prepare(config);
     if (session == NULL) {
-        (void)conn_close(conn, NULL);
+        (void)conn_close(way->conn, NULL);
         return err_set(err, EXIT_MEMORY, "out of memory");
     }
     interrupt_stops(ops->stop, session);
-    int code = ops->run(session, config, conn);
+    int code = ops->run(session, config, way);
     interrupt_stops(NULL, NULL);
     ops->free(session);
     return code;
+}
+
+int endpoint_run_stdio(const struct session_ops *ops, const void *config, struct err *err) {
+    struct way way = {.conn = NULL};
+    return conn_stdio(&way.conn, err) == 0 ? run_session(ops, config, &way, err) : -1;
+}
+
+int endpoint_run(const struct addr *to, const struct options *o, const struct session_ops *ops,
+                 const void *config, struct err *err) {
+    struct retry_policy first = {
+        .retries = o->retries_given ? o->retries : addr_retries(to),
+        .delay_ms = o->retry_delay_ms,
+        .try_ms = o->connect_timeout_ms,
+    };
+    struct way way = {.to = to, .retry = first};
+    if (!o->retries_given)
+        way.retry.retries = addr_resume_retries(to);
+    if (connect_to(to, o, &first, &way.conn, err) != 0)
+        return -1;
+    int code = run_session(ops, config, &way, err);
+    struct err why = way.why; /* the first of several causes says most */
+    /* The other end was started anew, or never knew of us: what it has by now is not sent again. */
+    for (uint32_t n = 0; way.lost && (way.retry.retries == RETRY_FOREVER || n < way.retry.retries); n++) {
+        log_line(LOG_INFO, "beginning a new session");
+        way.again = true;
+        way.lost = false;
+        if (connect_to(to, o, &way.retry, &way.conn, err) != 0)
+            return -1;
+        code = run_session(ops, config, &way, err);
+    }
+    if (way.lost)
+        *err = why;
+    return way.lost ? -1 : code;
 }

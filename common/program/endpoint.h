@@ -8,7 +8,10 @@
 /* Serve sessions at `where`, a listening address. The exit code, or -1 and err. */
 int endpoint_serve(const char *where, const struct options *o, const struct session_ops *ops,
                    const void *config, struct err *err);
-/* One session over a stream to `to`, or over stdin and stdout when `to` is NULL. The exit code, or -1 and err. */
+/* One session over stdin and stdout. The exit code, or -1 and err. */
+int endpoint_run_stdio(const struct session_ops *ops, const void *config, struct err *err);
+/* One session with `to`, gone on with after breaks, and begun anew when the other end has forgotten it. The exit code, or
+ * -1 and err. */
 int endpoint_run(const struct addr *to, const struct options *o, const struct session_ops *ops,
                  const void *config, struct err *err);
 

@@ -41,6 +41,7 @@ static int exchange_preambles(struct stream *s, int64_t deadline, unsigned *ret_
     if (stream_recv_raw(s, bytes, sizeof bytes, deadline, &got, err) != 0) {
         struct err other = {0}; /* what came may say more than that it was too little */
         bool cut = memcmp(bytes, sent, got < PREAMBLE_MAGIC_SIZE ? got : PREAMBLE_MAGIC_SIZE) == 0;
+        s->greeted = cut;
         bool foreign = !cut && preamble_decode(bytes, &theirs, &other) != 0 && other.code == EXIT_PROTOCOL;
         if (foreign)
             *err = other;
@@ -50,6 +51,7 @@ static int exchange_preambles(struct stream *s, int64_t deadline, unsigned *ret_
     }
     if (preamble_decode(bytes, &theirs, err) != 0)
         return -1;
+    s->greeted = true;
     return version_choose(&our_preamble, &theirs, ret_version, err);
 }
 
@@ -75,8 +77,8 @@ static int send_hello(struct stream *s, uint8_t type, const struct msg_hello *m,
     return result;
 }
 
-/* Unless the peer ended it. Nothing follows a REJECT, no ABORT either. */
-static void reject(struct stream *s, const struct err *why) {
+/* Nothing follows a REJECT, no ABORT either. */
+void handshake_reject(struct stream *s, const struct err *why) {
     if (s->refused)
         return;
     struct item *item = item_of_text(MSG_REJECT, why->code, why->msg);
@@ -91,7 +93,7 @@ void handshake_refuse(struct stream *s, const struct err *why) {
     uint8_t sent[PREAMBLE_SIZE];
     struct err ignored;
     if (send_preamble(s, sent, &ignored) == 0)
-        reject(s, why);
+        handshake_reject(s, why);
 }
 
 static int read_tags(struct span tags, struct agreement *a, struct err *err) {
@@ -130,31 +132,43 @@ static int recv_hello(struct stream *s, uint8_t type, int64_t deadline, struct m
     return msg_hello_decode(item_body(*ret_item), ret, err);
 }
 
-static int check_hello(const struct msg_hello *m, unsigned version, const struct handshake *ours,
+static int check_hello(const struct msg_hello *m, unsigned version, enum role role, enum intent intent,
                        struct err *err) {
     if (m->version != version)
         return err_set(err, EXIT_STREAM, "the peer chose protocol version %u, but %u was agreed", m->version,
                        version);
-    if (m->role == ours->role)
-        return err_set(err, EXIT_REFUSED, "both ends want to be the %s", role_name(ours->role));
-    if (m->intent != INTENT_NEW)
-        return err_set(err, EXIT_UNSUPPORTED,
-                       "joining or resuming a session is not supported by this version");
+    if (m->role == role)
+        return err_set(err, EXIT_REFUSED, "both ends want to be the %s", role_name(role));
+    if (m->intent == INTENT_JOIN)
+        return err_set(err, EXIT_UNSUPPORTED, "further streams are not supported by this version");
+    if (m->intent != intent)
+        return err_set(err, EXIT_UNSUPPORTED, "going on with a session is not possible here");
     return 0;
 }
 
+/* `back`: NULL where nobody can come back. */
 static int answer_dialler(struct stream *s, const struct handshake *ours, unsigned version, int64_t deadline,
-                          struct msg_hello *m, struct agreement *a, struct err *err) {
+                          struct msg_hello *m, struct agreement *a, struct comeback *back, struct err *err) {
     struct item *item = NULL;
     struct msg_hello theirs;
     int result = recv_hello(s, MSG_HELLO, deadline, &theirs, &item, err);
-    if (result == 0 && (check_hello(&theirs, version, ours, err) != 0 || read_tags(theirs.tags, a, err) != 0))
+    enum intent intent = result == 0 && back && theirs.intent == INTENT_RESUME ? INTENT_RESUME : INTENT_NEW;
+    if (result == 0 &&
+        (check_hello(&theirs, version, ours->role, intent, err) != 0 || read_tags(theirs.tags, a, err) != 0))
+        result = -1;
+    if (result == 0 && intent == INTENT_NEW && ours->admit && ours->admit(ours->admit_ctx, err) != 0)
         result = -1;
     if (result != 0 && item) /* a message came, but not one to go on with */
-        reject(s, err);
+        handshake_reject(s, err);
     item_free(item);
     if (result != 0)
         return -1;
+    if (intent == INTENT_RESUME) {
+        *back =
+            (struct comeback){.version = theirs.version, .role = theirs.role, .processed = theirs.processed};
+        memcpy(back->session_id, theirs.session_id, SESSION_ID_SIZE);
+        return HANDSHAKE_BACK;
+    }
     memcpy(m->session_id, theirs.session_id, SESSION_ID_SIZE);
     m->codecs &= theirs.codecs;
     m->features &= theirs.features;
@@ -173,7 +187,7 @@ static int ask_listener(struct stream *s, const struct handshake *ours, unsigned
         return -1;
     int result = recv_hello(s, MSG_WELCOME, deadline, &theirs, &item, err);
     if (result == 0)
-        result = check_hello(&theirs, version, ours, err);
+        result = check_hello(&theirs, version, ours->role, INTENT_NEW, err);
     if (result == 0)
         result = read_tags(theirs.tags, a, err);
     if (result == 0 &&
@@ -190,8 +204,8 @@ static int ask_listener(struct stream *s, const struct handshake *ours, unsigned
     return 0;
 }
 
-int handshake(struct stream *s, const struct handshake *ours, int timeout_ms, struct agreement *ret,
-              struct err *err) {
+static int greet(struct stream *s, const struct handshake *ours, int timeout_ms, struct agreement *ret,
+                 struct comeback *back, struct err *err) {
     int64_t deadline = os_now_ms() + timeout_ms;
     unsigned version = 0;
     struct agreement a = {.our_window = window_for(ours->role, ours->chunk_size)};
@@ -208,14 +222,77 @@ int handshake(struct stream *s, const struct handshake *ours, int timeout_ms, st
         .streams = 1,
     };
     int result = ours->dialler ? ask_listener(s, ours, version, deadline, &m, &a, err)
-                               : answer_dialler(s, ours, version, deadline, &m, &a, err);
+                               : answer_dialler(s, ours, version, deadline, &m, &a, back, err);
     if (result != 0)
-        return -1;
+        return result;
     memcpy(a.session_id, m.session_id, SESSION_ID_SIZE);
+    a.version = version;
     a.codecs = m.codecs;
     a.features = m.features;
     a.chunk_size = m.chunk_size;
     stream_open_up(s, a.chunk_size);
     *ret = a;
+    return 0;
+}
+
+int handshake(struct stream *s, const struct handshake *ours, int timeout_ms, struct agreement *ret,
+              struct err *err) {
+    return greet(s, ours, timeout_ms, ret, NULL, err);
+}
+
+int handshake_listen(struct stream *s, const struct handshake *ours, int timeout_ms, struct agreement *ret,
+                     struct comeback *ret_back, struct err *err) {
+    return greet(s, ours, timeout_ms, ret, ret_back, err);
+}
+
+/* ---- after a break ------------------------------------------------------------------------------------- */
+
+static struct msg_hello hello_again(enum role role, const struct agreement *agreed, uint64_t processed) {
+    struct msg_hello m = {
+        .version = (uint16_t)agreed->version,
+        .role = (uint8_t)role,
+        .intent = INTENT_RESUME,
+        .features = agreed->features,
+        .codecs = agreed->codecs,
+        .chunk_size = agreed->chunk_size,
+        .window = agreed->our_window,
+        .streams = 1,
+        .processed = processed,
+    };
+    memcpy(m.session_id, agreed->session_id, SESSION_ID_SIZE);
+    return m;
+}
+
+int handshake_accept(struct stream *s, enum role role, const struct agreement *agreed, uint64_t processed,
+                     struct err *err) {
+    struct msg_hello m = hello_again(role, agreed, processed);
+    if (send_hello(s, MSG_WELCOME, &m, err) != 0)
+        return -1;
+    stream_open_up(s, agreed->chunk_size);
+    return 0;
+}
+
+int handshake_resume(struct stream *s, enum role role, const struct agreement *agreed, uint64_t processed,
+                     int timeout_ms, uint64_t *ret_processed, struct err *err) {
+    int64_t deadline = os_now_ms() + timeout_ms;
+    unsigned version = 0;
+    struct msg_hello m = hello_again(role, agreed, processed), theirs;
+    struct item *item = NULL;
+    if (exchange_preambles(s, deadline, &version, err) != 0)
+        return -1;
+    if (version != agreed->version)
+        return err_set(err, EXIT_REFUSED, "the other end speaks another version now");
+    if (send_hello(s, MSG_HELLO, &m, err) != 0)
+        return -1;
+    int result = recv_hello(s, MSG_WELCOME, deadline, &theirs, &item, err);
+    if (result == 0)
+        result = check_hello(&theirs, version, role, INTENT_RESUME, err);
+    if (result == 0 && memcmp(theirs.session_id, agreed->session_id, SESSION_ID_SIZE) != 0)
+        result = err_set(err, EXIT_STREAM, "WELCOME: it is for another session");
+    item_free(item);
+    if (result != 0)
+        return -1;
+    stream_open_up(s, agreed->chunk_size);
+    *ret_processed = theirs.processed;
     return 0;
 }

@@ -9,16 +9,28 @@ struct handshake {
     bool dialler;
     uint32_t chunk_size; /* wanted (sender), accepted at most (receiver) */
     uint64_t features;
+    /* Listener, before it welcomes a new session: 0, or -1 and err to reject it. NULL: always. */
+    int (*admit)(void *ctx, struct err *err);
+    void *admit_ctx;
 };
 
 /* What both ends agreed on. */
 struct agreement {
     uint8_t session_id[SESSION_ID_SIZE];
+    unsigned version;
     uint32_t codecs, chunk_size;
     uint64_t features;
     uint64_t our_window; /* credit that we granted */
     uint64_t their_window; /* credit that we were granted */
     char agent[64]; /* what the peer is, escaped */
+};
+
+/* What a dialler says that wants to go on with a session whose stream broke. */
+struct comeback {
+    uint16_t version;
+    uint8_t role; /* enum role, of the dialler */
+    uint8_t session_id[SESSION_ID_SIZE];
+    uint64_t processed; /* what the dialler has processed */
 };
 
 /* The window that an end with this role and chunk size grants: the memory that a session may hold. */
@@ -36,5 +48,21 @@ int handshake_probe(struct stream *s, int timeout_ms, unsigned *ret_version, str
 /* The listener's answer to a dialler that it does not serve: preamble and REJECT, before anything is read from it, then
  * a bounded wait until it has read that and closes. */
 void handshake_refuse(struct stream *s, const struct err *why);
+
+/* As handshake, for a listener that may have sessions to go on with: HANDSHAKE_BACK and *ret_back when the dialler
+ * comes back to one. Nothing is answered then: handshake_accept or handshake_reject does that. */
+enum { HANDSHAKE_BACK = 1 };
+int handshake_listen(struct stream *s, const struct handshake *ours, int timeout_ms, struct agreement *ret,
+                     struct comeback *ret_back, struct err *err);
+/* The listener takes the dialler back: `processed` is what this end has processed. 0, or -1 and err. */
+int handshake_accept(struct stream *s, enum role role, const struct agreement *agreed, uint64_t processed,
+                     struct err *err);
+/* Unless the peer ended it. The last word on this stream, on which nothing follows. */
+void handshake_reject(struct stream *s, const struct err *why);
+
+/* A dialler comes back on a new stream. 0 and what the listener has processed, or -1 and err; EXIT_REFUSED when it does
+ * not know the session any more. */
+int handshake_resume(struct stream *s, enum role role, const struct agreement *agreed, uint64_t processed,
+                     int timeout_ms, uint64_t *ret_processed, struct err *err);
 
 #endif

@@ -13,6 +13,8 @@
 enum {
     BOTH = PROGRAM_HVSEND | PROGRAM_HVRECV,
     LONG_ONLY = 256, /* option numbers from here have no letter */
+    GRACE_MS = 30000, /* unless --grace or a shorter --timeout is given */
+    GRACE_UNSET = -1,
 };
 
 enum {
@@ -32,6 +34,7 @@ enum {
     O_CONTIMEOUT,
     O_RETRY,
     O_RETRY_DELAY,
+    O_GRACE,
     O_SERIAL,
     O_STATS,
     O_JSON,
@@ -79,8 +82,9 @@ static const struct option_row rows[] = {
     {O_TIMEOUT, "timeout", "SECONDS", BOTH, "end when the peer is silent for so long (default 60, 0 never)"},
     {O_CONTIMEOUT, "contimeout", "SECONDS", BOTH,
      "bound on one try to connect, and on the handshake (default 10)"},
-    {O_RETRY, "retry", "N", BOTH, "try to connect N times more, or forever (default 5 to a VM, else 0)"},
+    {O_RETRY, "retry", "N", BOTH, "N tries more to connect, and to go on after a break; or forever"},
     {O_RETRY_DELAY, "retry-delay", "SECONDS", BOTH, "before the first of them, then doubled (default 0.5)"},
+    {O_GRACE, "grace", "SECONDS", BOTH, "with --listen: wait so long for a peer that broke off (default 30)"},
     {O_SERIAL, "serial", NULL, BOTH, "use one thread (slow; for tests and comparison)"},
     {'v', "verbose", NULL, BOTH, "name what is transferred; twice: say more"},
     {'q', "quiet", NULL, BOTH, "no warnings"},
@@ -220,6 +224,11 @@ static int set_with_argument(struct options *o, int id, const char *arg, struct 
     case O_DURABLE: return set_durable(o, arg, err);
     case O_TIMEOUT: return set_seconds(&o->timeout_ms, arg, true, err);
     case O_CONTIMEOUT: return set_seconds(&o->connect_timeout_ms, arg, false, err);
+    case O_GRACE:
+        if (set_seconds(&o->grace_ms, arg, true, err) != 0)
+            return -1;
+        o->grace_ms = o->grace_ms < 0 ? 0 : o->grace_ms;
+        return 0;
     case O_RETRY: return set_retries(o, arg, err);
     case O_RETRY_DELAY: return set_retry_delay(o, arg, err);
     case O_ZL:
@@ -325,6 +334,7 @@ enum parsed options_parse(enum program program, int argc, char **argv, struct op
         .codec = CODEC_AUTO,
         .timeout_ms = 60000,
         .connect_timeout_ms = 10000,
+        .grace_ms = GRACE_UNSET,
         .retry_delay_ms = BACKOFF_FIRST_MS,
         .progress_fd = -1,
     };
@@ -349,6 +359,8 @@ enum parsed options_parse(enum program program, int argc, char **argv, struct op
         else if (set_with_argument(ret, id, optarg, err) != 0)
             return PARSED_ERROR;
     }
+    if (ret->grace_ms == GRACE_UNSET)
+        ret->grace_ms = ret->timeout_ms >= 0 && ret->timeout_ms < GRACE_MS ? ret->timeout_ms : GRACE_MS;
     ret->args = argv + optind;
     ret->arg_count = argc - optind;
     return PARSED_RUN;

@@ -32,6 +32,7 @@ struct options {
     bool retries_given; /* else it depends on the transport: addr_retries */
     uint32_t retries; /* of connecting; RETRY_FOREVER */
     int retry_delay_ms;
+    int grace_ms; /* how long a listener keeps a session whose stream broke; 0: not */
     bool serial; /* one thread does everything */
     /* What is shown. */
     unsigned verbose, quiet;

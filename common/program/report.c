@@ -25,7 +25,6 @@ void report_free(struct report *r) {
 
 void report_start(struct report *r, const char *peer) {
     r->start_ms = os_now_ms();
-    log_line(LOG_INFO, "session with %s", peer);
     if (r->style.json) {
         struct json j;
         json_begin(&j, "start");
@@ -114,6 +113,7 @@ static void summary_event(struct report *r, int code, double seconds) {
     json_number(&j, "bytes_wire", atomic_load(&r->bytes_wire));
     json_number(&j, "chunks_resent", atomic_load(&r->chunks_resent));
     json_number(&j, "bytes_resent", atomic_load(&r->bytes_resent));
+    json_number(&j, "retries", atomic_load(&r->retries));
     json_real(&j, "seconds", seconds);
     json_open(&j, "codecs");
     for (unsigned i = 0; i < CODEC_COUNT; i++)
@@ -137,6 +137,18 @@ static void print_stats(struct report *r, double seconds) {
              atomic_load(&r->codec_chunks[CODEC_NONE]), atomic_load(&r->codec_chunks[CODEC_ZLIB]),
              atomic_load(&r->codec_chunks[CODEC_ZSTD]), seconds,
              SIZE_TEXT(seconds > 0 ? (uint64_t)((double)raw / seconds) : 0, true));
+}
+
+void report_lost(struct report *r, const struct err *err) {
+    progress_stop(r);
+    log_set_hook(NULL);
+    log_line(LOG_INFO, "%s", err->msg);
+    if (!r->style.json)
+        return;
+    struct json j;
+    json_begin(&j, "warning");
+    json_string(&j, "message", err->msg);
+    json_end(&j);
 }
 
 void report_end(struct report *r, int code, const struct err *err) {

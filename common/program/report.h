@@ -30,6 +30,7 @@ struct report {
     /* Results. */
     _Atomic uint64_t files_committed, files_skipped, files_failed, dirs_and_links, specials;
     _Atomic uint64_t bytes_committed, bytes_raw, bytes_wire, chunks_resent, bytes_resent;
+    _Atomic uint64_t retries; /* breaks after which the session went on */
     _Atomic uint64_t codec_chunks[4];
     _Atomic int worst; /* exit code of the worst failure of a single file */
     int64_t start_ms;
@@ -55,6 +56,9 @@ void report_failure(struct report *r, const char *path, const struct err *err);
 void report_warning(struct report *r, const char *path, const char *message);
 /* Session over with `code`: last progress, summary event or --stats. err: what ended it early, or NULL. */
 void report_end(struct report *r, int code, const struct err *err);
+
+/* Session over because the other end has forgotten it; another one begins. */
+void report_lost(struct report *r, const struct err *err);
 
 /* Which of two codes is reported when several files failed: lack of space, verification, files not
  * transferred, changed sources, in this order. */

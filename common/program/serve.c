@@ -2,12 +2,13 @@
 
 #include "core/log.h"
 #include "os/os.h"
-#include "program/handshake.h"
+#include "program/registry.h"
 #include "program/report_impl.h"
 
 #include <stdlib.h>
 
 enum {
+    SLOTS = SESSIONS_MAX + GREETINGS_MAX,
     REFUSING_MAX = 2, /* slots that peers can take up who are told that they are not served */
     REFUSAL_MS = 1000,
 };
@@ -16,43 +17,98 @@ struct slot {
     struct server *server;
     struct os_thread thread;
     void *session; /* NULL: a peer that is refused */
-    struct conn *conn;
+    struct way way;
     enum { SLOT_FREE, SLOT_RUNNING, SLOT_OVER } state; /* lock */
+    bool admitted; /* lock; it is a session */
+    bool replaced; /* lock; its peer began a new one */
     int code; /* written by the session, read after SLOT_OVER */
 };
 
 struct server {
     struct listener *listener;
-    const struct options *options;
     const struct session_ops *ops;
     const void *config;
+    const struct options *options;
+    struct registry *registry;
     struct os_mutex lock;
-    struct os_cond over; /* a session ended */
+    struct os_cond over; /* a slot changed */
     bool stopped; /* lock */
     bool ended_session; /* lock: server_stop found one running */
-    struct slot slots[SESSIONS_MAX];
+    bool one_over; /* lock: with options.once, it was served */
+    int one_code; /* lock */
+    struct slot slots[SLOTS];
 };
 
 struct server *server_new(struct listener *listener, const struct options *o, const struct session_ops *ops,
                           const void *config) {
     struct server *s = calloc(1, sizeof *s);
-    if (s == NULL)
+    struct registry *registry = registry_new();
+    if (s == NULL || registry == NULL) {
+        free(s);
+        registry_free(registry);
         return NULL;
+    }
     s->listener = listener;
-    s->options = o;
     s->ops = ops;
     s->config = config;
+    s->options = o;
+    s->registry = registry;
     os_mutex_init(&s->lock);
     os_cond_init(&s->over);
-    for (size_t i = 0; i < SESSIONS_MAX; i++)
+    for (size_t i = 0; i < SLOTS; i++)
         s->slots[i].server = s;
     return s;
 }
 
 void server_free(struct server *s) {
+    registry_free(s->registry);
     os_cond_free(&s->over);
     os_mutex_free(&s->lock);
     free(s);
+}
+
+/* ---- a session ------------------------------------------------------------------------------------------- */
+
+/* Lock held. */
+static unsigned running_sessions(const struct server *s) {
+    unsigned n = 0;
+    for (size_t i = 0; i < SLOTS; i++)
+        n += s->slots[i].state == SLOT_RUNNING && s->slots[i].admitted && !s->slots[i].replaced;
+    return n;
+}
+
+/* Lock held. With --once: one that has lost its peer makes way. */
+static int replace_the_one(struct server *s, struct err *err) {
+    struct err why = {0};
+    if (!registry_all_broken(s->registry))
+        return err_set(err, EXIT_REFUSED, "it is busy with another session, and serves only one (--once)");
+    (void)err_set(&why, EXIT_STREAM, "the stream broke, and a new session took the place of this one");
+    for (size_t i = 0; i < SLOTS; i++) {
+        struct slot *slot = &s->slots[i];
+        if (slot->state != SLOT_RUNNING || !slot->admitted || slot->replaced)
+            continue;
+        slot->replaced = true;
+        s->ops->stop(slot->session, &why);
+    }
+    return 0;
+}
+
+/* Before a new session is welcomed. */
+static int admit(void *arg, struct err *err) {
+    struct slot *slot = arg;
+    struct server *s = slot->server;
+    int64_t deadline = os_now_ms() + s->options->connect_timeout_ms;
+    int result = 0;
+    os_lock(&s->lock);
+    if (s->options->once && running_sessions(s) > 0)
+        result = replace_the_one(s, err);
+    while (result == 0 && running_sessions(s) >= SESSIONS_MAX && !s->stopped)
+        if (!os_cond_wait_until(&s->over, &s->lock, deadline))
+            result =
+                err_set(err, EXIT_REFUSED, "all its %d sessions are taken; try again later", SESSIONS_MAX);
+    slot->admitted = result == 0;
+    os_unlock(&s->lock);
+    return result;
 }
 
 /* Takes conn over. */
@@ -69,14 +125,22 @@ static int refuse(struct conn *conn) {
 
 static void *session_main(void *arg) {
     struct slot *slot = arg;
-    struct server *server = slot->server;
-    int code =
-        slot->session ? server->ops->run(slot->session, server->config, slot->conn) : refuse(slot->conn);
-    os_lock(&server->lock);
+    struct server *s = slot->server;
+    int code = slot->session ? s->ops->run(slot->session, s->config, &slot->way) : refuse(slot->way.conn);
+    os_lock(&s->lock);
     slot->code = code;
     slot->state = SLOT_OVER;
-    os_cond_broadcast(&server->over);
-    os_unlock(&server->lock);
+    /* A stranger who comes while there is a session does not end it. */
+    bool counts = slot->admitted || running_sessions(s) == 0;
+    bool the_one = s->options->once && counts && code != SESSION_NONE && !slot->replaced && !s->one_over;
+    if (the_one) {
+        s->one_over = true;
+        s->one_code = code;
+    }
+    os_cond_broadcast(&s->over);
+    os_unlock(&s->lock);
+    if (the_one)
+        listener_wake(s->listener);
     return NULL;
 }
 
@@ -90,8 +154,8 @@ static void collect(struct slot *slot) {
 
 /* Lock held. A free slot; waits while all are busy. NULL: stopped. */
 static struct slot *free_slot(struct server *s) {
-    while (!s->stopped) {
-        for (size_t i = 0; i < SESSIONS_MAX; i++) {
+    while (!s->stopped && !s->one_over) {
+        for (size_t i = 0; i < SLOTS; i++) {
             if (s->slots[i].state == SLOT_OVER)
                 collect(&s->slots[i]);
             if (s->slots[i].state == SLOT_FREE)
@@ -103,10 +167,17 @@ static struct slot *free_slot(struct server *s) {
 }
 
 /* Lock held. */
-static bool start_in(struct server *s, struct slot *slot, struct conn *conn, bool admitted, struct err *err) {
-    slot->conn = conn;
-    slot->session = admitted ? s->ops->prepare(s->config) : NULL;
-    if (slot->session == NULL && admitted)
+static bool start_in(struct server *s, struct slot *slot, struct conn *conn, bool allowed, struct err *err) {
+    slot->admitted = slot->replaced = false;
+    slot->way = (struct way){
+        .conn = conn,
+        .registry = s->registry,
+        .grace_ms = s->options->grace_ms,
+        .admit = admit,
+        .admit_ctx = slot,
+    };
+    slot->session = allowed ? s->ops->prepare(s->config) : NULL;
+    if (slot->session == NULL && allowed)
         return err_set(err, EXIT_MEMORY, "out of memory for a session") == 0;
     if (os_thread_start(&slot->thread, "session", session_main, slot, err) != 0) {
         if (slot->session)
@@ -117,8 +188,8 @@ static bool start_in(struct server *s, struct slot *slot, struct conn *conn, boo
     return true;
 }
 
-/* Whether the peer may have a session. If not, that is told here; conn stays as it is. */
-static bool is_admitted(const struct server *s, const struct conn *conn) {
+/* Whether --allow-peer lets it in. If not, that is told here; conn stays as it is. */
+static bool is_allowed(const struct server *s, const struct conn *conn) {
     struct err err = {0};
     if (conn_buffers(conn)[0])
         log_line(LOG_DEBUG, "%s: %s", conn_peer(conn), conn_buffers(conn));
@@ -135,63 +206,71 @@ static bool is_admitted(const struct server *s, const struct conn *conn) {
 /* Lock held. A crowd of refused peers must not take the slots of the others: they are not told then. */
 static bool has_time_to_refuse(const struct server *s) {
     unsigned refusals = 0;
-    for (size_t i = 0; i < SESSIONS_MAX; i++)
+    for (size_t i = 0; i < SLOTS; i++)
         refusals += s->slots[i].state == SLOT_RUNNING && s->slots[i].session == NULL;
     return refusals < REFUSING_MAX;
 }
 
-/* Takes conn over. The slot, or NULL when the session could not start. */
-static struct slot *start_session(struct server *s, struct conn *conn, bool admitted) {
+/* Takes conn over. */
+static void start_session(struct server *s, struct conn *conn) {
     struct err err = {0};
+    bool allowed = is_allowed(s, conn);
     os_lock(&s->lock);
-    struct slot *slot = admitted || has_time_to_refuse(s) ? free_slot(s) : NULL;
-    if (slot && !start_in(s, slot, conn, admitted, &err)) {
+    struct slot *slot = allowed || has_time_to_refuse(s) ? free_slot(s) : NULL;
+    bool started = slot && start_in(s, slot, conn, allowed, &err);
+    os_unlock(&s->lock);
+    if (started)
+        return;
+    if (slot)
         log_line(LOG_ERROR, "%s", err.msg);
-        slot = NULL;
-    }
-    os_unlock(&s->lock);
-    if (slot == NULL)
-        (void)conn_close(conn, NULL);
-    return slot;
+    (void)conn_close(conn, NULL);
 }
 
-static int wait_for_end(struct server *s, struct slot *slot) {
-    os_lock(&s->lock);
-    while (slot->state != SLOT_OVER)
-        os_cond_wait(&s->over, &s->lock);
-    collect(slot);
-    os_unlock(&s->lock);
-    return slot->code;
-}
+/* ---- the server ------------------------------------------------------------------------------------------- */
 
+/* Waits for what runs. */
 static int end_all(struct server *s) {
-    for (size_t i = 0; i < SESSIONS_MAX; i++) {
-        os_lock(&s->lock);
-        bool used = s->slots[i].state != SLOT_FREE;
-        os_unlock(&s->lock);
-        if (used)
-            (void)wait_for_end(s, &s->slots[i]);
-    }
     os_lock(&s->lock);
-    int code = s->ended_session ? EXIT_SIGNAL : EXIT_OK;
+    for (size_t i = 0; i < SLOTS; i++) {
+        struct slot *slot = &s->slots[i];
+        while (slot->state == SLOT_RUNNING)
+            os_cond_wait(&s->over, &s->lock);
+        if (slot->state == SLOT_OVER)
+            collect(slot);
+    }
+    int code = s->ended_session ? EXIT_SIGNAL : s->one_over ? s->one_code : EXIT_OK;
     os_unlock(&s->lock);
     return code;
 }
 
+/* Lock held. */
+static void stop_all(struct server *s, const struct err *why) {
+    for (size_t i = 0; i < SLOTS; i++)
+        if (s->slots[i].state == SLOT_RUNNING && s->slots[i].session)
+            s->ops->stop(s->slots[i].session, why);
+}
+
 int server_run(struct server *s) {
+    struct err why = {0};
     for (;;) {
         struct conn *conn;
         struct err err = {0};
-        if (listener_accept(s->listener, -1, &conn, &err) != 0) {
-            if (err.code == EXIT_SIGNAL)
-                return end_all(s);
+        if (listener_accept(s->listener, -1, &conn, &err) == 0) {
+            start_session(s, conn);
+            continue;
+        }
+        if (err.code != EXIT_SIGNAL) {
             log_line(LOG_ERROR, "%s", err.msg);
             (void)end_all(s);
             return err.code;
         }
-        struct slot *slot = start_session(s, conn, is_admitted(s, conn));
-        if (s->options->once)
-            return slot ? wait_for_end(s, slot) : EXIT_MEMORY;
+        os_lock(&s->lock);
+        bool one_over = s->one_over;
+        (void)err_set(&why, EXIT_REFUSED, "it served the one session it was started for (--once)");
+        if (one_over)
+            stop_all(s, &why);
+        os_unlock(&s->lock);
+        return end_all(s);
     }
 }
 
@@ -200,12 +279,9 @@ void server_stop(struct server *s) {
     (void)err_set(&why, EXIT_SIGNAL, "interrupted");
     os_lock(&s->lock);
     s->stopped = true;
-    for (size_t i = 0; i < SESSIONS_MAX; i++) {
-        if (s->slots[i].state == SLOT_RUNNING && s->slots[i].session) {
-            s->ended_session = true;
-            s->ops->stop(s->slots[i].session, &why);
-        }
-    }
+    for (size_t i = 0; i < SLOTS; i++)
+        s->ended_session |= s->slots[i].state == SLOT_RUNNING && s->slots[i].session;
+    stop_all(s, &why);
     os_cond_broadcast(&s->over);
     os_unlock(&s->lock);
     listener_wake(s->listener);

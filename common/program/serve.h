@@ -5,27 +5,34 @@
 #include "program/options.h"
 #include "transport/transport.h"
 
-enum { SESSIONS_MAX = 16 };
+enum {
+    SESSIONS_MAX = 16,
+    GREETINGS_MAX = 16, /* streams beyond them that are no session yet, or come back to one */
+    SESSION_NONE = -1, /* in the place of an exit code: the stream did not become a session */
+};
+
+struct way;
 
 /* What a session is, to the server. */
 struct session_ops {
     /* A session with its inner lock, ready to be stopped; NULL: no memory. */
     void *(*prepare)(const void *config);
-    /* Runs it over conn (taken over); returns its exit code. */
-    int (*run)(void *session, const void *config, struct conn *conn);
+    /* Runs it over way->conn (taken over), see line.h; returns its exit code, or SESSION_NONE. */
+    int (*run)(void *session, const void *config, struct way *way);
     /* Ends it with this error. Any thread, between prepare and free. */
     void (*stop)(void *session, const struct err *why);
     void (*free)(void *session);
 };
 
 struct server;
-/* All are borrowed. Of the options, once, json and allow count. NULL: no memory. */
+/* All are borrowed. Of the options, once, json, allow, grace_ms and connect_timeout_ms count. NULL: no memory. */
 struct server *server_new(struct listener *listener, const struct options *o, const struct session_ops *ops,
                           const void *config);
 void server_free(struct server *server);
 
-/* Accepts until server_stop, or for one session with --once. Peers that --allow-peer does not name are told so and
- * get no session. Returns the exit code: with --once that of the session, EXIT_PEER_DENIED for a refused peer; else EXIT_SIGNAL when server_stop ended sessions, EXIT_OK when none ran. */
+/* Accepts until server_stop, or until one session has ended with --once. Peers that --allow-peer does not name are told
+ * so and get no session. Returns the exit code: with --once that of the session, EXIT_PEER_DENIED for a refused peer;
+ * else EXIT_SIGNAL when server_stop ended sessions, EXIT_OK when none ran. */
 int server_run(struct server *server);
 
 /* Ends all sessions and the accepting. Any thread. */

@@ -27,7 +27,6 @@ int stream_new(struct conn *conn, int timeout_ms, struct stream **ret, struct er
     s->staged = staged;
     frame_reader_init(&s->reader, body, HANDSHAKE_BODY_MAX, 0);
     link_out_init(&s->out);
-    s->written = s->out;
     *ret = s;
     return 0;
 }
@@ -53,6 +52,8 @@ static ptrdiff_t fill(struct stream *s, struct room room, int timeout_ms, struct
         bool direct = room.n >= STAGED_BYTES;
         ptrdiff_t n =
             conn_read(s->conn, direct ? room.p : s->staged, direct ? room.n : STAGED_BYTES, timeout_ms, err);
+        if (n == 0 || (n < 0 && err->code == EXIT_SOCKET))
+            s->broke = true;
         if (n <= 0)
             return n;
         atomic_fetch_add_explicit(&s->bytes_in, (uint64_t)n, memory_order_relaxed);
@@ -111,6 +112,7 @@ enum stream_result stream_recv(struct stream *s, struct pool *pool, int timeout_
         if (n <= 0) {
             enum stream_result result = failed_read(s, n, err);
             buf_release(data);
+            s->broke |= data && result == STREAM_QUIET;
             return data && result == STREAM_QUIET ? STREAM_FAILED : result;
         }
         enum frame_status status = frame_reader_fed(&s->reader, (size_t)n, err);
@@ -119,6 +121,7 @@ enum stream_result stream_recv(struct stream *s, struct pool *pool, int timeout_
         if (status == FRAME_NEED_DATA && give_buffer(s, pool, &data, err) == 0)
             continue;
         if (status != FRAME_READY) {
+            s->broke |= status == FRAME_BAD;
             buf_release(data);
             return STREAM_FAILED;
         }
@@ -161,7 +164,7 @@ void stream_number(struct stream *s, struct item *item) {
 }
 
 void stream_forget(struct stream *s) {
-    s->out = s->written;
+    s->out.next_seq = s->written_seq;
     s->part_count = 0;
 }
 
@@ -173,12 +176,13 @@ int stream_write(struct stream *s, struct item **items, unsigned count, struct e
     s->part_count = 0;
     if (conn_write(s->conn, s->parts, parts, s->timeout_ms, err) != 0) {
         if (err->code == EXIT_SIGNAL && err->sys == ECANCELED)
-            s->out = s->written; /* none of it began */
+            s->out.next_seq = s->written_seq; /* none of it began */
         else
             s->cut = true;
+        s->broke |= err->code == EXIT_SOCKET;
         return err_wrap(err, "sending %s", msg_type_name(items[count - 1]->frame.type));
     }
-    s->written = s->out;
+    s->written_seq = s->out.next_seq;
     atomic_fetch_add_explicit(&s->bytes_out, total, memory_order_relaxed);
     return 0;
 }
@@ -199,9 +203,9 @@ int stream_refusal(const struct item *item, const char *peer_role, struct err *e
                    escape_text((const char *)m.text.p, m.text.n, &text));
 }
 
-int stream_pause(const struct stream *s) {
-    int third = s->timeout_ms / 3;
-    return s->timeout_ms < 0 || third > HEARTBEAT_MS ? HEARTBEAT_MS : third;
+int stream_pause(int timeout_ms) {
+    int third = timeout_ms / 3;
+    return timeout_ms < 0 || third > HEARTBEAT_MS ? HEARTBEAT_MS : third;
 }
 
 void stream_drain(struct stream *s, int timeout_ms) {

@@ -16,15 +16,17 @@ struct stream {
     struct conn *conn; /* owned */
     int timeout_ms; /* silence that ends the session; -1: none */
     _Atomic uint64_t bytes_in, bytes_out;
+    _Atomic bool broke; /* it ended, failed or carried damage: another stream may do better */
     /* Reading thread. */
     struct frame_reader reader;
     uint8_t *body; /* BODY_MAX bytes */
     uint8_t *staged; /* input that was read ahead, so that small frames share a system call */
     size_t staged_at, staged_end;
+    bool greeted; /* a good preamble came, or the beginning of one */
     bool refused; /* ABORT or REJECT came: the peer is waiting for us to close */
     /* Writing thread. */
     struct link_out out;
-    struct link_out written; /* `out` as of what was written */
+    uint32_t written_seq; /* next_seq as of what was written */
     struct span parts[3 * STREAM_BATCH];
     unsigned part_count;
     bool cut; /* a frame was written in part, or the last one: nothing can follow it */
@@ -62,8 +64,9 @@ int stream_refusal(const struct item *item, const char *peer_role, struct err *e
 /* Tell the peer why the session ends, if the stream still allows it and the peer did not end it, and let it read
  * that: bounded to about a second. After all threads of the session are gone. */
 void stream_abort(struct stream *s, const struct err *why);
-/* How long to wait for something to send before a HEARTBEAT is due: HEARTBEAT_MS, and less with a short timeout. */
-int stream_pause(const struct stream *s);
+/* How long to wait for something to send before a HEARTBEAT is due: HEARTBEAT_MS, and less with a short timeout (-1:
+ * none). */
+int stream_pause(int timeout_ms);
 /* Wait, bounded, for the peer to close. */
 void stream_drain(struct stream *s, int timeout_ms);
 

@@ -5,10 +5,12 @@
 struct sequencer {
     struct os_mutex lock;
     struct os_cond arrived;
+    struct os_cond idle; /* the taker waits */
     uint64_t next; /* lock; ticket that leaves next */
     struct ticketed *first; /* lock; ascending */
     struct ticketed *last; /* lock; most items come in order: append without a search */
     bool closed, cancelled; /* lock */
+    bool waiting; /* lock; the taker is in sequencer_get, and what is next is not there */
 };
 
 struct sequencer *sequencer_new(void) {
@@ -17,6 +19,7 @@ struct sequencer *sequencer_new(void) {
         return NULL;
     os_mutex_init(&seq->lock);
     os_cond_init(&seq->arrived);
+    os_cond_init(&seq->idle);
     seq->next = 1;
     return seq;
 }
@@ -35,6 +38,7 @@ void sequencer_free(struct sequencer *seq, void (*drop)(struct ticketed *item)) 
         return;
     while (drop && seq->first)
         drop(pop(seq));
+    os_cond_free(&seq->idle);
     os_cond_free(&seq->arrived);
     os_mutex_free(&seq->lock);
     free(seq);
@@ -95,11 +99,14 @@ enum queue_result sequencer_get(struct sequencer *seq, struct ticketed **ret, in
     enum queue_result result = QUEUE_OK;
     os_lock(&seq->lock);
     while (!is_ready(seq) && !seq->closed && !seq->cancelled && result == QUEUE_OK) {
+        seq->waiting = true;
+        os_cond_broadcast(&seq->idle);
         if (timeout_ms < 0)
             os_cond_wait(&seq->arrived, &seq->lock);
         else if (timeout_ms == 0 || !os_cond_wait_until(&seq->arrived, &seq->lock, deadline))
             result = QUEUE_TIMEOUT;
     }
+    seq->waiting = false;
     if (seq->cancelled) {
         result = QUEUE_CLOSED;
     } else if (is_ready(seq)) {
@@ -119,7 +126,29 @@ static void stop(struct sequencer *seq, bool *flag) {
     os_lock(&seq->lock);
     *flag = true;
     os_cond_broadcast(&seq->arrived);
+    os_cond_broadcast(&seq->idle);
     os_unlock(&seq->lock);
+}
+
+bool sequencer_settle(struct sequencer *seq) {
+    os_lock(&seq->lock);
+    while (!(seq->waiting && !is_ready(seq)) && !seq->closed && !seq->cancelled)
+        os_cond_wait(&seq->idle, &seq->lock);
+    bool open = !seq->closed && !seq->cancelled;
+    os_unlock(&seq->lock);
+    return open;
+}
+
+void sequencer_clear(struct sequencer *seq, void (*drop)(struct ticketed *item)) {
+    os_lock(&seq->lock);
+    struct ticketed *chain = seq->first;
+    seq->first = seq->last = NULL;
+    os_unlock(&seq->lock);
+    while (chain) {
+        struct ticketed *next = chain->next;
+        drop(chain);
+        chain = next;
+    }
 }
 
 void sequencer_close(struct sequencer *seq) {

@@ -69,7 +69,28 @@ enum queue_result sequencer_get(struct sequencer *seq, struct ticketed **ret, in
 /* True when `ticket` was neither taken nor put. */
 bool sequencer_lacks(struct sequencer *seq, uint64_t ticket);
 void sequencer_close(struct sequencer *seq);
+/* Waits until the taker waits in sequencer_get for a ticket that is not there: all before it is done with. For when
+ * nobody puts. False: cancelled or closed. */
+bool sequencer_settle(struct sequencer *seq);
+/* Drops what waits for its turn. */
+void sequencer_clear(struct sequencer *seq, void (*drop)(struct ticketed *item));
 void sequencer_cancel(void *seq);
+
+/* ---- tally ----------------------------------------------------------------------------------------- */
+
+/* How many of something are on their way. */
+struct tally {
+    struct os_mutex lock;
+    struct os_cond zero;
+    uint64_t n; /* lock */
+    bool cancelled; /* lock */
+};
+void tally_init(struct tally *t);
+void tally_free(struct tally *t);
+void tally_up(struct tally *t);
+void tally_down(struct tally *t);
+bool tally_wait(struct tally *t); /* until there are none; false: cancelled */
+void tally_cancel(void *tally);
 
 /* ---- run ---------------------------------------------------------------------------------------------- */
 

@@ -149,6 +149,7 @@ const struct transport mux_transport = {
     .peer_kind = PEER_UNKNOWN,
     .send_bytes = 1 << 20,
     .retries = DIAL_RETRIES,
+    .resume_retries = DIAL_RETRIES,
     .is_early = mux_is_early,
     .parse = mux_parse,
     .dial = mux_dial,

@@ -27,6 +27,10 @@ unsigned addr_retries(const struct addr *addr) {
     return addr->transport->retries;
 }
 
+unsigned addr_resume_retries(const struct addr *addr) {
+    return addr->transport->resume_retries;
+}
+
 ptrdiff_t conn_read(struct conn *conn, void *to, size_t n, int timeout_ms, struct err *err) {
     return conn->ops->read(conn, to, n, timeout_ms, err);
 }

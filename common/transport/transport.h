@@ -65,6 +65,8 @@ int conn_dial(const struct addr *addr, int timeout_ms, struct waker *waker, stru
 bool dial_is_early(const struct addr *addr, const struct err *err);
 /* How often a first connection is tried again when the user does not say. */
 unsigned addr_retries(const struct addr *addr);
+/* How often it is tried to come back to a session whose stream broke, when the user does not say. */
+unsigned addr_resume_retries(const struct addr *addr);
 
 /* This process's stdin and stdout. They are made non-blocking, and blocking again at close. */
 int conn_stdio(struct conn **ret, struct err *err);

@@ -51,6 +51,7 @@ struct transport {
     int (*parse)(const char *rest, const struct addr_rules *rules, struct addr *addr, struct err *why);
 
     unsigned retries; /* addr_retries */
+    unsigned resume_retries; /* addr_resume_retries */
     bool (*is_early)(int sys); /* dial_is_early, from err->sys; NULL: never */
 
     /* NULL where it cannot be. */

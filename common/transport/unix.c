@@ -170,4 +170,5 @@ const struct transport unix_transport = {
     .parse = unix_parse,
     .dial = unix_dial,
     .listen = unix_listen_at,
+    .resume_retries = DIAL_RETRIES,
 };

@@ -193,6 +193,7 @@ const struct transport vsock_transport = {
     .example = "vsock://host:2761",
     .peer_kind = PEER_VSOCK,
     .retries = DIAL_RETRIES,
+    .resume_retries = DIAL_RETRIES,
     .is_early = vsock_is_early,
     .parse = vsock_parse,
     .dial = vsock_dial,

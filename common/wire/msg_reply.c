@@ -38,7 +38,7 @@ int msg_refused_decode(struct span body, struct msg_refused *ret, struct err *er
     struct rd r = rd_of(body.p, body.n);
     struct msg_refused m;
     m.refused_order = rd_u64(&r);
-    const struct field fields[] = {{"refused_order", m.refused_order, 1, UINT64_MAX}};
+    const struct field fields[] = {{"refused_order", m.refused_order, 0, UINT64_MAX}};
     if (FIELDS_CHECK("REFUSED", &r, fields, err) || end_check("REFUSED", &r, err))
         return -1;
     *ret = m;

@@ -8,7 +8,7 @@ import threading
 
 import lib
 from lib import HVRECV, HVSEND, KIB, SMALL, case, check, check_equal, each, failed, noise, put
-from proxy import TO_DIALLER, TO_LISTENER, Before, session
+from proxy import ONE_STREAM, TO_DIALLER, TO_LISTENER, Before, session
 
 MAGIC = b"\x89HVF\r\n\x1a\n"
 # Preambles with other versions. The check is the low half of XXH3-64 of the 12 bytes before it:
@@ -72,7 +72,7 @@ def run_against(ws, end, source, dest, words, hangs_up):
     address = ws.unix()
     path = address.removeprefix("unix:")
     # Long enough not to pass before the stranger has said what it says.
-    wait = ["--contimeout", "3" if SMALL else "1"]
+    wait = ["--contimeout", "3" if SMALL else "1", *ONE_STREAM]
     program, what = (HVSEND, ["-a", source]) if "hvsend" in end else (HVRECV, [dest])
     if "listens" in end:
         process = ws.listen(address, program, "--once", *wait, "--listen", address, *what)

@@ -19,6 +19,9 @@ PREAMBLE_SIZE, HEADER_SIZE = 16, 40
 TO_LISTENER, TO_DIALLER = 0, 1  # which way
 
 
+ONE_STREAM = ["--retry", "0", "--grace", "0"]  # nobody comes back after a break
+
+
 class NoRule:
     def allow(self, way, data):
         return len(data)
@@ -186,7 +189,8 @@ class Session(NamedTuple):
 
 @contextlib.contextmanager
 def session(ws, rule, send, dest, recv=(), pull=False):
-    """A session with the rule in between; the receiver listens, or with `pull` the sender."""
+    """A session with the rule in between; the receiver listens, or with `pull` the sender. A break is its end."""
+    send, recv = [*send, *ONE_STREAM], [*recv, *ONE_STREAM]
     address = ws.unix()
     middle = ws.unix()
     if pull:

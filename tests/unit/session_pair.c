@@ -82,7 +82,7 @@ struct end {
     const struct session_ops *ops;
     const void *config;
     void *session;
-    struct conn *conn;
+    struct way way;
     int code;
     unsigned stop_us;
     struct os_thread thread, stopper;
@@ -90,7 +90,7 @@ struct end {
 
 static void *run_end(void *arg) {
     struct end *e = arg;
-    e->code = e->ops->run(e->session, e->config, e->conn);
+    e->code = e->ops->run(e->session, e->config, &e->way);
     return NULL;
 }
 
@@ -107,7 +107,7 @@ static void *stop_end(void *arg) {
 static int start_end(struct end *e, const char *name) {
     int fds[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-    assert_int_equal(conn_from_fd(fds[0], name, &e->conn, NULL), 0);
+    assert_int_equal(conn_from_fd(fds[0], name, &e->way.conn, NULL), 0);
     e->session = e->ops->prepare(e->config);
     assert_non_null(e->session);
     return fds[1];

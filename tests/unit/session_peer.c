@@ -11,14 +11,14 @@ struct real_end {
         struct receiver_config receiver;
     } config;
     void *session;
-    struct conn *conn;
+    struct way way;
     int code;
     struct os_thread thread;
 };
 
 static void *run_real(void *arg) {
     struct real_end *e = arg;
-    e->code = e->ops->run(e->session, &e->config, e->conn);
+    e->code = e->ops->run(e->session, &e->config, &e->way);
     return NULL;
 }
 
@@ -37,7 +37,7 @@ struct real_end *real_end_start(enum role role, const struct pair_options *opt, 
     else
         e->config.receiver = pair_receiver_config(opt, dir);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-    assert_int_equal(conn_from_fd(fds[0], "the test", &e->conn, NULL), 0);
+    assert_int_equal(conn_from_fd(fds[0], "the test", &e->way.conn, NULL), 0);
     assert_int_equal(conn_from_fd(fds[1], "the session", &ours, NULL), 0);
     e->session = e->ops->prepare(&e->config);
     assert_non_null(e->session);

@@ -137,6 +137,7 @@ uint64_t send_rig_list(struct send_rig *rig, enum entry_type type, const char *p
 }
 
 void send_rig_sent(struct send_rig *rig, struct item *item, uint64_t order) {
-    assert_true(flight_add(rig->session.flight, item, order));
-    item_free(item);
+    item->frame.order = order;
+    flight_add(rig->session.flight, item);
+    flight_sent(rig->session.flight);
 }

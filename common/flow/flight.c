@@ -1,0 +1,128 @@
+#include "flow/flight.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct flight {
+    struct os_mutex lock;
+    struct ticketed *first, *last; /* lock; ticket = order, ascending */
+    struct ticketed *unsent; /* lock; from here on the sending thread uses them */
+    uint64_t processed; /* lock */
+};
+
+struct flight *flight_new(void) {
+    struct flight *f = calloc(1, sizeof *f);
+    if (f)
+        os_mutex_init(&f->lock);
+    return f;
+}
+
+/* Lock held. */
+static void drop_processed(struct flight *f) {
+    while (f->first && f->first != f->unsent && f->first->ticket <= f->processed) {
+        struct ticketed *t = f->first;
+        f->first = t->next;
+        item_drop_ticketed(t);
+    }
+    if (f->first == NULL)
+        f->last = NULL;
+}
+
+void flight_free(struct flight *f) {
+    if (f == NULL)
+        return;
+    f->unsent = NULL;
+    f->processed = UINT64_MAX;
+    drop_processed(f);
+    os_mutex_free(&f->lock);
+    free(f);
+}
+
+void flight_add(struct flight *f, struct item *item) {
+    item->t.ticket = item->frame.order;
+    item->t.next = NULL;
+    os_lock(&f->lock);
+    if (f->last)
+        f->last->next = &item->t;
+    else
+        f->first = &item->t;
+    f->last = &item->t;
+    if (f->unsent == NULL)
+        f->unsent = &item->t;
+    os_unlock(&f->lock);
+}
+
+void flight_sent(struct flight *f) {
+    os_lock(&f->lock);
+    for (struct ticketed *t = f->unsent; t; t = t->next) {
+        struct item *item = (struct item *)t;
+        buf_release(item->data);
+        item->data = NULL;
+    }
+    f->unsent = NULL;
+    drop_processed(f);
+    os_unlock(&f->lock);
+}
+
+void flight_done(struct flight *f, uint64_t processed) {
+    os_lock(&f->lock);
+    if (processed > f->processed)
+        f->processed = processed;
+    drop_processed(f);
+    os_unlock(&f->lock);
+}
+
+/* Lock held. NULL also for what is processed, though the sending thread may still hold it. */
+static struct item *find(struct flight *f, uint64_t order) {
+    struct ticketed *t = order > f->processed ? f->first : NULL;
+    while (t && t->ticket != order)
+        t = t->next;
+    return (struct item *)t;
+}
+
+static bool carries_data(const struct item *item) {
+    return item && (item->frame.type == MSG_CHUNK || item->frame.type == MSG_BUNDLE);
+}
+
+static struct item *copy_of(const struct item *item) {
+    struct item *copy = item_new(item->frame.type, item->frame.body_length);
+    if (copy == NULL)
+        return NULL;
+    copy->frame = item->frame;
+    copy->raw_length = item->raw_length;
+    memcpy(copy->body, item->body, item->frame.body_length);
+    return copy;
+}
+
+struct item *flight_find(struct flight *f, uint64_t order) {
+    os_lock(&f->lock);
+    struct item *item = find(f, order);
+    struct item *copy = carries_data(item) ? copy_of(item) : NULL;
+    os_unlock(&f->lock);
+    return copy;
+}
+
+void flight_void(struct flight *f, uint64_t order) {
+    os_lock(&f->lock);
+    struct item *item = find(f, order);
+    if (item)
+        item_make_void(item);
+    os_unlock(&f->lock);
+}
+
+bool flight_take(struct flight *f, uint64_t processed, struct ticketed **ret, uint64_t *ret_cost) {
+    flight_done(f, processed);
+    os_lock(&f->lock);
+    bool known = processed == f->processed;
+    struct ticketed *chain = known ? f->first : NULL;
+    if (known)
+        f->first = f->last = NULL;
+    os_unlock(&f->lock);
+    if (!known)
+        return false;
+    *ret = chain;
+    *ret_cost = 0;
+    for (struct ticketed *t = chain; t; t = t->next)
+        *ret_cost += ((struct item *)t)->cost;
+    return true;
+}

@@ -1,0 +1,34 @@
+/* flight.h: the ordered messages of one direction that were sent and that the other end has not processed yet.
+ *
+ * They are kept for two reasons: the data of one may be refused, and after a break all of them are sent again. Of a
+ * data frame only header and body are kept; its data is read from the file anew. Credit bounds how much is in it.
+ */
+#ifndef FLOW_FLIGHT_H
+#define FLOW_FLIGHT_H
+
+#include "flow/item.h"
+
+struct flight;
+struct flight *flight_new(void); /* NULL: no memory */
+void flight_free(struct flight *f);
+
+/* Sending thread, before it writes the item, which has its order: the flight owns it from now on, but keeps it whole
+ * until flight_sent. Orders ascend, but for items that are sent again after flight_take. */
+void flight_add(struct flight *f, struct item *item);
+/* Sending thread: the items that were added are written, or will not be. Their buffers are given back. */
+void flight_sent(struct flight *f);
+
+/* Reading thread. */
+/* Everything up to `processed` has arrived well. */
+void flight_done(struct flight *f, uint64_t processed);
+/* A copy of a data frame's type and body, without data; NULL when that order is not in flight or carries no data. */
+struct item *flight_find(struct flight *f, uint64_t order);
+/* An empty VOID takes its place, which cannot be refused. */
+void flight_void(struct flight *f, uint64_t order);
+
+/* While the sending thread is held still: takes everything above `processed` out, as a chain in ascending order;
+ * *ret_cost is what the credit for it was. What is up to `processed` is dropped. False when `processed` is lower than it
+ * was before: that is gone. */
+bool flight_take(struct flight *f, uint64_t processed, struct ticketed **ret, uint64_t *ret_cost);
+
+#endif

@@ -1,0 +1,156 @@
+#include "program/line.h"
+
+#include "program/registry.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int line_init(struct line *line, struct way *way, enum role role, int timeout_ms, struct report *report,
+              struct err *err) {
+    memset(line, 0, sizeof *line);
+    line->way = way;
+    line->role = role;
+    line->timeout_ms = timeout_ms;
+    line->report = report;
+    os_mutex_init(&line->lock);
+    os_cond_init(&line->changed);
+    return stream_new(way->conn, timeout_ms, &line->stream, err);
+}
+
+void line_free(struct line *line) {
+    waker_free(line->waker);
+    os_cond_free(&line->changed);
+    os_mutex_free(&line->lock);
+}
+
+/* ---- opening ---------------------------------------------------------------------------------------------- */
+
+/* Can a session that begins here be gone on with after a break? */
+static bool can_resume(const struct line *line) {
+    const struct way *way = line->way;
+    if (line->one_stream)
+        return false;
+    return way->to ? way->retry.retries > 0 : way->registry && way->grace_ms != 0;
+}
+
+/* The peer came back to some session: that has the stream now, or nobody. */
+static int give_away(struct line *line, const struct comeback *back) {
+    struct err why = {0};
+    if (!registry_offer(line->way->registry, back, line->stream)) {
+        (void)err_set(&why, EXIT_REFUSED, "this session is not known here any more");
+        handshake_reject(line->stream, &why);
+        (void)stream_close(line->stream, NULL);
+    }
+    os_lock(&line->lock);
+    line->stream = NULL;
+    os_unlock(&line->lock);
+    return HANDSHAKE_BACK;
+}
+
+int line_greet(struct line *line, const struct handshake *ours, int timeout_ms, struct err *err) {
+    struct way *way = line->way;
+    struct handshake h = *ours;
+    struct comeback back;
+    if (can_resume(line))
+        h.features |= FEATURE_RESUME;
+    h.admit = way->admit;
+    h.admit_ctx = way->admit_ctx;
+    int result = way->registry ? handshake_listen(line->stream, &h, timeout_ms, &line->agreed, &back, err)
+                               : handshake(line->stream, &h, timeout_ms, &line->agreed, err);
+    if (result == HANDSHAKE_BACK)
+        return give_away(line, &back);
+    /* It spoke our language, and was cut off: it may do better next time. */
+    bool cut_off = line->stream->greeted && line->stream->broke;
+    way->lost = result != 0 && way->to && can_resume(line) && (cut_off || way->again);
+    return result;
+}
+
+int line_open(struct line *line, struct outbox *out, struct flight *flight, const struct line_hooks *hooks,
+              struct err *err) {
+    struct way *way = line->way;
+    line->out = out;
+    line->flight = flight;
+    line->hooks = *hooks;
+    line->resumable = can_resume(line) && line->agreed.features & FEATURE_RESUME;
+    if (line->resumable && way->to && waker_new(&line->waker, err) != 0)
+        return -1;
+    if (line->resumable && way->registry)
+        registry_add(way->registry, line);
+    return 0;
+}
+
+/* ---- sending ------------------------------------------------------------------------------------------------ */
+
+static bool goes_to_flight(const struct item *item) {
+    return item->ordered && !(item->frame.flags & FRAME_RESENT);
+}
+
+void line_number(struct line *line, struct item *item) {
+    stream_number(line->stream, item);
+    if (goes_to_flight(item))
+        flight_add(line->flight, item);
+}
+
+static bool is_over(struct line *line) {
+    os_lock(&line->lock);
+    bool over = line->over;
+    os_unlock(&line->lock);
+    return over;
+}
+
+int line_write(struct line *line, struct item **items, unsigned count, struct err *err) {
+    int result = 0;
+    if (atomic_load(&line->broken))
+        stream_forget(line->stream);
+    else
+        result = stream_write(line->stream, items, count, err);
+    if (result != 0 && line->resumable && line->stream->broke)
+        atomic_store(&line->broken, true); /* the reading thread will see it too */
+    if (atomic_load(&line->broken) || (result != 0 && is_over(line)))
+        result = 0;
+    for (unsigned i = 0; i < count; i++)
+        if (!goes_to_flight(items[i]))
+            item_free(items[i]);
+    flight_sent(line->flight);
+    outbox_sent(line->out);
+    return result;
+}
+
+/* ---- the end ------------------------------------------------------------------------------------------------ */
+
+void line_reading_over(struct line *line) {
+    os_lock(&line->lock);
+    line->over = true;
+    os_unlock(&line->lock);
+}
+
+void line_cancel(void *arg) {
+    struct line *line = arg;
+    os_lock(&line->lock);
+    line->cancelled = true;
+    if (line->stream)
+        conn_wake(line->stream->conn);
+    if (line->trying)
+        conn_wake(line->trying->conn);
+    if (line->waker)
+        waker_wake(line->waker);
+    os_cond_broadcast(&line->changed);
+    os_unlock(&line->lock);
+}
+
+int line_close(struct line *line, const struct err *why, int drain_ms, struct err *err) {
+    if (line->way->registry)
+        registry_remove(line->way->registry, line);
+    struct stream *stream = line->stream;
+    (void)stream_close(line->offered, NULL);
+    line->offered = line->stream = NULL;
+    if (stream == NULL)
+        return 0;
+    if (why == NULL)
+        stream_drain(stream, drain_ms);
+    else if (why->code != EXIT_SOCKET && !atomic_load(&line->broken))
+        stream_abort(stream, why);
+    line->bytes_in += atomic_load(&stream->bytes_in);
+    line->bytes_out += atomic_load(&stream->bytes_out);
+    return stream_close(stream, err);
+}

@@ -1,0 +1,230 @@
+/* recover.c: a stream broke. Another one is got, and the session goes on where it was. */
+#include "program/line.h"
+
+#include "core/log.h"
+#include "program/backoff.h"
+
+#include <inttypes.h>
+
+enum {
+    BREAKS_MAX = 64, /* in a row without progress, for a listener: a peer cannot keep it busy for nothing */
+    WELCOME_MS = 60000, /* the other end may have a full window to write first */
+};
+
+bool line_offer(struct line *line, const struct comeback *back, struct stream *stream) {
+    os_lock(&line->lock);
+    bool taken =
+        !line->cancelled && !line->over && back->role != line->role && back->version == line->agreed.version;
+    struct stream *older = taken ? line->offered : NULL;
+    if (taken) {
+        line->offered = stream;
+        line->back = *back;
+        atomic_store(&line->broken, true); /* this end may not have noticed */
+        if (line->stream)
+            conn_wake(line->stream->conn);
+        os_cond_broadcast(&line->changed);
+    }
+    os_unlock(&line->lock);
+    (void)stream_close(older, NULL);
+    return taken;
+}
+
+static bool is_cancelled(struct line *line) {
+    os_lock(&line->lock);
+    bool cancelled = line->cancelled;
+    os_unlock(&line->lock);
+    return cancelled;
+}
+
+/* A stream that is being opened is woken by line_cancel too. False: cancelled already. */
+static bool set_trying(struct line *line, struct stream *stream) {
+    os_lock(&line->lock);
+    bool go_on = !line->cancelled;
+    line->trying = go_on ? stream : NULL;
+    os_unlock(&line->lock);
+    return go_on;
+}
+
+/* ---- dialler ------------------------------------------------------------------------------------------------ */
+
+static int dial_once(struct line *line, uint64_t processed, struct stream **ret, uint64_t *ret_theirs,
+                     struct err *err) {
+    const struct way *way = line->way;
+    struct conn *conn;
+    struct stream *stream;
+    if (conn_dial(way->to, way->retry.try_ms, line->waker, &conn, err) != 0 ||
+        stream_new(conn, line->timeout_ms, &stream, err) != 0)
+        return -1;
+    int result = -1;
+    if (!set_trying(line, stream))
+        (void)err_set(err, EXIT_SIGNAL, "interrupted");
+    else
+        result = handshake_resume(stream, line->role, &line->agreed, processed,
+                                  line->timeout_ms < 0 ? WELCOME_MS : line->timeout_ms, ret_theirs, err);
+    (void)set_trying(line, NULL);
+    if (result == 0)
+        *ret = stream;
+    else
+        (void)stream_close(stream, NULL);
+    return result;
+}
+
+static int dial_back(struct line *line, uint64_t processed, struct stream **ret, uint64_t *ret_theirs,
+                     struct err *err) {
+    const struct retry_policy *retry = &line->way->retry;
+    bool bounded = retry->retries != RETRY_FOREVER && line->timeout_ms >= 0;
+    int64_t deadline = bounded ? os_now_ms() + line->timeout_ms : INT64_MAX;
+    for (uint32_t tries = 1;; tries++) {
+        if (dial_once(line, processed, ret, ret_theirs, err) == 0)
+            return 0;
+        if (is_cancelled(line) || err->code == EXIT_SIGNAL)
+            return -1;
+        if (err->code == EXIT_REFUSED || err->code == EXIT_UNSUPPORTED) {
+            line->way->lost = true;
+            return -1;
+        }
+        log_line(LOG_INFO, "coming back, try %" PRIu32 ": %s", tries, err->msg);
+        if (retry->retries != RETRY_FOREVER && tries >= retry->retries)
+            return err_wrap(err, "tried %" PRIu32 " times to come back", tries);
+        uint32_t random;
+        os_random(&random, sizeof random);
+        int64_t next = os_now_ms() + backoff_ms(retry->delay_ms, tries, random);
+        if (next > deadline)
+            return err_wrap(err, "tried to come back for %d s", line->timeout_ms / 1000);
+        if (!waker_pause(line->waker, next))
+            return err_set(err, EXIT_SIGNAL, "interrupted");
+    }
+}
+
+/* ---- listener ------------------------------------------------------------------------------------------------ */
+
+static struct stream *wait_for_offer(struct line *line, int64_t deadline, uint64_t *ret_theirs) {
+    os_lock(&line->lock);
+    while (line->offered == NULL && !line->cancelled)
+        if (!os_cond_wait_until(&line->changed, &line->lock, deadline))
+            break;
+    struct stream *stream = line->cancelled ? NULL : line->offered;
+    if (stream) {
+        line->offered = NULL;
+        *ret_theirs = line->back.processed;
+    }
+    os_unlock(&line->lock);
+    return stream;
+}
+
+static int wait_back(struct line *line, uint64_t processed, struct stream **ret, uint64_t *ret_theirs,
+                     struct err *err) {
+    int64_t deadline = os_now_ms() + line->way->grace_ms;
+    struct stream *stream;
+    while ((stream = wait_for_offer(line, deadline, ret_theirs)) != NULL) {
+        if (handshake_accept(stream, line->role, &line->agreed, processed, err) == 0) {
+            *ret = stream;
+            return 0;
+        }
+        (void)stream_close(stream, NULL);
+    }
+    if (is_cancelled(line))
+        return err_set(err, EXIT_SIGNAL, "interrupted");
+    return err_set(err, EXIT_STREAM, "the other end did not come back within %d s",
+                   line->way->grace_ms / 1000);
+}
+
+/* ---- both ---------------------------------------------------------------------------------------------------- */
+
+/* The sending thread is held: nobody else uses the stream. Its order numbers go on. */
+static uint64_t retire(struct line *line) {
+    os_lock(&line->lock);
+    struct stream *stream = line->stream;
+    line->stream = NULL;
+    os_unlock(&line->lock);
+    uint64_t next_order = stream->out.next_order;
+    line->bytes_in += atomic_load(&stream->bytes_in);
+    line->bytes_out += atomic_load(&stream->bytes_out);
+    (void)stream_close(stream, NULL);
+    return next_order;
+}
+
+static void adopt(struct line *line, struct stream *stream) {
+    os_lock(&line->lock);
+    line->stream = stream;
+    bool again = line->offered != NULL;
+    if (again || line->cancelled)
+        conn_wake(stream->conn);
+    atomic_store(&line->broken, again);
+    os_unlock(&line->lock);
+}
+
+/* A peer that comes back again and again, and gets nothing done, is not served for ever. */
+static int count_break(struct line *line, uint64_t processed, uint64_t theirs, struct err *err) {
+    bool progress = processed > line->processed_then || theirs > line->peer_processed_then;
+    uint32_t most = line->way->to ? line->way->retry.retries : BREAKS_MAX;
+    line->breaks = progress ? 1 : line->breaks + 1;
+    line->processed_then = processed;
+    line->peer_processed_then = theirs;
+    if (most == RETRY_FOREVER || line->breaks <= most)
+        return 0;
+    return err_set(err, EXIT_STREAM, "the stream broke %u times without any progress", line->breaks);
+}
+
+static int go_on(struct line *line, struct stream *stream, uint64_t next_order, uint64_t theirs,
+                 struct err *err) {
+    struct ticketed *chain;
+    uint64_t cost;
+    if (theirs >= next_order || !flight_take(line->flight, theirs, &chain, &cost))
+        return err_set(err, EXIT_STREAM,
+                       "the peer claims to have processed %" PRIu64 " messages, which cannot be", theirs);
+    int result = line->hooks.prepare(line->hooks.ctx, chain, err);
+    outbox_rewind(line->out, chain, cost);
+    if (result != 0)
+        return -1;
+    stream->out.next_order = next_order;
+    adopt(line, stream);
+    outbox_release(line->out);
+    count(&line->report->retries, 1);
+    log_line(LOG_INFO, "the session goes on");
+    return 0;
+}
+
+static int recover(struct line *line, struct err *err) {
+    struct stream *stream = NULL;
+    uint64_t processed, theirs = 0;
+    if (!outbox_hold(line->out))
+        return err_set(err, EXIT_SIGNAL, "cancelled");
+    uint64_t next_order = retire(line);
+    if (line->hooks.settle(line->hooks.ctx, &processed, err) != 0 ||
+        (line->way->to ? dial_back : wait_back)(line, processed, &stream, &theirs, err) != 0)
+        return -1;
+    if (count_break(line, processed, theirs, err) == 0 && go_on(line, stream, next_order, theirs, err) == 0)
+        return 0;
+    if (line->stream == NULL)
+        (void)stream_close(stream, NULL);
+    return -1;
+}
+
+int line_recover(struct line *line, enum stream_result result, struct err *err) {
+    bool broke =
+        result == STREAM_EOF || result == STREAM_QUIET || line->stream->broke || atomic_load(&line->broken);
+    if (!line->resumable || !broke || line->stream->refused || is_cancelled(line))
+        return -1;
+    struct err first = *err, second = {0};
+    log_line(LOG_INFO, "%s; going on with another stream", err->msg);
+    atomic_store(&line->broken, true);
+    conn_wake(line->stream->conn); /* the sending thread may be in it */
+    if (recover(line, &second) == 0)
+        return 0;
+    if (second.code == EXIT_SIGNAL) { /* somebody else has said why */
+        *err = second;
+        return -1;
+    }
+    int code = err->code;
+    *err = second;
+    err->code = code;
+    return err_wrap(err, "%s", first.msg);
+}
+
+uint64_t line_bytes_in(const struct line *line) {
+    return line->bytes_in;
+}
+uint64_t line_bytes_out(const struct line *line) {
+    return line->bytes_out;
+}

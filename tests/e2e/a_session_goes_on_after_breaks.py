@@ -1,0 +1,201 @@
+#!/usr/bin/env python3
+"""A stream that is cut, at whatever byte and however often, costs time and at most a window of data: the end that
+dialled comes back, and both exit 0 with equal trees. HVFERRY_TEST_SEED repeats a run."""
+
+import json
+import os
+import random
+import shutil
+import socket
+import threading
+
+import lib
+from lib import HVRECV, HVSEND, KIB, MIB, SMALL, case, check, check_equal, each, failed, noise, prose, put, same_tree
+
+SEED = int(os.environ.get("HVFERRY_TEST_SEED", random.SystemRandom().randrange(1 << 32)))
+WINDOW = 9 * MIB  # data that a receiver holds at most, and what goes with it
+# Silence is not what these tests are about, however slow the machine.
+SOON = ["--retry-delay", "0.02", "--timeout", "100", "--contimeout", "100", "--grace", "100"]
+
+
+class Cutter:
+    """Forwards connections; cuts the n-th one after cuts[n] bytes in both directions together, later ones never."""
+
+    def __init__(self, listen_path, target_path, cuts):
+        self.target, self.cuts, self.accepted = target_path, list(cuts), 0
+        self.door = socket.socket(socket.AF_UNIX)
+        self.door.bind(listen_path)
+        self.door.listen(16)
+        self.threads = [threading.Thread(target=self.serve, daemon=True)]
+        self.threads[0].start()
+
+    def serve(self):
+        while True:
+            try:
+                near, _ = self.door.accept()
+            except OSError:
+                return
+            far = socket.socket(socket.AF_UNIX)
+            try:
+                far.connect(self.target)
+            except OSError:
+                near.close()
+                continue
+            left = [self.cuts[self.accepted]] if self.accepted < len(self.cuts) else [None]
+            self.accepted += 1
+            for a, b in ((near, far), (far, near)):
+                self.threads.append(threading.Thread(target=self.pump, args=(a, b, left), daemon=True))
+                self.threads[-1].start()
+
+    @staticmethod
+    def pump(a, b, left):
+        try:
+            while data := a.recv(64 * KIB):
+                if left[0] is not None:
+                    data = data[: left[0]]
+                    left[0] -= len(data)
+                b.sendall(data)
+                if left[0] == 0:
+                    break
+        except OSError:
+            pass
+        for end in (a, b):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def close(self):
+        self.door.shutdown(socket.SHUT_RDWR)
+        self.door.close()
+        for thread in self.threads:
+            thread.join(lib.PATIENCE)
+
+
+def cut_session(ws, source, dest, cuts, pull=False, send=(), recv=()):
+    """The Pair of one session through a Cutter, and how many streams it took."""
+    address, middle = ws.unix(), ws.unix()
+    send = ["-a", *SOON, *send]
+    listen = [HVSEND, "--once", "--json", "--listen", address, *send, f"{source}/"]
+    if not pull:
+        listen = [HVRECV, "--once", "--json", "--listen", address, *SOON, *recv, dest]
+    listener = ws.listen(address, *listen)
+    cutter = Cutter(middle.removeprefix("unix:"), address.removeprefix("unix:"), cuts)
+    if pull:
+        dialler = ws.run(HVRECV, "--json", "--connect", middle, *SOON, *recv, dest)
+    else:
+        dialler = ws.run(HVSEND, "--json", *send, f"{source}/", middle)
+    pair = lib.Pair(listener.wait(), dialler) if pull else lib.Pair(dialler, listener.wait())
+    cutter.close()
+    return pair, cutter.accepted
+
+
+def summary_of(result):
+    return [e for e in map(json.loads, result.out.splitlines()) if e["type"] == "summary"][-1]
+
+
+def went_well(pair, what):
+    check((pair.sender.code, pair.receiver.code) == (0, 0), f"{what}: it failed\n{pair}")
+
+
+def make_tree(ws, name="source"):
+    source = ws.dir(name)
+    for i in range(300):
+        directory = source / f"d{i % 7}"
+        directory.mkdir(exist_ok=True)
+        put(directory / f"{i}", prose(i * 37 % 9000, f"{i}"))
+    put(source / "large", noise((2 if SMALL else 6) * MIB, "large"))
+    put(source / "d1/medium", noise(700 * KIB, "medium"))
+    os.symlink("large", source / "link")
+    return source
+
+
+@each([f"{direction}, {where}" for direction in ("push", "pull") for where in ("early", "anywhere")])
+def a_stream_is_cut_anywhere(ws, value):
+    """Each run with one cut: at each of the first bytes by turns, or at any."""
+    direction, where = value.split(", ")
+    source = make_tree(ws)
+    rng = random.Random(f"{SEED}{value}")
+    for run in range(8 if SMALL else 24):
+        dest = ws.dir(f"dest{run}")
+        cut = rng.randrange(1, 3 * KIB) if where == "early" else rng.randrange(1, 7 * MIB)
+        pair, _ = cut_session(ws, source, dest, [cut], direction == "pull", ["--chunk-size", "64K"])
+        went_well(pair, f"seed {SEED}, run {run}: cut after {cut} bytes")
+        same_tree(source, dest)
+        shutil.rmtree(dest)
+
+
+@each(["push", "pull"])
+def a_stream_is_cut_many_times(ws, direction):
+    """No more than a window is sent again for each cut."""
+    source, dest = ws.dir("source"), ws.dir("dest")
+    size = (16 if SMALL else 64) * MIB
+    put(source / "image", noise(size, "image"))
+    rng = random.Random(f"{SEED}{direction}")
+    cuts = [rng.randrange(size // 20, size // 8) for _ in range(10)]
+    pair, streams = cut_session(ws, source, dest, cuts, direction == "pull", ["--zc", "none"])
+    went_well(pair, f"seed {SEED}")
+    same_tree(source, dest)
+    summary = summary_of(pair.sender)
+    check(streams > 2, f"it was cut {streams - 1} times only")
+    check_equal(summary["retries"], streams - 1, "the breaks that the sender counts")
+    check(summary["bytes_resent"] <= (streams - 1) * WINDOW, f"more than a window for each cut: {summary}")
+    # Nothing is read twice but what was lost.
+    check_equal(summary["bytes_read"], size, "the bytes that were read for the first time")
+
+
+@case
+def a_listener_that_was_started_anew_is_sent_what_it_lacks(ws):
+    """It has forgotten the session: a new one begins, and what is there already is not sent again."""
+    source, dest = make_tree(ws), ws.dir("dest")
+    address, middle = ws.unix(), ws.unix()
+    path = address.removeprefix("unix:")
+    first = ws.receiver(address, dest, *SOON)
+    cutter = Cutter(middle.removeprefix("unix:"), path, [(1 if SMALL else 4) * MIB])
+    sender = ws.start(HVSEND, "-a", *SOON, "--json", f"{source}/", middle)
+    lib.wait_until(lambda: cutter.accepted > 1 or sender.ended(), "the stream was cut")
+    first.kill()
+    if os.path.exists(path):
+        os.unlink(path)
+    second = ws.receiver(address, dest, *SOON)
+    result = sender.wait()
+    cutter.close()
+    check_equal((result.code, second.wait().code), (0, 0), f"the exit codes; {result}")
+    for name in os.listdir(dest):  # what the killed one could not take away
+        if name.startswith(".hvferry."):
+            os.unlink(dest / name)
+    os.utime(dest, ns=(0, os.stat(source).st_mtime_ns))
+    same_tree(source, dest)
+
+
+@case
+def a_sender_that_is_gone_is_waited_for_only_so_long(ws):
+    source, dest = make_tree(ws), ws.dir("dest")
+    address, middle = ws.unix(), ws.unix()
+    receiver = ws.receiver(address, dest, "--grace", "1")
+    cutter = Cutter(middle.removeprefix("unix:"), address.removeprefix("unix:"), [1 * MIB] + [1] * 100)
+    sender = ws.start(HVSEND, "-a", "--retry", "forever", "--retry-delay", "600", "--zc", "none", f"{source}/", middle)
+    result = receiver.wait()
+    failed(result, 12, "did not come back within 1 s")
+    check_equal([name for name in os.listdir(dest) if name.startswith(".")], [], "unfinished files")
+    sender.kill()
+    cutter.close()
+
+
+@case
+def a_new_session_takes_the_place_of_a_broken_one(ws):
+    """With --once, and a sender that was killed and started again."""
+    source, dest = make_tree(ws), ws.dir("dest")
+    address, middle = ws.unix(), ws.unix()
+    receiver = ws.receiver(address, dest, "--grace", "100", "-v")
+    cutter = Cutter(middle.removeprefix("unix:"), address.removeprefix("unix:"), [1 * MIB])
+    sender = ws.start(HVSEND, "-a", "--retry-delay", "600", "--retry", "forever", "--zc", "none", f"{source}/", middle)
+    lib.wait_until(lambda: "with another stream" in receiver.err() or receiver.ended(), "the receiver saw the break")
+    sender.kill()
+    check_equal(ws.run(HVSEND, "-a", f"{source}/", address).code, 0, "the exit code of the second sender")
+    check_equal(receiver.wait().code, 0, "that of the receiver")
+    cutter.close()
+    same_tree(source, dest)
+
+
+lib.main()
