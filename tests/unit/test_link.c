@@ -139,8 +139,11 @@ static void ordered_frames_are_numbered_and_resent_ones_keep_theirs(void **state
     chunk->frame.flags |= FRAME_RESENT;
     f = sent(&out, chunk, 3);
     assert_true(f.seq == 3 && f.order == 2 && f.flags == FRAME_RESENT);
+    f = sent(&out, entries, 2); /* it was sent before a break */
+    assert_true(f.seq == 4 && f.order == 1);
+    entries->frame.order = 0;
     f = sent(&out, entries, 2);
-    assert_true(f.seq == 4 && f.order == 3);
+    assert_true(f.seq == 5 && f.order == 3);
     item_free(free_one);
     item_free(entries);
     item_free(chunk);
@@ -289,8 +292,33 @@ static void sender_that_uses_all_its_credit_never_stalls(void **state) {
     }
 }
 
+/* Three arrive, one is processed, the stream breaks: the second comes again, and all of the credit is there again. */
+static void after_a_break_the_next_is_what_was_not_processed(void **state) {
+    (void)state;
+    struct link_in in;
+    struct msg_ack ack;
+    uint64_t cost = 0, first = 0;
+    link_in_init(&in, WINDOW, CHUNK);
+    for (uint64_t order = 1; order <= 3; order++)
+        assert_int_equal(arrived(&in, frame_of(MSG_CHUNK, order, 0, 1), order == 1 ? &first : NULL), 0);
+    (void)link_in_done(&in, 1, first, &ack);
+    link_in_resume(&in);
+    assert_int_equal(arrived(&in, frame_of(MSG_CHUNK, 4, 0, 1), NULL), EXIT_STREAM);
+    assert_int_equal(arrived(&in, frame_of(MSG_CHUNK, 2, 0, 1), &cost), 0);
+    assert_int_equal(cost, FRAME_COST + CHUNK);
+    ack = link_in_ack(&in);
+    assert_int_equal(ack.processed, 1);
+    assert_int_equal(ack.credit, first + WINDOW);
+    uint64_t left = WINDOW - cost, n = 0; /* of what the ACK grants */
+    for (uint64_t order = 3; left >= cost; order++, left -= cost, n++)
+        assert_int_equal(arrived(&in, frame_of(MSG_CHUNK, order, 0, 1), NULL), 0);
+    assert_true(n > 0);
+    assert_int_equal(arrived(&in, frame_of(MSG_CHUNK, 3 + n, 0, 1), NULL), EXIT_STREAM);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(after_a_break_the_next_is_what_was_not_processed),
         cmocka_unit_test(items_know_whether_they_are_ordered),
         cmocka_unit_test(item_gives_its_buffer_back),
         cmocka_unit_test(text_items_cut_what_is_too_long),

@@ -287,8 +287,109 @@ static void many_threads_put_and_one_gets_each_lane_in_order(void **state) {
     outbox_free(c.ob);
 }
 
+/* ---- after a break ----------------------------------------------------------------------------------- */
+
+struct hold {
+    struct outbox *ob;
+    atomic_bool held;
+};
+
+static void *hold_it(void *arg) {
+    struct hold *h = arg;
+    atomic_store(&h->held, outbox_hold(h->ob));
+    return NULL;
+}
+
+static void holding_waits_until_the_sender_has_nothing_in_hand(void **state) {
+    (void)state;
+    struct hold h = {.ob = outbox_new(UINT64_MAX, CHUNK)};
+    struct item *item;
+    struct waiters w;
+    assert_true(outbox_put(h.ob, message(MSG_ENTRIES, 10)));
+    assert_true(outbox_put(h.ob, message(MSG_LIST_END, 0)));
+    assert_int_equal(outbox_get(h.ob, &item, 0), QUEUE_OK);
+    waiters_start(&w, 1, hold_it, &h);
+    os_sleep_ms(20);
+    assert_false(atomic_load(&h.held));
+    outbox_sent(h.ob);
+    waiters_join(&w);
+    assert_true(atomic_load(&h.held));
+    item_free(item);
+    assert_int_equal(next_type(h.ob, NULL), 0);
+    outbox_release(h.ob);
+    assert_int_equal(next_type(h.ob, NULL), MSG_LIST_END);
+    outbox_sent(h.ob);
+    outbox_cancel(h.ob);
+    assert_false(outbox_hold(h.ob));
+    outbox_free(h.ob);
+}
+
+static struct item *ordered(uint8_t type, uint64_t order) {
+    struct item *item = message(type, 0);
+    item->frame.order = order;
+    return item;
+}
+
+static void what_is_sent_again_goes_first_and_pays_again(void **state) {
+    (void)state;
+    struct outbox *ob = outbox_new(4 * FRAME_COST, CHUNK);
+    struct item *item;
+    for (unsigned i = 0; i < 5; i++)
+        assert_true(outbox_put(ob, message(MSG_ENTRIES, 0)));
+    struct item *taken[4];
+    for (unsigned i = 0; i < 4; i++)
+        assert_int_equal(outbox_get(ob, &taken[i], 0), QUEUE_OK);
+    assert_int_equal(outbox_get(ob, &item, 0), QUEUE_TIMEOUT); /* no credit is left */
+    assert_true(outbox_put_urgent(ob, ordered(MSG_ACK, 0)));
+    struct item *resent = ordered(MSG_VOID, 2);
+    resent->frame.flags = FRAME_RESENT;
+    assert_true(outbox_put_urgent(ob, resent));
+    outbox_sent(ob);
+    assert_true(outbox_hold(ob));
+    for (unsigned i = 0; i < 4; i++)
+        taken[i]->frame.order = i + 1;
+    item_free(taken[0]); /* this one was processed */
+    for (unsigned i = 1; i < 4; i++)
+        taken[i]->t.next = i < 3 ? &taken[i + 1]->t : NULL;
+    outbox_rewind(ob, &taken[1]->t, 3 * FRAME_COST);
+    outbox_release(ob);
+    assert_int_equal(next_type(ob, NULL), MSG_ACK); /* … and what stood in for a refused frame is gone */
+    for (uint64_t order = 2; order <= 4; order++) {
+        assert_int_equal(outbox_get(ob, &item, 0), QUEUE_OK);
+        assert_int_equal(item->frame.order, order);
+        assert_int_equal(item->cost, FRAME_COST);
+        item_free(item);
+    }
+    assert_int_equal(next_type(ob, NULL), 0);
+    outbox_raise(ob, 5 * FRAME_COST);
+    assert_int_equal(outbox_get(ob, &item, 0), QUEUE_OK);
+    assert_int_equal(item->frame.order, 0);
+    item_free(item);
+    outbox_free(ob);
+}
+
+static void what_turns_out_smaller_is_given_credit_back(void **state) {
+    (void)state;
+    uint64_t cost = FRAME_COST + 40 + CHUNK;
+    struct outbox *ob = outbox_new(cost + FRAME_COST, CHUNK);
+    struct item *item;
+    assert_true(outbox_put_data(ob, chunk(1, 100)));
+    assert_true(outbox_put_data(ob, chunk(2, 100)));
+    assert_int_equal(outbox_get(ob, &item, 0), QUEUE_OK);
+    assert_int_equal(next_type(ob, NULL), 0);
+    item_make_void(item);
+    outbox_refund(ob, item);
+    assert_int_equal(item->cost, FRAME_COST);
+    item_free(item);
+    assert_int_equal(next_type(ob, NULL), MSG_CHUNK);
+    outbox_free(ob);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(holding_waits_until_the_sender_has_nothing_in_hand),
+        cmocka_unit_test(what_is_sent_again_goes_first_and_pays_again),
+        cmocka_unit_test(what_turns_out_smaller_is_given_credit_back),
         cmocka_unit_test(urgent_goes_before_control_before_data),
         cmocka_unit_test(data_leaves_in_the_order_of_its_tickets),
         cmocka_unit_test(credit_is_taken_to_the_byte),

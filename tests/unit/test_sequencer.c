@@ -224,8 +224,78 @@ static void many_threads_put_and_one_gets_all_in_order(void **state) {
     free(c.items);
 }
 
+static unsigned drops;
+static void count_drop(struct ticketed *item) {
+    drops++;
+    assert_int_equal(item->ticket, 5);
+}
+
+struct taker {
+    struct sequencer *seq;
+    atomic_uint taken;
+};
+
+static void *take_slowly(void *arg) {
+    struct taker *t = arg;
+    struct ticketed *got;
+    while (sequencer_get(t->seq, &got, -1) == QUEUE_OK) {
+        os_sleep_ms(5);
+        atomic_fetch_add(&t->taken, 1);
+    }
+    return NULL;
+}
+
+static void settled_means_that_all_before_the_gap_is_done_with(void **state) {
+    (void)state;
+    struct taker t = {.seq = sequencer_new()};
+    struct ticketed items[5] = {{.ticket = 1}, {.ticket = 2}, {.ticket = 3}, {.ticket = 5}, {.ticket = 4}};
+    struct waiters w;
+    waiters_start(&w, 1, take_slowly, &t);
+    for (unsigned i = 0; i < 4; i++)
+        assert_int_equal(sequencer_put(t.seq, &items[i]), SEQ_PUT);
+    assert_true(sequencer_settle(t.seq));
+    assert_int_equal(atomic_load(&t.taken), 3);
+    drops = 0;
+    sequencer_clear(t.seq, count_drop);
+    assert_int_equal(drops, 1);
+    assert_int_equal(sequencer_put(t.seq, &items[4]), SEQ_PUT);
+    assert_true(sequencer_settle(t.seq));
+    assert_int_equal(atomic_load(&t.taken), 4);
+    assert_true(sequencer_lacks(t.seq, 5));
+    sequencer_cancel(t.seq);
+    waiters_join(&w);
+    assert_false(sequencer_settle(t.seq));
+    sequencer_free(t.seq, NULL);
+}
+
+static void *count_down(void *tally) {
+    os_sleep_ms(10);
+    tally_down(tally);
+    return NULL;
+}
+
+static void tally_waits_for_all_of_them(void **state) {
+    (void)state;
+    struct tally t;
+    struct waiters w;
+    tally_init(&t);
+    assert_true(tally_wait(&t));
+    for (unsigned i = 0; i < WAITERS; i++)
+        tally_up(&t);
+    waiters_start(&w, WAITERS, count_down, &t);
+    assert_true(tally_wait(&t));
+    assert_int_equal(t.n, 0);
+    waiters_join(&w);
+    tally_up(&t);
+    tally_cancel(&t);
+    assert_false(tally_wait(&t));
+    tally_free(&t);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(settled_means_that_all_before_the_gap_is_done_with),
+        cmocka_unit_test(tally_waits_for_all_of_them),
         cmocka_unit_test(random_order_leaves_sorted),
         cmocka_unit_test(gap_holds_back_what_is_behind_it),
         cmocka_unit_test(duplicate_is_refused_before_and_after_it_left),

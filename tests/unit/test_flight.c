@@ -1,0 +1,110 @@
+/* The flight: what was sent stays until it is processed, is found when it is refused, and is taken out after a break. */
+#include "threads_help.h"
+
+#include "flow/flight.h"
+
+static struct item *sent(uint8_t type, uint64_t order, uint64_t cost) {
+    struct item *item = item_new(type, 8);
+    assert_non_null(item);
+    item->frame.order = order;
+    item->frame.body_length = 8;
+    memset(item->body, (int)order, 8);
+    item->cost = cost;
+    return item;
+}
+
+/* Orders 1…n, each written at once: odd ones are chunks. */
+static struct flight *flight_of(uint64_t n) {
+    struct flight *f = flight_new();
+    assert_non_null(f);
+    for (uint64_t order = 1; order <= n; order++) {
+        flight_add(f, sent(order % 2 ? MSG_CHUNK : MSG_ENTRIES, order, order * 100));
+        flight_sent(f);
+    }
+    return f;
+}
+
+static bool is_there(struct flight *f, uint64_t order) {
+    struct item *copy = flight_find(f, order);
+    bool there = copy && copy->frame.order == order && copy->body[7] == (uint8_t)order;
+    item_free(copy);
+    return there;
+}
+
+static void only_data_that_is_not_processed_is_found(void **state) {
+    (void)state;
+    struct flight *f = flight_of(6);
+    assert_true(is_there(f, 1));
+    assert_false(is_there(f, 2)); /* carries no data */
+    assert_true(is_there(f, 5));
+    assert_false(is_there(f, 7));
+    flight_done(f, 3);
+    flight_done(f, 2); /* an older ACK says nothing */
+    assert_false(is_there(f, 1));
+    assert_false(is_there(f, 3));
+    assert_true(is_there(f, 5));
+    flight_void(f, 5);
+    assert_false(is_there(f, 5));
+    flight_free(f);
+    flight_free(NULL);
+}
+
+static void buffer_is_given_back_when_it_is_written_and_not_before(void **state) {
+    (void)state;
+    struct pool *pool = pool_new(16, 1);
+    struct flight *f = flight_new();
+    struct item *item = sent(MSG_CHUNK, 1, 1);
+    item->data = pool_get(pool);
+    flight_add(f, item);
+    flight_done(f, 1); /* the other end may be faster than our write() returns */
+    assert_null(pool_try_get(pool));
+    assert_int_equal(item->frame.order, 1);
+    flight_sent(f);
+    struct buf *buf = pool_try_get(pool);
+    assert_non_null(buf);
+    buf_release(buf);
+    flight_free(f);
+    pool_free(pool);
+}
+
+static void all_that_is_not_processed_is_taken_in_order(void **state) {
+    (void)state;
+    struct flight *f = flight_of(5);
+    struct ticketed *chain;
+    uint64_t cost, order = 3;
+    assert_true(flight_take(f, 2, &chain, &cost));
+    assert_int_equal(cost, 300 + 400 + 500);
+    for (struct ticketed *next; chain; chain = next, order++) {
+        next = chain->next;
+        assert_int_equal(chain->ticket, order);
+        item_drop_ticketed(chain);
+    }
+    assert_int_equal(order, 6);
+    assert_true(flight_take(f, 2, &chain, &cost));
+    assert_null(chain);
+    assert_int_equal(cost, 0);
+    flight_free(f);
+}
+
+static void what_was_acknowledged_cannot_be_taken_back(void **state) {
+    (void)state;
+    struct flight *f = flight_of(5);
+    struct ticketed *chain = (void *)f;
+    uint64_t cost = 7;
+    flight_done(f, 3);
+    assert_false(flight_take(f, 2, &chain, &cost));
+    assert_ptr_equal(chain, f);
+    assert_int_equal(cost, 7);
+    assert_true(is_there(f, 5));
+    flight_free(f);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(only_data_that_is_not_processed_is_found),
+        cmocka_unit_test(buffer_is_given_back_when_it_is_written_and_not_before),
+        cmocka_unit_test(all_that_is_not_processed_is_taken_in_order),
+        cmocka_unit_test(what_was_acknowledged_cannot_be_taken_back),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
