@@ -123,29 +123,20 @@ static bool is_cut_off(struct router *r, const struct packet *p) {
     return (src && src->is_vanished) || (dst && dst->is_vanished);
 }
 
-/* Delivers what waits for `to`. Returns when it is worth trying again, as router_run(). */
-static uint64_t drain(struct router *r, struct device *to, uint64_t now) {
+/* Delivers what waits for `to` and is due, at most a batch. */
+static void drain(struct router *r, struct device *to, uint64_t now) {
     struct packet *p;
     to->is_starved = false;
-    for (unsigned n = 0; (p = TAILQ_FIRST(&to->queue)) != NULL; n++) {
-        uint64_t due = due_at(r, to, p);
-        if (n == BATCH)
-            return 0;
-        if (is_cut_off(r, p)) {
+    for (unsigned n = 0; n < BATCH && (p = TAILQ_FIRST(&to->queue)) != NULL; n++) {
+        if (is_cut_off(r, p))
             to->stats.drops++;
-            r->drained++;
-            device_dequeue(p);
-            continue;
-        }
-        if (due > now)
-            return due - now;
-        if (deliver(to, p) != 1)
-            return ROUTER_IDLE;
-        charge(r, to, p->hdr.len, now);
+        else if (due_at(r, to, p) > now || deliver(to, p) != 1)
+            return;
+        else
+            charge(r, to, p->hdr.len, now);
         r->drained++;
         device_dequeue(p);
     }
-    return ROUTER_IDLE;
 }
 
 /* --- Out of a guest */
@@ -248,44 +239,45 @@ static int forward(struct router *r, struct device *from, uint64_t now) {
 
 /* --- A turn */
 
-static uint64_t sooner(uint64_t a, uint64_t b) {
-    return a < b ? a : b;
-}
-
-/* What waits for the guest, then what the guest sends. Returns as router_run(). */
-static uint64_t serve(struct router *r, struct device *d, uint64_t now) {
+/* What waits for the guest, then what the guest sends; true when there is more than a batch of that. */
+static bool serve(struct router *r, struct device *d, uint64_t now) {
     vq_want_kicks(&d->ring[RING_TX], false);
     d->is_held = false;
-    uint64_t wait = drain(r, d, now);
+    drain(r, d, now);
     unsigned n = 0;
     while (n < BATCH && d->failure.code == 0 && forward(r, d, now) == 1)
         n++;
     if (guest_mem_is_lost(&d->mem))
         (void)err_set(&d->failure, EXIT_PROTOCOL, "the file of its memory was cut short");
-    return n == BATCH ? 0 : wait;
+    return n == BATCH;
 }
 
-/* Asks for kicks about what is waited for, then looks once more: true when it has come meanwhile. */
-static bool rest(struct device *d) {
+/* Asks for kicks about what is waited for, then looks once more. How long there is nothing to do for `d`. */
+static uint64_t rest(const struct router *r, struct device *d, uint64_t now) {
+    const struct packet *p = TAILQ_FIRST(&d->queue);
     vq_want_kicks(&d->ring[RING_RX], d->is_starved);
     vq_want_kicks(&d->ring[RING_TX], !d->is_held);
-    return (d->is_starved && vq_has_chains(&d->ring[RING_RX])) ||
-           (!d->is_held && vq_has_chains(&d->ring[RING_TX]));
+    if (!d->is_held && vq_has_chains(&d->ring[RING_TX]))
+        return 0;
+    if (!p || (d->is_starved && !vq_has_chains(&d->ring[RING_RX])))
+        return ROUTER_IDLE;
+    uint64_t due = due_at(r, d, p);
+    return due > now ? due - now : 0;
 }
 
 uint64_t router_run(struct router *r, uint64_t now) {
-    uint64_t wait = ROUTER_IDLE;
-    uint64_t before = r->drained;
-    bool is_held = false;
+    uint64_t wait = ROUTER_IDLE, before = r->drained;
+    bool more = false, is_held = false;
     for (unsigned i = 0; i < r->count; i++)
         if (device_takes_packets(&r->device[i]))
-            wait = sooner(wait, serve(r, &r->device[i], now));
+            more = serve(r, &r->device[i], now) || more;
     for (unsigned i = 0; i < r->count; i++) {
         struct device *d = &r->device[i];
         device_tell(d);
-        if (device_takes_packets(d) && rest(d))
-            wait = 0;
+        uint64_t idle = device_takes_packets(d) ? rest(r, d, now) : ROUTER_IDLE;
+        wait = idle < wait ? idle : wait;
         is_held = is_held || d->is_held;
     }
-    return is_held && r->drained != before ? 0 : wait; /* room was made for one that is held */
+    /* Where something was drained, there is room for one that was held. */
+    return more || (is_held && r->drained != before) ? 0 : wait;
 }
