@@ -145,7 +145,7 @@ static bool is_full(const struct device *to) {
     return to->queued >= BACKLOG_PACKETS_MAX || to->queued_bytes >= BACKLOG_BYTES_MAX;
 }
 
-enum verdict { PASS, DROP, REFUSE };
+enum verdict { PASS, WITHHOLD, DROP, REFUSE };
 
 /* Keeps the table of streams, and withholds credit where one end is stalled. */
 static enum verdict track(struct router *r, const struct device *src, const struct device *dst,
@@ -169,7 +169,7 @@ static enum verdict track(struct router *r, const struct device *src, const stru
     }
     h->buf_alloc = s->shown[side].buf_alloc;
     h->fwd_cnt = s->shown[side].fwd_cnt;
-    return h->op == VIRTIO_VSOCK_OP_CREDIT_UPDATE ? DROP : PASS;
+    return h->op == VIRTIO_VSOCK_OP_CREDIT_UPDATE ? WITHHOLD : PASS;
 }
 
 static enum verdict judge(struct router *r, struct device *from, struct device *to, struct packet *p) {
@@ -230,7 +230,7 @@ static int forward(struct router *r, struct device *from, uint64_t now) {
         pass_on(r, from, to, &p, now);
         return 1;
     }
-    from->stats.drops++;
+    from->stats.drops += verdict != WITHHOLD;
     device_complete(from, RING_TX, chain.head, 0);
     if (verdict == REFUSE)
         push_answer(from, vsock_hdr_make(p.hdr.dst, p.hdr.src, p.hdr.type, VIRTIO_VSOCK_OP_RST));

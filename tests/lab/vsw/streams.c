@@ -84,9 +84,9 @@ void streams_close(struct stream_table *t, struct stream *s) {
 
 struct stream *streams_next(struct stream_table *t, const struct stream *after) {
     struct stream *s = after ? &t->slot[after - t->slot] + 1 : t->slot;
-    while (s < t->slot + STREAMS_MAX && !s->is_open)
+    while (t->count > 0 && s < t->slot + STREAMS_MAX && !s->is_open)
         s++;
-    return s < t->slot + STREAMS_MAX ? s : NULL;
+    return t->count > 0 && s < t->slot + STREAMS_MAX ? s : NULL;
 }
 
 int stream_side(const struct stream *s, uint64_t cid) {
