@@ -177,6 +177,10 @@ static enum verdict judge(struct router *r, struct device *from, struct device *
         return DROP;
     if (!to || to == from || !device_takes_packets(to))
         return p->hdr.op == VIRTIO_VSOCK_OP_RST ? DROP : REFUSE;
+    /* While a guest boots, connecting fails at once: a request that waited might be accepted when its sender has
+     * long given up. */
+    if (p->hdr.op == VIRTIO_VSOCK_OP_REQUEST && !vq_is_ready(&to->ring[RING_RX]))
+        return REFUSE;
     return track(r, from, to, &p->hdr);
 }
 

@@ -165,6 +165,22 @@ static void packets_for_nobody_are_answered_with_a_reset(void **state) {
     }
 }
 
+static void a_guest_without_a_driver_refuses_connections_and_keeps_the_rest(void **state) {
+    struct router_rig *rig = *state;
+    struct vu_msg stop = {.request = VU_GET_VRING_BASE, .ring = RING_RX};
+    struct vu_reply reply;
+    router_rig_connect(rig);
+    assert_int_equal(device_request(&rig->router.device[GUEST], &stop, NULL, &reply, NULL), 0);
+    router_rig_send(rig, HOST, VIRTIO_VSOCK_OP_REQUEST, NULL, 0);
+    (void)router_rig_expect(rig, HOST, VIRTIO_VSOCK_OP_RST);
+    router_rig_send(rig, HOST, VIRTIO_VSOCK_OP_RW, "x", 1);
+    router_rig_expect_nothing(rig, HOST);
+    router_rig_expect_nothing(rig, GUEST);
+    rig->router.device[GUEST].ring[RING_RX].is_started = true;
+    (void)router_rig_run(rig);
+    (void)router_rig_expect(rig, GUEST, VIRTIO_VSOCK_OP_RW);
+}
+
 static void the_other_end_is_told_when_a_guest_is_gone(void **state) {
     struct router_rig *rig = *state;
     router_rig_connect(rig);
@@ -287,6 +303,7 @@ int main(void) {
         CASE(the_backlog_of_small_packets_is_bounded),
         CASE(answers_that_are_not_taken_are_bounded),
         CASE(packets_for_nobody_are_answered_with_a_reset),
+        CASE(a_guest_without_a_driver_refuses_connections_and_keeps_the_rest),
         CASE(the_other_end_is_told_when_a_guest_is_gone),
         CASE(data_of_a_guest_that_is_gone_is_not_read_any_more),
         CASE(too_many_streams_are_refused),
