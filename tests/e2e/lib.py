@@ -1,7 +1,8 @@
 """What the end-to-end tests share: programs that always end, directories that always go, trees and their comparison.
 
 A test file has functions with @case, whose names are the sentences that they prove, and ends with lib.main().
-Each gets a fresh Workspace. HVSEND and HVRECV name the programs; HVFERRY_TEST_SCALE=small makes the sizes fit
+Each gets a fresh Workspace. HVSEND and HVRECV name the programs; HVFERRY_TEST_SCHEME=vsock lets the cases that name no
+address of their own use that instead of Unix sockets; HVFERRY_TEST_SCALE=small makes the sizes fit
 slow (sanitized) builds. No bound on time here says how fast something must be: they only keep a test that
 hangs from hanging for ever.
 """
@@ -15,6 +16,7 @@ import shutil
 import signal
 import socket
 import stat
+import struct
 import subprocess
 import sys
 import tempfile
@@ -25,10 +27,12 @@ from typing import NamedTuple
 
 HVSEND = os.environ.get("HVSEND", "hvsend")
 HVRECV = os.environ.get("HVRECV", "hvrecv")
+SCHEME = os.environ.get("HVFERRY_TEST_SCHEME", "unix")  # vsock: in a kernel of the lab (tests/lab)
 SMALL = os.environ.get("HVFERRY_TEST_SCALE") == "small"
 PATIENCE = 120  # seconds for anything that is to happen by itself
 NOBODY = 65534
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+AF_VSOCK, NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST_DUMP = 40, 4, 20, 0x301
 SANITIZER = re.compile(r"(Address|Thread|Leak|UndefinedBehavior)Sanitizer|runtime error:")
 
 
@@ -146,9 +150,29 @@ def is_listening(address):
         wanted = f":{int(rest.rpartition(':')[2]):04X}"
         rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
         return any(row[1].endswith(wanted) and row[3] == "0A" for row in rows)
+    if scheme == "vsock":
+        return vsock_is_listening(int(rest.rpartition(":")[2]))
     path = os.fsencode(rest if scheme == "unix" else rest.replace(".sock:", ".sock_"))
     rows = (line.split(b" ") for line in Path("/proc/net/unix").read_bytes().splitlines()[1:])
     return any(row[-1] == path and row[3] == b"00010000" for row in rows)
+
+
+def vsock_is_listening(port):
+    """linux/vm_sockets_diag.h: a dump of the sockets in the state LISTEN."""
+    listen = 10
+    request = struct.pack("=BBHIII8x", AF_VSOCK, 0, 0, 1 << listen, 0, 0)
+    header = struct.pack("=IHHII", 16 + len(request), SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST_DUMP, 0, 0)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as dump:
+        dump.send(header + request)
+        found = set()
+        while True:
+            data = dump.recv(1 << 16)
+            while data:
+                length, kind = struct.unpack_from("=IH", data)
+                if kind != SOCK_DIAG_BY_FAMILY:
+                    return port in found
+                found.add(struct.unpack_from("=I", data, 16 + 8)[0])
+                data = data[length + 3 & ~3 :]
 
 
 def free_port():
@@ -164,6 +188,9 @@ def free_port():
 
 
 # ---- workspace --------------------------------------------------------------------------------------------
+
+
+vsock_ports = itertools.count(10000)  # of which no case takes one again
 
 
 class Workspace:
@@ -194,6 +221,10 @@ class Workspace:
     def unix(self):
         return f"unix:{self.path}/{next(self.numbers)}.sock"
 
+    def address(self):
+        """A new one, of the kind that HVFERRY_TEST_SCHEME chose."""
+        return f"vsock://local:{next(vsock_ports)}" if SCHEME == "vsock" else self.unix()
+
     def start(self, *argv, **options):
         process = Process(argv, self.logs, **options)
         self.processes.append(process)
@@ -216,14 +247,14 @@ class Workspace:
 
     def push(self, send, dest, recv=(), address=None, **how):
         """hvsend `send` to a listening hvrecv, which gets `how` too (user=...)."""
-        address = address or self.unix()
+        address = address or self.address()
         receiver = self.receiver(address, dest, *recv, **how)
         sender = self.run(HVSEND, *send, address)
         return Pair(sender, receiver.wait())
 
     def pull(self, send, dest, recv=(), address=None):
         """hvrecv from a listening hvsend `send`."""
-        address = address or self.unix()
+        address = address or self.address()
         sender = self.listen(address, HVSEND, "--once", "--listen", address, *send)
         receiver = self.run(HVRECV, "--connect", address, *recv, dest)
         return Pair(sender.wait(), receiver)

@@ -327,4 +327,5 @@ def what_is_deeper_than_64_levels_is_refused_and_the_rest_arrives(ws):
     lib.check(deepest.is_dir() and not os.listdir(deepest), "the 64th level is there and empty")
 
 
-lib.main()
+if __name__ == "__main__":
+    lib.main()

@@ -169,7 +169,7 @@ def a_root_that_is_moved_away_takes_the_files_along(ws):
     """The listener holds the directory, not its name."""
     source, dest, outside = ws.dir("source"), ws.dir("dest"), ws.dir("outside")
     directory(source / "name")
-    address = ws.unix()
+    address = ws.address()
     receiver = ws.receiver(address, dest)
     dest.rename(ws.path / "moved")
     (ws.path / "dest").symlink_to(outside)

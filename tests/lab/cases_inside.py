@@ -1,0 +1,62 @@
+"""Cases that need the machine's programs inside: peers that are difficult, and the end-to-end tests over vsock."""
+
+import re
+
+import ends
+import trees
+from cases import BROKEN, QUICK, WHY
+from ends import SOON, good
+from lib import HVRECV, HVSEND, Pair, check, failed
+from runner import REPOSITORY, case, each
+
+RELAY = REPOSITORY / "tests/lab/relay.py"
+PIECES = {1: (0, 60), 4088: (8, 200), 16384: (16, 200)}  # bytes of a read: MiB of one file, number of small ones
+
+
+def through_relay(host, guest, source, dest, *words, options=()):
+    """hvsend and hvrecv in the host, and between them a relay in the guest: all goes over the wire twice."""
+    near, far = next(ends.ports), next(ends.ports)
+    receiver = host.start(["hvrecv", "--once", *options, "--listen", f"vsock://:{far}", dest])
+    relay = guest.start(["python3", RELAY, near, host.cid, far, *words])
+    sender = host.start(["hvsend", "-a", *SOON, *options, f"{source}/", guest.address(near)])
+    pair = Pair(sender.wait(), receiver.wait())
+    relay.wait()
+    return pair
+
+
+@each(PIECES, "programs")
+def a_wire_that_is_read_in_pieces_carries_a_tree(_, host, guest, piece):
+    mib, count = PIECES[piece]
+    source, dest = trees.make_many(host, count), trees.empty(host)
+    if mib:
+        trees.make_large(host, mib, f"{source}/large")
+    good(through_relay(host, guest, source, dest, piece))
+    trees.check_same(host, source, host, dest)
+
+
+@case("programs")
+def a_peer_that_closes_with_data_unread_is_an_error_at_both_ends(_, host, guest):
+    source, dest = trees.make_large(host, 64), trees.empty(host)
+    pair = through_relay(host, guest, source, dest, 65536, 5_000_001, options=QUICK)
+    failed(pair.sender, BROKEN, WHY)
+    failed(pair.receiver, BROKEN, WHY)
+    check(not trees.digests(host, dest), "an unfinished file has its name")
+
+
+@each(
+    [
+        "trees_arrive_in_every_role gives the same bytes",
+        "what_meets_what_at_the_destination",
+        "unchanged_files_are_not_sent",
+    ],
+    "loopback",
+)
+def the_end_to_end_tests_pass_over_vsock(_, host, __, words):
+    name, _, wanted = words.partition(" ")
+    result = host.run(
+        f"export HVSEND={HVSEND} HVRECV={HVRECV} HVFERRY_TEST_SCALE=small HVFERRY_TEST_SCHEME=vsock;"
+        f"exec python3 {REPOSITORY}/tests/e2e/{name}.py {wanted}"
+    )
+    out = result.out.decode(errors="backslashreplace")
+    check(result.code == 0, f"exit {result.code}\n{out}\n{result.err}")
+    check(re.search("^ok ", out, re.MULTILINE), f"no case ran\n{out}")
