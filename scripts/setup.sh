@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that are missing. When none is, it does nothing: no network, no root.
 #
-# usage: setup.sh [build|run|bench|test]
+# usage: setup.sh [build|run|bench|lab|test]
 #   build  what compiling needs
 #   run    and what run.sh needs to check its result
 #   bench  and the programs that bench.sh compares with
+#   lab    what lab.sh needs to boot kernels
 #   test   and everything that the tests need (default)
 set -euo pipefail
 
@@ -12,21 +13,23 @@ group=${1:-test}
 build=(gcc libc6-dev meson ninja-build pkg-config zlib1g-dev libxxhash-dev libzstd-dev)
 run=("${build[@]}" rsync)
 bench=("${run[@]}" socat tar python3 git)
+lab=("${bench[@]}" libcmocka-dev user-mode-linux busybox-static kmod iproute2 util-linux xxhash)
 # a|b: either will do.
-test=("${bench[@]}" clang 'libclang-rt-dev|libclang-rt-14-dev' clang-format libcmocka-dev xxhash
-    python3-xxhash shellcheck strace zstd procps util-linux)
+test=("${lab[@]}" clang 'libclang-rt-dev|libclang-rt-14-dev' clang-format
+    python3-xxhash shellcheck strace zstd procps)
 
 case $group in
 build) wanted=("${build[@]}") ;;
 run) wanted=("${run[@]}") ;;
 bench) wanted=("${bench[@]}") ;;
+lab) wanted=("${lab[@]}") ;;
 test) wanted=("${test[@]}") ;;
 -h | --help)
     sed -n '2,/^set/{s/^# \{0,1\}//p}' "$0"
     exit 0
     ;;
 *)
-    echo "setup.sh: '$group' is none of build, run, bench, test" >&2
+    echo "setup.sh: '$group' is none of build, run, bench, lab, test" >&2
     exit 1
     ;;
 esac

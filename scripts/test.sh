@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Everything that the CI runs: builds in several configurations, runs their tests, checks scripts and
-# style, and prints one table. Exit code 0 only when nothing failed and nothing was skipped that
-# tests/allowed-skips.txt does not name.
+# style, runs the lab, and prints one table. Exit code 0 only when nothing failed and nothing was skipped
+# that tests/allowed-skips.txt does not name.
 #
-# usage: test.sh [--quick]
+# usage: test.sh [--quick|--full]
 #   --quick   one configuration (gcc) instead of all
+#   --full    and the emulated machines of the lab
 set -euo pipefail
 
 case ${1:-} in
-'' | --quick) ;;
+'' | --quick | --full) ;;
 -h | --help)
     sed -n '2,/^set/{s/^# \{0,1\}//p}' "$0"
     exit 0
@@ -18,7 +19,7 @@ case ${1:-} in
     exit 1
     ;;
 esac
-quick=${1:-}
+mode=${1:-}
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib.sh
@@ -65,6 +66,18 @@ configuration() {
     "${fixed_addresses[@]}" "$(meson_path)" test -C "$dir" --no-rebuild --print-errorlogs $tests </dev/null || true
 }
 
+lab() { # TARGET
+    local tap=build-ci-results/lab-$1.tap code=0
+    echo "== lab $1"
+    scripts/lab.sh "$1" </dev/null | tee "$tap" || code=$?
+    logs+=("lab=$tap")
+    case $code in
+    0) result lab "lab/$1" OK ;;
+    77) ;; # the TAP has the reason, for the summary to judge
+    *) result lab "lab/$1" FAIL ;;
+    esac
+}
+
 # The sanitizers of clang 14 do not know the address layout of kernels with 32 random bits.
 fixed_addresses=()
 use_fixed_addresses() {
@@ -78,7 +91,7 @@ step shellcheck shellcheck -x -P SCRIPTDIR "${shell_scripts[@]}"
 
 # The style suite looks at the tree alone, so that one configuration runs it for all.
 configuration gcc '' gcc --werror -Dzstd=enabled
-if [ -z "$quick" ]; then
+if [ "$mode" != --quick ]; then
     configuration clang '--no-suite style' clang --werror -Dzstd=enabled
     configuration nozstd '--suite unit' gcc --werror -Dzstd=disabled
     use_fixed_addresses
@@ -86,6 +99,13 @@ if [ -z "$quick" ]; then
         -Db_sanitize=address,undefined -Db_lundef=false
     configuration tsan '--no-suite style --timeout-multiplier 2' clang -Dzstd=enabled \
         -Db_sanitize=thread -Db_lundef=false
+fi
+
+lab loopback
+lab pair
+if [ "$mode" = --full ]; then
+    lab qemu
+    lab nested
 fi
 
 /usr/bin/python3 scripts/test_summary.py tests/allowed-skips.txt "$results" "${logs[@]}"

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Prints what passed, failed and was skipped, for scripts/test.sh.
 
-usage: test_summary.py ALLOWED-SKIPS RESULTS [CONFIGURATION=TESTLOG.JSON...]
+usage: test_summary.py ALLOWED-SKIPS RESULTS [CONFIGURATION=LOG...]
 
-RESULTS has lines `configuration TAB suite/test TAB OK|FAIL`; the logs are meson's. Counts are of single
-cases where a test prints TAP, else of tests. A skip that ALLOWED-SKIPS does not name is a failure. Exit
-code 1 when there is a failure, or nothing at all ran.
+RESULTS has lines `configuration TAB suite/test TAB OK|FAIL`. A log is meson's testlog.json, or SUITE-TEST.tap
+with what one test printed. Counts are of single cases where a test prints TAP, else of tests. A skip that
+ALLOWED-SKIPS does not name is a failure. Exit code 1 when there is a failure, or nothing at all ran.
 """
 
 import json
@@ -68,11 +68,23 @@ def cases_of(configuration, entry):
     return cases or [Case(configuration, suite, name, "passed")]
 
 
+def cases_of_file(configuration, path, text):
+    """The cases of one test, which is good when its plan counts them all."""
+    suite, _, test = Path(path).stem.partition("-")
+    ran = sum(TAP_CASE.match(line) is not None for line in text.splitlines())
+    plan = TAP_PLAN.search(text)
+    result = "OK" if plan and int(plan[1]) == ran else "cut short: the plan does not count its cases"
+    return cases_of(configuration, {"name": f"{suite} / {test}", "stdout": text, "result": result})
+
+
 def read_log(configuration, path):
     try:
-        lines = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
+        text = Path(path).read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return [Case(configuration, "none", "meson test", "failed", "it wrote no log")]
+        return [Case(configuration, "none", str(path), "failed", "it wrote no log")]
+    if path.endswith(".tap"):
+        return cases_of_file(configuration, path, text)
+    lines = text.splitlines()
     cases = [case for line in lines for case in cases_of(configuration, json.loads(line))]
     return cases or [Case(configuration, "none", "meson test", "failed", "it ran nothing")]
 

@@ -22,7 +22,8 @@ echo 5 >/proc/sys/vm/dirty_writeback_centisecs
 
 path=
 modules=
-for word in $(cat /proc/cmdline); do
+read -r words </proc/cmdline
+for word in $words; do
     case $word in
     labshare=*) mount -t hostfs none /run/lab -o "${word#labshare=}" ;;
     labmodule=*) modules="$modules ${word#labmodule=}" ;;
@@ -37,11 +38,13 @@ export PATH="$path:$PATH" HOME=/dev/shm TMPDIR=/dev/shm LC_ALL=C.UTF-8
 cd /run/lab || exit
 
 run_job() {
+    # shellcheck disable=SC2016  # the inner shell expands them
     setsid sh -c 'echo $$ >"$1.pid"; exec sh "$1.sh"' sh "$1" >"$1.out" 2>"$1.err" </dev/null
     echo $? >"$1.code.new"
     mv "$1.code.new" "$1.code" # whole when it is there
 }
 
+stty -echo # of the numbers of jobs, into the log
 echo "lab: ready"
 while read -r job; do
     run_job "$job" &
