@@ -13,7 +13,7 @@ group=${1:-test}
 build=(gcc libc6-dev meson ninja-build pkg-config zlib1g-dev libxxhash-dev libzstd-dev)
 run=("${build[@]}" rsync)
 bench=("${run[@]}" socat tar python3 git)
-lab=("${bench[@]}" libcmocka-dev user-mode-linux busybox-static kmod iproute2 util-linux xxhash)
+lab=("${bench[@]}" libcmocka-dev user-mode-linux busybox-static iproute2 util-linux xxhash)
 # a|b: either will do.
 test=("${lab[@]}" clang 'libclang-rt-dev|libclang-rt-14-dev' clang-format
     python3-xxhash shellcheck strace zstd procps)

@@ -10,6 +10,7 @@ QUICK = ["--timeout", "3"]  # seconds of silence after which an end gives up
 WATCHED = [*QUICK, "--progress-fd", "2"]
 # However a stream broke: 10 socket, 12 stream, 30 silence.
 BROKEN = (10, 12, 30)
+MIB = 32  # of a transfer that something breaks
 WHY = r"(sender|receiver|hvsend|hvrecv).*\w"
 
 
@@ -62,7 +63,7 @@ def one_large_file_arrives(lab, host, guest):
 
 @case()
 def many_small_files_arrive(lab, host, guest):
-    source, dest = trees.make_many(guest, lab.size(20000, 1000)), trees.empty(host)
+    source, dest = trees.make_many(guest, lab.size(20, 1)), trees.empty(host)
     good(pull(guest, host, source, dest).end())
     trees.check_same(guest, source, host, dest)
 
@@ -129,9 +130,7 @@ class Slowly:
 
 def make_files(guest, path, mib):
     """Several files, so that a transfer that is cut has finished some."""
-    for name in "abcd":
-        trees.make_large(guest, mib // 4, f"{path}/{name}")
-    return path
+    return trees.make_large(guest, mib // 4, path, names="a b c d")
 
 
 def check_old_or_new(guest, dest, old, new):
@@ -144,9 +143,8 @@ class Break:
     """A transfer over files that are there already, which something breaks in the middle."""
 
     def __init__(self, lab, how, sender, receiver, kept=None):
-        mib = lab.size(64, 32)
         self.sender_guest, self.receiver_guest, self.how = sender, receiver, how
-        self.source = make_files(sender, trees.new_room(sender), mib)
+        self.source = make_files(sender, trees.new_room(sender), MIB)
         self.dest = make_files(receiver, kept or trees.new_room(receiver), 4)
         self.old, self.new = trees.digests(receiver, self.dest), trees.digests(sender, self.source)
         self.session = how(sender, receiver, self.source, self.dest, send=WATCHED, recv=WATCHED)
@@ -194,7 +192,7 @@ def a_sending_guest_that_crashes_is_noticed_and_leaves_old_or_new_files(lab, hos
     broken.check_old_or_new()
     lab.restart_guest()
     broken.sender_guest = lab.guest
-    make_files(lab.guest, broken.source, lab.size(64, 32))
+    make_files(lab.guest, broken.source, MIB)
     broken.again()
 
 

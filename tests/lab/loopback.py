@@ -10,6 +10,7 @@ import cases_inside  # noqa: F401
 
 class Loopback(Lab):
     abilities = frozenset({"programs", "loopback"})
+    small = True  # one processor serves both ends; the full sizes are for the pair
 
     def logs(self):
         return [("console", self.host.log())]

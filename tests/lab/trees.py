@@ -11,16 +11,19 @@ rooms = itertools.count(1)
 # for another. /dev/urandom is slow on some kernels of the lab.
 LARGE = """
 mkdir -p {path} && cd {path} && head -c {block} /dev/urandom >block
-i=0
-while [ $i -lt {blocks} ]; do echo $i; cat block; i=$((i + 1)); done >large
+for name in {names}; do
+    i=0
+    while [ $i -lt {blocks} ]; do echo "$name $i"; cat block; i=$((i + 1)); done >$name
+done
 rm block
 """
 MANY = """
 mkdir -p {path} && cd {path}
-i=0
-while [ $i -lt {count} ]; do
-    [ $((i % 250)) -ne 0 ] || mkdir $((i / 250))
-    printf "%0$((i % 4001 + 1))d" $i >$((i / 250))/$i
+i=1
+while [ $i -le {directories} ]; do
+    mkdir $i
+    size=$((i * 190 + 7))
+    seq $i 9999999 | head -c $((size * 1000)) | split -b $size -a 3 - $i/
     i=$((i + 1))
 done
 """
@@ -31,15 +34,23 @@ echo x >' a name of (words) & "signs"' && ln -s text link && ln -s nowhere a/dan
 for mode in 600 640 755 444; do echo $mode >modes/$mode; chmod $mode modes/$mode; done
 touch -d '2001-02-03 04:05:06' text a/b && chmod 700 a/b/c
 """
+# busybox's find has no -printf.
 LIST = """
 cd {path} || exit
-find . -type d -print0 | sort -z | xargs -0 stat -c '%N %f %y'
-find . ! -type d -print0 | sort -z | xargs -0 stat -c '%N %f %s %y'
+if find . -maxdepth 0 -printf '' 2>/dev/null; then
+    find . -type d -printf '%p %m %T@\\n' -o -printf '%p %y %m %s %T@ %l\\n' | sort
+else
+    find . -type d -print0 | sort -z | xargs -0 stat -c '%N %f %y'
+    find . ! -type d -print0 | sort -z | xargs -0 stat -c '%N %f %s %y'
+fi
+"""
+CONTENT = """
+cd {path} || exit
+find . -type f -print0 | sort -z | xargs -0 -r cat | md5sum
 """
 DIGESTS = """
 cd {path} || exit
-sum=$(command -v xxh128sum || command -v md5sum)
-find . -type f -print0 | sort -z | xargs -0 -r $sum
+find . -type f -print0 | sort -z | xargs -0 -r md5sum
 """
 
 
@@ -61,17 +72,18 @@ def empty(guest):
     return path
 
 
-def make_large(guest, mib, path=None):
-    """One file of about so many MiB that does not become smaller."""
+def make_large(guest, mib, path=None, names="large"):
+    """Files of about so many MiB each that do not become smaller."""
     path = path or new_room(guest)
-    block = min(16, mib)
-    do(guest, LARGE.format(path=path, block=block << 20, blocks=mib // block))
+    block = min(8, mib)
+    do(guest, LARGE.format(path=path, names=names, block=block << 20, blocks=mib // block))
     return path
 
 
-def make_many(guest, count):
+def make_many(guest, thousands):
+    """So many directories of 1000 files, the files of each of another size."""
     path = new_room(guest)
-    do(guest, MANY.format(path=path, count=count))
+    do(guest, MANY.format(path=path, directories=thousands))
     return path
 
 
@@ -79,28 +91,28 @@ def make_everything(lab, guest):
     """All that a tree can hold: where python3 runs inside, what the end-to-end tests send."""
     path = new_room(guest)
     if lab.can("programs"):
-        do(guest, f"mkdir {path} && exec python3 {REPOSITORY}/tests/lab/make_tree.py {path}")
+        do(guest, f"mkdir {path} && HVFERRY_TEST_SCALE=small exec python3 {REPOSITORY}/tests/lab/make_tree.py {path}")
     else:
         do(guest, EVERYTHING.format(path=path))
     return path
 
 
-def listing(guest, path):
-    """Names, kinds, modes, sizes, targets and times of everything below, and digests of the files."""
-    return do(guest, LIST.format(path=path)) + do(guest, DIGESTS.format(path=path))
+def lines_of(guest, script, path):
+    return do(guest, script.format(path=path)).splitlines()
 
 
 def digests(guest, path):
     """A line for each file, with its name; not of what is unfinished."""
-    lines = do(guest, DIGESTS.format(path=path)).splitlines()
-    return {line for line in lines if b"/.hvferry." not in line}
+    return {line for line in lines_of(guest, DIGESTS, path) if b"/.hvferry." not in line}
 
 
 def check_same(one, path, other, other_path):
-    """Two trees, in one guest or two, differ in nothing that is listed."""
-    ours, theirs = listing(one, path).splitlines(), listing(other, other_path).splitlines()
-    if ours != theirs:
-        differing = sorted(set(ours) ^ set(theirs))[:20]
-        raise Failed(f"the trees differ in {len(differing)} lines or more:\n" + "\n".join(map(repr, differing)))
-
-
+    """Two trees, in one guest or two, do not differ in names, kinds, modes, sizes, targets, times or content."""
+    for what, script in (("listing", LIST), ("content", CONTENT)):
+        ours, theirs = lines_of(one, script, path), lines_of(other, script, other_path)
+        if ours == theirs:
+            continue
+        if what == "content":
+            ours, theirs = digests(one, path), digests(other, other_path)
+        differing = sorted(set(ours) ^ set(theirs))
+        raise Failed(f"{len(differing)} lines differ ({what}), as:\n" + "\n".join(map(repr, differing[:20])))
