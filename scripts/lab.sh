@@ -31,7 +31,10 @@ if [ ! -e "$module" ]; then
     exit 77
 fi
 
-scripts/setup.sh lab
+case $target in
+qemu | nested) scripts/setup.sh lab-full ;;
+*) scripts/setup.sh lab ;;
+esac
 # Static, so that the programs run in any kernel's root.
 configure build-lab --buildtype=release -Dtests=enabled -Dzstd=enabled -Ddefault_library=static \
     -Dprefer_static=true -Dc_link_args=-static || die "the build failed"

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that are missing. When none is, it does nothing: no network, no root.
 #
-# usage: setup.sh [build|run|bench|lab|test]
+# usage: setup.sh [build|run|bench|lab|lab-full|test]
 #   build  what compiling needs
 #   run    and what run.sh needs to check its result
 #   bench  and the programs that bench.sh compares with
 #   lab    what lab.sh needs to boot kernels
+#   lab-full  and what its targets qemu and nested need; they download Debian's kernel themselves
 #   test   and everything that the tests need (default)
 set -euo pipefail
 
@@ -14,6 +15,7 @@ build=(gcc libc6-dev meson ninja-build pkg-config zlib1g-dev libxxhash-dev libzs
 run=("${build[@]}" rsync)
 bench=("${run[@]}" socat tar python3 git)
 lab=("${bench[@]}" libcmocka-dev user-mode-linux busybox-static iproute2 util-linux xxhash)
+lab_full=("${lab[@]}" qemu-system-x86 lz4 xz-utils)
 # a|b: either will do.
 test=("${lab[@]}" clang 'libclang-rt-dev|libclang-rt-14-dev' clang-format
     python3-xxhash shellcheck strace zstd procps)
@@ -23,13 +25,14 @@ build) wanted=("${build[@]}") ;;
 run) wanted=("${run[@]}") ;;
 bench) wanted=("${bench[@]}") ;;
 lab) wanted=("${lab[@]}") ;;
+lab-full) wanted=("${lab_full[@]}") ;;
 test) wanted=("${test[@]}") ;;
 -h | --help)
     sed -n '2,/^set/{s/^# \{0,1\}//p}' "$0"
     exit 0
     ;;
 *)
-    echo "setup.sh: '$group' is none of build, run, bench, lab, test" >&2
+    echo "setup.sh: '$group' is none of build, run, bench, lab, lab-full, test" >&2
     exit 1
     ;;
 esac
