@@ -7,7 +7,7 @@ from lib import check, check_equal, failed
 from runner import case, each
 
 QUICK = ["--timeout", "3"]  # seconds of silence after which an end gives up
-WATCHED = [*QUICK, "--progress-fd", "2"]
+WATCHED = ["--progress-fd", "2"]
 # However a stream broke: 10 socket, 12 stream, 30 silence.
 BROKEN = (10, 12, 30)
 MIB = 32  # of a transfer that something breaks
@@ -147,7 +147,8 @@ class Break:
         self.source = make_files(sender, trees.new_room(sender), MIB)
         self.dest = make_files(receiver, kept or trees.new_room(receiver), 4)
         self.old, self.new = trees.digests(receiver, self.dest), trees.digests(sender, self.source)
-        self.session = how(sender, receiver, self.source, self.dest, send=WATCHED, recv=WATCHED)
+        options = [*WATCHED, "--timeout", str(lab.silence)]
+        self.session = how(sender, receiver, self.source, self.dest, send=options, recv=options)
 
     def check_old_or_new(self):
         check_old_or_new(self.receiver_guest, self.dest, self.old, self.new)

@@ -88,11 +88,14 @@ class Lab:
       switch    lab.switch, which damages what goes over the wire between the two
       programs  python3 and everything else that is installed on the machine runs inside, too, and so do the files
                 of this repository, at the same paths
+      vhost     the host's vsock is the kernel's vhost_vsock
     small: its processors are slow, so sizes shrink.
+    silence: seconds without a word after which an end may give up; the slower the processors, the longer.
     """
 
     abilities = frozenset()
     small = False
+    silence = 3
     switch = None
 
     def __init__(self, name, host, guest):
