@@ -57,7 +57,7 @@ def need_programs():
 
 
 def libraries_of(*programs):
-    """None for programs that are linked statically."""
+    """Their paths; none for programs that are linked statically."""
     said = subprocess.run(["ldd", *programs], capture_output=True, check=False, text=True).stdout
     return sorted(set(re.findall(r"(/\S+) \(0x", said)))
 
