@@ -10,7 +10,7 @@ QUICK = ["--timeout", "3"]  # seconds of silence after which an end gives up
 WATCHED = ["--progress-fd", "2"]
 # However a stream broke: 10 socket, 12 stream, 30 silence.
 BROKEN = (10, 12, 30)
-MIB = 32  # of a transfer that something breaks
+MIB = 32  # of a transfer that something breaks; lab.size() may make less of it
 WHY = r"(sender|receiver|hvsend|hvrecv).*\w"
 
 
@@ -144,7 +144,7 @@ class Break:
 
     def __init__(self, lab, how, sender, receiver, kept=None):
         self.sender_guest, self.receiver_guest, self.how = sender, receiver, how
-        self.source = make_files(sender, trees.new_room(sender), MIB)
+        self.source = make_files(sender, trees.new_room(sender), lab.size(MIB, MIB))
         self.dest = make_files(receiver, kept or trees.new_room(receiver), 4)
         self.old, self.new = trees.digests(receiver, self.dest), trees.digests(sender, self.source)
         options = [*WATCHED, "--timeout", str(lab.silence)]
@@ -193,7 +193,7 @@ def a_sending_guest_that_crashes_is_noticed_and_leaves_old_or_new_files(lab, hos
     broken.check_old_or_new()
     lab.restart_guest()
     broken.sender_guest = lab.guest
-    make_files(lab.guest, broken.source, MIB)
+    make_files(lab.guest, broken.source, lab.size(MIB, MIB))
     broken.again()
 
 
