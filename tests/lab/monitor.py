@@ -43,10 +43,12 @@ class Monitor:
     def save(self, path):
         """The whole machine goes to `path`; it stands still meanwhile, and then goes on."""
         self.execute("stop")
-        self.execute("migrate-set-parameters", **{"max-bandwidth": FAST})
-        self.execute("migrate", uri=f"exec:cat > {shlex.quote(str(path))}")
-        self._until("query-migrate", lambda state: state == "completed")
-        self.execute("cont")
+        try:
+            self.execute("migrate-set-parameters", **{"max-bandwidth": FAST})
+            self.execute("migrate", uri=f"exec:cat > {shlex.quote(str(path))}")
+            self._until("query-migrate", lambda state: state == "completed")
+        finally:
+            self.execute("cont")
 
     def resume(self):
         """A machine that was started with restore_options() goes on when all is read."""

@@ -73,11 +73,16 @@ class Snapshot:
         self.path = CACHE / f"nested-{hashlib.sha256(parts).hexdigest()}"
 
     def save(self, lab):
+        """Without success, say because the disk is full, the next run boots, too."""
         for old in CACHE.glob("nested-*"):
             old.unlink()
         new = self.path.with_suffix(".new")
-        Monitor(lab.host.monitor).save(new)
-        new.rename(self.path)
+        try:
+            Monitor(lab.host.monitor).save(new)
+            new.rename(self.path)
+        except (Failed, OSError) as error:
+            new.unlink(missing_ok=True)
+            runner.Tap.comment(f"both kernels are up, but could not be saved: {error}")
 
     def options(self):
         return restore_options(self.path) if self.path.exists() else []
