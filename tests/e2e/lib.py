@@ -39,6 +39,10 @@ SANITIZER = re.compile(r"(Address|Thread|Leak|UndefinedBehavior)Sanitizer|runtim
 # ThreadSanitizer lets every program sleep for a second at its end, unless it is told not to.
 os.environ["TSAN_OPTIONS"] = ":".join(filter(None, [os.environ.get("TSAN_OPTIONS"), "atexit_sleep_ms=0"]))
 
+# The vsock device of a machine may lead anywhere.
+if SCHEME == "vsock" and "labvsock" not in Path("/proc/cmdline").read_text().split():
+    sys.exit("HVFERRY_TEST_SCHEME=vsock is for kernels of the lab only: their command lines have the word labvsock")
+
 
 class Failed(Exception):
     """What a test found wrong."""

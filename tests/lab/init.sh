@@ -23,6 +23,10 @@ echo 5 >/proc/sys/vm/dirty_writeback_centisecs
 path=
 modules=
 read -r words </proc/cmdline
+case " $words " in
+*" labvsock "*) ;;
+*) echo "init.sh: this kernel is none of the lab's" && exit 1 ;; # its vsock device may lead anywhere
+esac
 for word in $words; do
     case $word in
     labshare=*) mount -t hostfs none /run/lab -o "${word#labshare=}" ;;
