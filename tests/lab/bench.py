@@ -13,9 +13,10 @@ import shlex
 import statistics
 import sys
 
+import runner  # isort: skip  (it says where lib is)
+
 import ends
 import pair
-import runner
 import trees
 from lib import check
 

@@ -2,7 +2,7 @@
 
 import runner
 from guest import Lab
-from uml import UmlGuest, need_programs
+from uml import UmlGuest, prepare
 
 import cases  # noqa: F401
 import cases_inside  # noqa: F401
@@ -17,7 +17,7 @@ class Loopback(Lab):
 
 
 def boot(directory):
-    need_programs()
+    prepare()
     guest = UmlGuest("guest", 1, directory, "vsock_loopback")
     lab = Loopback("loopback", guest, guest)
     try:

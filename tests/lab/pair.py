@@ -4,7 +4,7 @@ the host of the other, 42."""
 import runner
 from guest import Lab
 from switch import Switch
-from uml import UmlGuest, need_programs
+from uml import UmlGuest, prepare
 
 import cases  # noqa: F401
 import cases_inside  # noqa: F401
@@ -47,7 +47,7 @@ class Pair(Lab):
 
 
 def boot(directory):
-    need_programs()
+    prepare()
     return Pair(directory)
 
 

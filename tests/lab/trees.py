@@ -54,10 +54,14 @@ find . -type f -print0 | sort -z | xargs -0 -r md5sum
 """
 
 
-def do(guest, script):
-    result = guest.run(script)
-    check(result.code == 0, f"{guest.name}: {script}\n{result}")
+def good_output(job, script):
+    result = job.wait()
+    check(result.code == 0, f"{script}\n{result}")
     return result.out
+
+
+def do(guest, script):
+    return good_output(guest.start(script), script)
 
 
 def new_room(guest):
@@ -109,7 +113,8 @@ def digests(guest, path):
 def check_same(one, path, other, other_path):
     """Two trees, in one guest or two, do not differ in names, kinds, modes, sizes, targets, times or content."""
     for what, script in (("listing", LIST), ("content", CONTENT)):
-        ours, theirs = lines_of(one, script, path), lines_of(other, script, other_path)
+        jobs = one.start(script.format(path=path)), other.start(script.format(path=other_path))
+        ours, theirs = (good_output(job, script).splitlines() for job in jobs)
         if ours == theirs:
             continue
         if what == "content":

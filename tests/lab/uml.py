@@ -5,6 +5,7 @@ shared with each (hostfs, /run/lab inside): jobs come and their results go throu
 of pipes, on which the driver names the jobs (init.sh).
 """
 
+import ctypes
 import itertools
 import os
 import shutil
@@ -23,13 +24,16 @@ MARK = "labvsock"
 MEMORY = 3 << 30  # bytes at most; only what is used is taken from the machine
 COMMON_MODULES = ("vsock", "vmw_vsock_virtio_transport_common")
 READY = "lab: ready"
+PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 SHARE = "/run/lab"  # in the guest
 
 
-def need_programs():
+def prepare():
+    """Once, before the first kernel. Skipped where something is missing."""
     missing = [name for name in (LINUX, "busybox") if not shutil.which(name)]
     if missing:
         raise Skipped(f"{', '.join(missing)} is not installed (scripts/setup.sh lab)")
+    adopt_orphans()
 
 
 def memory_directory():
@@ -40,28 +44,40 @@ def memory_directory():
     return "/tmp"
 
 
-def session_of(pid):
-    """Its session and whether it lives, from /proc/PID/stat; None when it is gone."""
+def adopt_orphans():
+    """From now on, processes whose parent ends become children of this one, which can take their exit status: not
+    every machine's init does."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise Failed(f"prctl: {os.strerror(ctypes.get_errno())}")
+
+
+def is_of_session(pid, sid):
+    """Zombies too."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] in "ZX" else int(fields[3])
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[3]) == sid
+    except (OSError, ValueError):
+        return False
 
 
-def end_session(sid):
-    """Kills all processes of a session, and returns when none is left: a kernel's helpers hold its sockets."""
+def end_session(process):
+    """Kills all processes of the session that `process` leads, and returns when none is left: a kernel's helpers hold
+    its sockets."""
+    sid = process.pid
 
     def left():
-        pids = [int(name) for name in os.listdir("/proc") if name.isdigit() and session_of(name) == sid]
+        pids = [int(name) for name in os.listdir("/proc") if name.isdigit() and is_of_session(name, sid)]
         for pid in pids:
             try:
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
+                if process.poll() is not None:  # only then are the others children of this program
+                    os.waitpid(pid, os.WNOHANG)
+            except (ProcessLookupError, ChildProcessError):
                 pass
         return pids
 
     wait_until(lambda: not left(), f"the processes of session {sid} end")
+    process.wait()
 
 
 class UmlJob(Job):
@@ -155,8 +171,7 @@ class UmlGuest(Guest):
     def kill(self):
         if self.process is None:
             return
-        end_session(self.process.pid)
-        self.process.wait()
+        end_session(self.process)
         self.process.stdin.close()
         self.process = None
 
