@@ -194,7 +194,8 @@ def a_sending_guest_that_crashes_is_noticed_and_leaves_old_or_new_files(lab, hos
     broken.check_old_or_new()
     lab.restart_guest()
     broken.sender_guest = lab.guest
-    make_files(lab.guest, broken.source, lab.size(MIB, MIB))
+    make_files(lab.guest, broken.source, lab.size(MIB, MIB))  # its memory is gone
+    broken.new = trees.digests(lab.guest, broken.source)
     broken.again()
 
 
