@@ -4,13 +4,12 @@
 #include "core/log.h"
 #include "core/path.h"
 #include "core/text.h"
+#include "os/os.h"
 #include "program/endpoint.h"
 #include "program/interrupt.h"
 #include "program/setup.h"
 
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static int run(const struct options *o, struct receiver_config *config, struct err *err) {
     struct addr addr;
@@ -55,7 +54,7 @@ static int check_usage(const struct options *o, struct err *err) {
                        "give one directory to receive into; names to pull go with --connect");
     if (o->once && !o->listen)
         return err_set(err, EXIT_USAGE, "--once goes with --listen");
-    if (o->use_stdio && (o->json || o->progress_fd == STDOUT_FILENO))
+    if (o->use_stdio && (o->json || o->progress_fd == 1))
         return err_set(err, EXIT_USAGE,
                        "with --stdio, stdout is the stream: --json and --progress-fd 1 cannot use it");
     return 0;
@@ -77,17 +76,19 @@ int main(int argc, char **argv) {
     struct err err = {0};
     struct os_dir root = OS_DIR_NONE;
     log_setup("hvrecv", LOG_WARNING);
+    if (os_start(&argc, &argv, &err) != 0) {
+        log_line(LOG_ERROR, "%s", err.msg);
+        return err.code;
+    }
     enum parsed parsed = options_parse(PROGRAM_HVRECV, argc, argv, &o, &err);
     if (parsed == PARSED_DONE)
         return EXIT_OK;
     setup_log("hvrecv", &o);
-    mode_t mask = umask(0);
-    (void)umask(mask);
     struct recv_config session = {
         .flags_or = options_flags(&o),
         .durable_given = o.durable_given,
         .durable = o.durable,
-        .umask = mask,
+        .umask = os_umask(),
     };
     if (parsed == PARSED_ERROR || check_usage(&o, &err) != 0 || read_selects(&o, &session, &err) != 0 ||
         open_root(&o, &root, &err) != 0 || interrupt_setup(&err) != 0)

@@ -78,7 +78,7 @@ static int make_writable(const struct sink *sink, struct os_dir at, const char *
     int result = os_dir_open(at, name, &dir);
     if (result != 0)
         return result;
-    result = os_set_mode((struct os_file){.fd = dir.fd}, mode | 0700);
+    result = os_set_mode(os_dir_as_file(dir), mode | 0700);
     os_dir_close(&dir);
     return result;
 }
@@ -117,7 +117,7 @@ int sink_end_dir(struct sink *sink, const struct entry *e, struct err *err) {
     int result = dir_cache_get(&sink->dirs, e->path, strlen(e->path), &dir);
     if (result == 0)
         result = os_dir_stat(dir, &st);
-    struct os_file as_file = {.fd = dir.fd};
+    struct os_file as_file = os_dir_as_file(dir);
     if (result == 0 && sink_owner_differs(sink, &st, e->uid, e->gid, &uid, &gid))
         result = sink_owner_result(os_set_owner(as_file, uid, gid));
 

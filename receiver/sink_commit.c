@@ -32,7 +32,7 @@ static void fail(struct sink *sink, struct sink_commit *c, const struct err *err
 }
 
 void sink_release_kept(struct sink_commit *c) {
-    if (c->kept.fd >= 0)
+    if (os_file_is_open(c->kept))
         c->closed = os_close_checked(&c->kept);
 }
 

@@ -4,6 +4,7 @@
 #include "core/path.h"
 #include "core/text.h"
 #include "flow/content.h"
+#include "os/os.h"
 
 #include <errno.h>
 

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that are missing. When none is, it does nothing: no network, no root.
 #
-# usage: setup.sh [build|run|bench|test]
+# usage: setup.sh [build|run|bench|test|windows]
 #   build  what compiling needs
 #   run    and what run.sh needs to check its result
 #   bench  and the programs that bench.sh compares with
 #   test   and everything that the tests need (default)
+#   windows  what building for Windows needs, and Wine, where its tests run
 set -euo pipefail
 
 group=${1:-test}
@@ -15,18 +16,20 @@ bench=("${run[@]}" socat tar python3 git)
 # a|b: either will do.
 test=("${bench[@]}" clang 'libclang-rt-dev|libclang-rt-14-dev' clang-format libcmocka-dev xxhash
     python3-xxhash shellcheck strace zstd procps util-linux)
+windows=(gcc meson ninja-build pkg-config libxxhash-dev gcc-mingw-w64-x86-64-win32 libz-mingw-w64-dev wine wine64 clang python3)
 
 case $group in
 build) wanted=("${build[@]}") ;;
 run) wanted=("${run[@]}") ;;
 bench) wanted=("${bench[@]}") ;;
 test) wanted=("${test[@]}") ;;
+windows) wanted=("${windows[@]}") ;;
 -h | --help)
     sed -n '2,/^set/{s/^# \{0,1\}//p}' "$0"
     exit 0
     ;;
 *)
-    echo "setup.sh: '$group' is none of build, run, bench, test" >&2
+    echo "setup.sh: '$group' is none of build, run, bench, test, windows" >&2
     exit 1
     ;;
 esac

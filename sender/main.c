@@ -3,13 +3,13 @@
 
 #include "core/log.h"
 #include "core/text.h"
+#include "os/os.h"
 #include "program/endpoint.h"
 #include "program/interrupt.h"
 #include "program/setup.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static int check_usage(const struct options *o, struct err *err) {
     bool waits = o->listen || o->use_stdio;
@@ -25,7 +25,7 @@ static int check_usage(const struct options *o, struct err *err) {
         return err_set(err, EXIT_USAGE, "--into goes with a DEST; here the receiver chooses its directory");
     if (o->once && !o->listen)
         return err_set(err, EXIT_USAGE, "--once goes with --listen");
-    if (o->use_stdio && (o->json || o->progress_fd == STDOUT_FILENO))
+    if (o->use_stdio && (o->json || o->progress_fd == 1))
         return err_set(err, EXIT_USAGE,
                        "with --stdio, stdout is the stream: --json and --progress-fd 1 cannot use it");
     return 0;
@@ -92,6 +92,10 @@ int main(int argc, char **argv) {
     struct options o;
     struct err err = {0};
     log_setup("hvsend", LOG_WARNING);
+    if (os_start(&argc, &argv, &err) != 0) {
+        log_line(LOG_ERROR, "%s", err.msg);
+        return err.code;
+    }
     enum parsed parsed = options_parse(PROGRAM_HVSEND, argc, argv, &o, &err);
     if (parsed == PARSED_DONE)
         return EXIT_OK;

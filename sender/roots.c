@@ -26,9 +26,11 @@ static int open_one(const char *arg, struct source_root *ret, struct err *err) {
         return err_sys(err, EXIT_SELECT, -result, "%s: cannot read", ESCAPED(arg));
     const char *slash = strrchr(arg, '/');
     ret->name = slash ? slash + 1 : arg;
-    char *parent = slash ? strndup(arg, slash == arg ? 1 : (size_t)(slash - arg)) : strdup(".");
+    char *parent = strdup(slash ? arg : ".");
     if (parent == NULL)
         return err_set(err, EXIT_MEMORY, "out of memory");
+    if (slash)
+        parent[slash - arg + 1] = '\0';
     result = os_dir_open_path(parent, &ret->base);
     free(parent);
     return result == 0 ? 0

@@ -8,11 +8,11 @@
 #define OS_OS_FILE_H
 
 #include "core/err.h"
+#include "os/os_types.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 enum os_kind { OS_NONE, OS_FILE, OS_DIR, OS_SYMLINK, OS_FIFO, OS_SOCKET, OS_CHAR_DEVICE, OS_BLOCK_DEVICE };
 
@@ -26,15 +26,6 @@ struct os_stat {
     uint32_t mtime_nsec, ctime_nsec;
     uint64_t device, inode;
 };
-
-struct os_dir {
-    int fd; /* -1: none */
-};
-struct os_file {
-    int fd; /* -1: none */
-};
-#define OS_DIR_NONE ((struct os_dir){.fd = -1})
-#define OS_FILE_NONE ((struct os_file){.fd = -1})
 
 /* err from a negative result, "CONTEXT: No space left on device". Always -1. */
 int os_file_error(struct err *err, int result, const char *fmt, ...) ERR_PRINTF(3, 4);
@@ -88,8 +79,6 @@ int os_sync(struct os_file file);
 /* The next run of data at or after `offset`: 0 and [*ret_start, *ret_end), or -ENXIO when only a hole follows.
  * Where the file system cannot tell, all of the file is data. */
 int os_next_data(struct os_file file, uint64_t offset, uint64_t size, uint64_t *ret_start, uint64_t *ret_end);
-
-bool os_is_privileged(void); /* may give files to others */
 
 /* Listing. */
 struct os_list;

@@ -2,7 +2,7 @@
 
 #include "os/os.h"
 
-#include <unistd.h>
+#include <stdlib.h>
 
 static struct {
     struct os_mutex lock;
@@ -21,7 +21,7 @@ static void on_interrupt(void *arg) {
     else if (target.session)
         target.ops->stop(target.session, &why);
     else
-        _exit(EXIT_SIGNAL); /* still connecting, or done: there is nothing to end */
+        _Exit(EXIT_SIGNAL); /* still connecting, or done: there is nothing to end */
     os_unlock(&target.lock);
 }
 

@@ -211,10 +211,6 @@ int os_set_owner_at(struct os_dir at, const char *name, uint32_t uid, uint32_t g
     return fchownat(at.fd, name, uid, gid, AT_SYMLINK_NOFOLLOW) == 0 ? 0 : -errno;
 }
 
-bool os_is_privileged(void) {
-    return geteuid() == 0;
-}
-
 int os_set_mtime_at(struct os_dir at, const char *name, int64_t sec, uint32_t nsec) {
     struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = sec, .tv_nsec = (long)nsec}};
     return utimensat(at.fd, name, times, AT_SYMLINK_NOFOLLOW) == 0 ? 0 : -errno;

@@ -1,0 +1,33 @@
+#include "os/os.h"
+
+#include <stdatomic.h>
+#include <windows.h>
+
+/* A console that is closed, and a system that shuts down, end the process when the handler returns; the system itself
+ * waits about 5 s before it does so anyway. */
+enum { LAST_WORDS_MS = 4500 };
+
+static struct {
+    void (*fn)(void *arg);
+    void *arg;
+    atomic_int count;
+} interrupt; /* fn and arg are written once, before the handler is known to the system */
+
+/* Runs on a thread that the system makes for each event. */
+static BOOL WINAPI on_console_event(DWORD event) {
+    if (atomic_fetch_add(&interrupt.count, 1) > 0)
+        ExitProcess(EXIT_SIGNAL);
+    interrupt.fn(interrupt.arg);
+    if (event != CTRL_C_EVENT && event != CTRL_BREAK_EVENT)
+        Sleep(LAST_WORDS_MS);
+    return TRUE;
+}
+
+int os_on_interrupt(void (*fn)(void *arg), void *arg, struct err *err) {
+    interrupt.fn = fn;
+    interrupt.arg = arg;
+    /* Without a console (a service) there is nothing to hear, and that is fine. */
+    if (!SetConsoleCtrlHandler(on_console_event, TRUE) && GetConsoleWindow() != NULL)
+        return err_set(err, EXIT_UNSUPPORTED, "cannot set the handler of Ctrl-C: error %lu", GetLastError());
+    return 0;
+}
