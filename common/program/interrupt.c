@@ -1,14 +1,14 @@
 #include "program/interrupt.h"
 
+#include "core/log.h"
 #include "os/os.h"
 
 #include <stdlib.h>
 
 static struct {
     struct os_mutex lock;
-    struct server *server; /* lock */
-    const struct session_ops *ops; /* lock */
-    void *session; /* lock */
+    interrupt_stop *stop; /* lock */
+    void *object; /* lock */
 } target;
 
 static void on_interrupt(void *arg) {
@@ -16,12 +16,12 @@ static void on_interrupt(void *arg) {
     struct err why = {0};
     (void)err_set(&why, EXIT_SIGNAL, "interrupted");
     os_lock(&target.lock);
-    if (target.server)
-        server_stop(target.server);
-    else if (target.session)
-        target.ops->stop(target.session, &why);
-    else
-        _Exit(EXIT_SIGNAL); /* still connecting, or done: there is nothing to end */
+    if (target.stop) {
+        target.stop(target.object, &why);
+    } else { /* not begun, or done: there is nothing to end */
+        log_line(LOG_ERROR, "%s", why.msg);
+        _Exit(EXIT_SIGNAL);
+    }
     os_unlock(&target.lock);
 }
 
@@ -30,10 +30,9 @@ int interrupt_setup(struct err *err) {
     return os_on_interrupt(on_interrupt, NULL, err);
 }
 
-void interrupt_stops(struct server *server, const struct session_ops *ops, void *session) {
+void interrupt_stops(interrupt_stop *stop, void *object) {
     os_lock(&target.lock);
-    target.server = server;
-    target.ops = ops;
-    target.session = session;
+    target.stop = stop;
+    target.object = object;
     os_unlock(&target.lock);
 }

@@ -3,6 +3,8 @@
 #include "codec/codec.h"
 #include "core/log.h"
 #include "core/text.h"
+#include "program/backoff.h"
+#include "program/redial.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -27,6 +29,8 @@ enum {
     O_DURABLE,
     O_TIMEOUT,
     O_CONTIMEOUT,
+    O_RETRY,
+    O_RETRY_DELAY,
     O_SERIAL,
     O_STATS,
     O_JSON,
@@ -70,7 +74,10 @@ static const struct option_row rows[] = {
     {O_CHUNK_SIZE, "chunk-size", "SIZE", BOTH, "64K to 16M, default 1M"},
     {O_DURABLE, "durable", "WHEN", BOTH, "flush by batch (default), file, or none"},
     {O_TIMEOUT, "timeout", "SECONDS", BOTH, "end when the peer is silent for so long (default 60, 0 never)"},
-    {O_CONTIMEOUT, "contimeout", "SECONDS", BOTH, "bound on connecting and handshake (default 10)"},
+    {O_CONTIMEOUT, "contimeout", "SECONDS", BOTH,
+     "bound on one try to connect, and on the handshake (default 10)"},
+    {O_RETRY, "retry", "N", BOTH, "try to connect N times more, or forever (default 5 to a VM, else 0)"},
+    {O_RETRY_DELAY, "retry-delay", "SECONDS", BOTH, "before the first of them, then doubled (default 0.5)"},
     {O_SERIAL, "serial", NULL, BOTH, "use one thread (slow; for tests and comparison)"},
     {'v', "verbose", NULL, BOTH, "name what is transferred; twice: say more"},
     {'q', "quiet", NULL, BOTH, "no warnings"},
@@ -89,12 +96,12 @@ enum { ROW_COUNT = sizeof rows / sizeof rows[0] };
 /* Options of the same meaning in rsync that will come: the message says so instead of "unknown". */
 static const char later_letters[] = "DHAXSWuni0";
 static const char *const later_names[] = {
-    "devices",      "specials",   "hard-links",      "acls",       "xattrs",   "sparse",      "whole-file",
-    "update",       "dry-run",    "delete",          "max-delete", "exclude",  "include",     "exclude-from",
-    "include-from", "files-from", "from0",           "chmod",      "chown",    "numeric-ids", "partial",
-    "inplace",      "bwlimit",    "log-file",        "streams",    "delta",    "verify",      "retry",
-    "retry-delay",  "allow-peer", "key-file",        "quota",      "min-free", "max-files",   "max-sessions",
-    "to",           "force",      "itemize-changes",
+    "devices",    "specials",     "hard-links",   "acls",       "xattrs",     "sparse",
+    "whole-file", "update",       "dry-run",      "delete",     "max-delete", "exclude",
+    "include",    "exclude-from", "include-from", "files-from", "from0",      "chmod",
+    "chown",      "numeric-ids",  "partial",      "inplace",    "bwlimit",    "log-file",
+    "streams",    "delta",        "verify",       "allow-peer", "key-file",   "quota",
+    "min-free",   "max-files",    "max-sessions", "to",         "force",      "itemize-changes",
 };
 
 static void print_help(enum program program) {
@@ -169,6 +176,33 @@ static int set_seconds(int *to_ms, const char *text, bool zero_is_never, struct 
     return 0;
 }
 
+static int set_retries(struct options *o, const char *word, struct err *err) {
+    uint64_t n = RETRY_FOREVER;
+    if (strcmp(word, "forever") != 0 && parse_number(word, 0, 1000000, &n, NULL) != 0)
+        return err_set(err, EXIT_USAGE, "--retry: '%s' is neither a number from 0 to 1000000 nor forever",
+                       ESCAPED(word));
+    o->retries = (uint32_t)n;
+    o->retries_given = true;
+    return 0;
+}
+
+/* Seconds with up to three decimals: "2", "0.5", ".25". */
+static int set_retry_delay(struct options *o, const char *word, struct err *err) {
+    size_t whole = strspn(word, "0123456789"), point = word[whole] == '.';
+    size_t decimals = point ? strspn(word + whole + 1, "0123456789") : 0;
+    if (word[whole + point + decimals] != '\0' || whole > 4 || decimals > 3 || whole + decimals == 0 ||
+        point != (decimals > 0))
+        return err_set(err, EXIT_USAGE, "--retry-delay: '%s' is no number of seconds from 0 to 9999.999",
+                       ESCAPED(word));
+    int ms = 0;
+    for (size_t i = 0; i < whole + point + decimals; i++)
+        ms = word[i] == '.' ? ms : ms * 10 + (word[i] - '0');
+    for (size_t i = decimals; i < 3; i++)
+        ms *= 10;
+    o->retry_delay_ms = ms;
+    return 0;
+}
+
 static int set_with_argument(struct options *o, int id, const char *arg, struct err *err) {
     uint64_t v;
     switch (id) {
@@ -179,6 +213,8 @@ static int set_with_argument(struct options *o, int id, const char *arg, struct 
     case O_DURABLE: return set_durable(o, arg, err);
     case O_TIMEOUT: return set_seconds(&o->timeout_ms, arg, true, err);
     case O_CONTIMEOUT: return set_seconds(&o->connect_timeout_ms, arg, false, err);
+    case O_RETRY: return set_retries(o, arg, err);
+    case O_RETRY_DELAY: return set_retry_delay(o, arg, err);
     case O_ZL:
         if (parse_number(arg, 1, 22, &v, err) != 0)
             return -1;
@@ -282,6 +318,7 @@ enum parsed options_parse(enum program program, int argc, char **argv, struct op
         .codec = CODEC_AUTO,
         .timeout_ms = 60000,
         .connect_timeout_ms = 10000,
+        .retry_delay_ms = BACKOFF_FIRST_MS,
         .progress_fd = -1,
     };
     make_tables(program, shorts, longs);

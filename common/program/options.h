@@ -26,7 +26,10 @@ struct options {
     enum durable durable;
     bool durable_given;
     int timeout_ms; /* -1: none */
-    int connect_timeout_ms;
+    int connect_timeout_ms; /* of each try */
+    bool retries_given; /* else it depends on the transport: addr_retries */
+    uint32_t retries; /* of connecting; RETRY_FOREVER */
+    int retry_delay_ms;
     bool serial; /* one thread does everything */
     /* What is shown. */
     unsigned verbose, quiet;

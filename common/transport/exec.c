@@ -141,8 +141,9 @@ static int start(struct exec_conn *conn, char *command, const char *text, struct
     return result;
 }
 
-static int exec_dial(const struct addr *addr, int64_t deadline_ms, struct conn **ret, struct err *err) {
-    (void)deadline_ms; /* starting a process is not a wait */
+static int exec_dial(const struct addr *addr, const struct dial_bounds *bounds, struct conn **ret,
+                     struct err *err) {
+    (void)bounds; /* starting a process is not a wait */
     struct exec_conn *conn = calloc(1, sizeof *conn);
     if (conn == NULL)
         return err_set(err, EXIT_MEMORY, "%s: out of memory", ESCAPED(addr->text));

@@ -16,6 +16,10 @@ enum { LISTEN_BACKLOG = 128 };
 
 /* ---- sock.c: deadlines, waiting, connecting ---- */
 
+struct waker {
+    int fd; /* eventfd */
+};
+
 int64_t deadline_after(int timeout_ms); /* -1: INT64_MAX */
 int deadline_left(int64_t deadline_ms); /* for poll(): -1, or 0…INT_MAX ms */
 
@@ -27,16 +31,23 @@ int fd_wait(int fd, short events, int wake, int64_t deadline_ms);
 int sock_open(int family, const struct transport *transport);
 void sock_set_buffers(int fd, const struct transport *transport);
 
-/* Connect a non-blocking socket. 0 or an errno value; ETIMEDOUT when the deadline passed. A Unix socket
- * whose listener has a full backlog (EAGAIN) is tried again until then. */
-int sock_connect(int fd, const struct sockaddr *to, socklen_t n, int64_t deadline_ms);
+/* As fd_wait, with the bounds of a dial. */
+int dial_wait(int fd, short events, const struct dial_bounds *bounds);
+
+/* Connect a non-blocking socket. 0 or an errno value; ETIMEDOUT when the deadline passed, ECANCELED when woken. A
+ * Unix socket whose listener has a full backlog (EAGAIN) is tried again until then. */
+int sock_connect(int fd, const struct sockaddr *to, socklen_t n, const struct dial_bounds *bounds);
 
 /* The second half of it, for a transport that has something to do in between: `started` is errno after
  * connect(), 0 when that succeeded. */
-int sock_connect_finish(int fd, int started, int64_t deadline_ms);
+int sock_connect_finish(int fd, int started, const struct dial_bounds *bounds);
 
-/* EXIT_CONNECT_TIMEOUT for ETIMEDOUT, EXIT_SOCKET for all else. */
-int dial_exit_code(int sys);
+/* What a dial to `text` failed with, as its err: EXIT_CONNECT_TIMEOUT for ETIMEDOUT, EXIT_SIGNAL for ECANCELED,
+ * EXIT_SOCKET for all else. Always -1. */
+int dial_failed(const char *text, int sys, const char *advice, struct err *err);
+
+/* is_early of the transports whose address is a socket file, or a port of this machine. */
+bool sock_is_early(int sys);
 
 /* ---- conn.c ---- */
 
@@ -85,7 +96,7 @@ int listener_from_fd(int fd, const char *text, listener_admit *admit, struct lis
 /* ---- unix.c, for the transports that ride on Unix sockets ---- */
 
 /* 0 and a connected socket, or an errno value and *ret_what: what failed and what to do about it. */
-int unix_connect(const char *path, int64_t deadline_ms, int *ret_fd, const char **ret_what);
+int unix_connect(const char *path, const struct dial_bounds *bounds, int *ret_fd, const char **ret_what);
 int unix_listen(const char *path, const char *text, listener_admit *admit, struct listener **ret,
                 struct err *err);
 

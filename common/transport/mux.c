@@ -9,8 +9,10 @@
 #include "core/text.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     ANSWER_MAX = 32, /* "OK 4294967295\n" has 14 */
@@ -32,64 +34,99 @@ static bool is_ok(const char *line, size_t n) {
     return n > 3 && memcmp(line, "OK ", 3) == 0 && strspn(line + 3, "0123456789") == n - 3;
 }
 
-/* The line up to its newline into `line`, which stays NUL-terminated and without the newline. */
-static int read_answer(struct conn *conn, const struct addr *addr, int64_t deadline_ms, char line[ANSWER_MAX],
-                       struct err *err) {
+/* 0, or an errno value: ECONNRESET when the VMM closed. */
+static int read_byte(int fd, const struct dial_bounds *bounds, char *ret) {
+    for (;;) {
+        ssize_t n = recv(fd, ret, 1, MSG_DONTWAIT);
+        if (n > 0)
+            return 0;
+        if (n == 0)
+            return ECONNRESET;
+        if (errno == EINTR)
+            continue;
+        int sys = errno == EAGAIN ? dial_wait(fd, POLLIN, bounds) : errno;
+        if (sys)
+            return sys;
+    }
+}
+
+/* The line up to its newline into `line`, which is NUL-terminated and without the newline, also when it is cut.
+ * 0, or an errno value: EMSGSIZE for a line without an end. */
+static int read_answer(int fd, const struct dial_bounds *bounds, char line[ANSWER_MAX]) {
+    int sys = 0;
     size_t n = 0;
-    while (n < ANSWER_MAX - 1) {
-        ptrdiff_t got = conn_read(conn, line + n, 1, deadline_left(deadline_ms), err);
-        bool closed = got == 0 || (got < 0 && err->sys == ECONNRESET);
-        if (got < 0 && !closed)
-            return -1;
-        if (closed)
-            return err_set(err, EXIT_SOCKET,
-                           "nobody in the guest listens on port %u (start the other end with --listen "
-                           "vsock://:%u first)",
-                           addr->port, addr->port);
-        if (line[n] == '\n') {
+    while (sys == 0 && n < ANSWER_MAX - 1) {
+        sys = read_byte(fd, bounds, line + n);
+        if (sys == 0 && line[n] == '\n') {
             line[n] = '\0';
             return 0;
         }
-        n++;
+        n += sys == 0;
         line[n] = '\0';
     }
-    return err_set(err, EXIT_SOCKET, "the answer has no end; is this the socket of a VMM? It began '%s'",
-                   ESCAPED(line));
+    return sys ? sys : EMSGSIZE;
 }
 
-static int handshake(struct conn *conn, const struct addr *addr, int64_t deadline_ms, struct err *err) {
-    char line[ANSWER_MAX] = "";
-    int n = snprintf(line, sizeof line, "CONNECT %u\n", addr->port);
-    struct span request = {(const uint8_t *)line, (size_t)n};
-    if (conn_write(conn, &request, 1, deadline_left(deadline_ms), err) ||
-        read_answer(conn, addr, deadline_ms, line, err))
-        return -1;
-    if (!is_ok(line, strlen(line)))
-        return err_set(err, EXIT_SOCKET, "the answer was '%s' and not OK; is this the socket of a VMM?",
-                       ESCAPED(line));
-    return 0;
+/* 0, or an errno value; EBADMSG for an answer that is not OK. */
+static int handshake(int fd, uint32_t port, const struct dial_bounds *bounds, char line[ANSWER_MAX]) {
+    int n = snprintf(line, ANSWER_MAX, "CONNECT %u\n", port);
+    /* The buffer of a new socket has room for it. */
+    if (send(fd, line, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL) != n)
+        return errno == EPIPE ? ECONNRESET : errno;
+    int sys = read_answer(fd, bounds, line);
+    return sys == 0 && !is_ok(line, strlen(line)) ? EBADMSG : sys;
 }
 
-static int mux_dial(const struct addr *addr, int64_t deadline_ms, struct conn **ret, struct err *err) {
-    const char *text = ESCAPED(addr->text), *what;
-    struct conn *conn;
-    struct err why = {.code = 0};
-    int fd, sys = unix_connect(addr->path, deadline_ms, &fd, &what);
-    if (sys)
-        return err_sys(err, dial_exit_code(sys), sys, "%s: %s", text,
-                       sys == ECONNREFUSED || sys == ENOENT ? "no VMM serves this socket (start the VM first)"
-                                                            : what);
-    if (conn_from_fd(fd, text, &conn, err))
-        return -1;
-    if (handshake(conn, addr, deadline_ms, &why)) {
-        (void)conn_close(conn, NULL);
-        if (why.code == EXIT_TIMEOUT)
-            return err_set(err, EXIT_CONNECT_TIMEOUT, "%s: the VMM did not answer in time (is the guest up?)",
-                           text);
-        return err_set(err, why.code, "%s: %s", text, why.msg);
+static int handshake_failed(const struct addr *addr, int sys, const char *line, struct err *err) {
+    const char *text = ESCAPED(addr->text);
+    switch (sys) {
+    case ECONNRESET:
+        (void)err_set(err, EXIT_SOCKET,
+                      "%s: nobody in the guest listens on port %u (start the other end with --listen "
+                      "vsock://:%u first)",
+                      text, addr->port, addr->port);
+        break;
+    case ETIMEDOUT:
+        (void)err_set(err, EXIT_CONNECT_TIMEOUT, "%s: the VMM did not answer in time (is the guest up?)",
+                      text);
+        break;
+    case EMSGSIZE:
+        (void)err_set(err, EXIT_SOCKET,
+                      "%s: the answer has no end; is this the socket of a VMM? It began '%s'", text,
+                      ESCAPED(line));
+        break;
+    case EBADMSG:
+        (void)err_set(err, EXIT_SOCKET, "%s: the answer was '%s' and not OK; is this the socket of a VMM?",
+                      text, ESCAPED(line));
+        break;
+    default: return dial_failed(text, sys, "talking to the VMM failed", err);
     }
-    *ret = conn;
-    return 0;
+    if (err)
+        err->sys = sys;
+    return -1;
+}
+
+/* ECONNRESET and ETIMEDOUT are the answers for a guest that does not listen yet. */
+static bool mux_is_early(int sys) {
+    return sock_is_early(sys) || sys == ECONNRESET || sys == ETIMEDOUT;
+}
+
+static int mux_dial(const struct addr *addr, const struct dial_bounds *bounds, struct conn **ret,
+                    struct err *err) {
+    const char *text = ESCAPED(addr->text), *what;
+    char line[ANSWER_MAX] = "";
+    int fd, sys = unix_connect(addr->path, bounds, &fd, &what);
+    if (sys)
+        return dial_failed(
+            text, sys,
+            sys == ECONNREFUSED || sys == ENOENT ? "no VMM serves this socket (start the VM first)" : what,
+            err);
+    sys = handshake(fd, addr->port, bounds, line);
+    if (sys) {
+        (void)close(fd);
+        return handshake_failed(addr, sys, line, err);
+    }
+    return conn_from_fd(fd, text, ret, err);
 }
 
 /* The peer is the guest; the credentials of the socket are only its VMM's. */
@@ -111,6 +148,8 @@ const struct transport mux_transport = {
     .scheme = "vsock-mux",
     .example = "vsock-mux:/run/vm.vsock:2761",
     .send_bytes = 1 << 20,
+    .retries = DIAL_RETRIES,
+    .is_early = mux_is_early,
     .parse = mux_parse,
     .dial = mux_dial,
     .listen = mux_listen,

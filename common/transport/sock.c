@@ -5,6 +5,9 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 enum { RETRY_MS = 10 }; /* between two tries at a full backlog: no event tells when there is room */
 
@@ -48,26 +51,75 @@ int sock_open(int family, const struct transport *transport) {
     return fd;
 }
 
-int sock_connect_finish(int fd, int started, int64_t deadline_ms) {
+int dial_wait(int fd, short events, const struct dial_bounds *bounds) {
+    return fd_wait(fd, events, bounds->waker ? bounds->waker->fd : -1, bounds->deadline_ms);
+}
+
+int sock_connect_finish(int fd, int started, const struct dial_bounds *bounds) {
     if (started != EINPROGRESS && started != EINTR)
         return started;
-    int sys = fd_wait(fd, POLLOUT, -1, deadline_ms);
+    int sys = dial_wait(fd, POLLOUT, bounds);
     if (sys)
         return sys;
     socklen_t n = sizeof sys;
     return getsockopt(fd, SOL_SOCKET, SO_ERROR, &sys, &n) ? errno : sys;
 }
 
-int sock_connect(int fd, const struct sockaddr *to, socklen_t n, int64_t deadline_ms) {
-    int sys = connect(fd, to, n) ? errno : 0;
-    while (sys == EAGAIN && deadline_left(deadline_ms) != 0) {
-        int64_t pause_ms = deadline_after(RETRY_MS);
-        (void)fd_wait(-1, 0, -1, pause_ms < deadline_ms ? pause_ms : deadline_ms);
-        sys = connect(fd, to, n) ? errno : 0;
-    }
-    return sys == EAGAIN ? ETIMEDOUT : sock_connect_finish(fd, sys, deadline_ms);
+/* Until there may be room in a full backlog. 0, or as dial_wait. */
+static int wait_for_room(const struct dial_bounds *bounds) {
+    struct dial_bounds pause = {deadline_after(RETRY_MS), bounds->waker};
+    if (pause.deadline_ms >= bounds->deadline_ms)
+        return dial_wait(-1, 0, bounds);
+    int sys = dial_wait(-1, 0, &pause);
+    return sys == ETIMEDOUT ? 0 : sys;
 }
 
-int dial_exit_code(int sys) {
-    return sys == ETIMEDOUT ? EXIT_CONNECT_TIMEOUT : EXIT_SOCKET;
+int sock_connect(int fd, const struct sockaddr *to, socklen_t n, const struct dial_bounds *bounds) {
+    int sys = connect(fd, to, n) ? errno : 0;
+    while (sys == EAGAIN) {
+        sys = wait_for_room(bounds);
+        if (sys == 0)
+            sys = connect(fd, to, n) ? errno : 0;
+    }
+    return sock_connect_finish(fd, sys, bounds);
+}
+
+int dial_failed(const char *text, int sys, const char *advice, struct err *err) {
+    if (sys == ECANCELED)
+        return err_set(err, EXIT_SIGNAL, "%s: interrupted while connecting", text);
+    return err_sys(err, sys == ETIMEDOUT ? EXIT_CONNECT_TIMEOUT : EXIT_SOCKET, sys, "%s: %s", text, advice);
+}
+
+bool sock_is_early(int sys) {
+    return sys == ECONNREFUSED || sys == ENOENT;
+}
+
+int waker_new(struct waker **ret, struct err *err) {
+    struct waker *waker = malloc(sizeof *waker);
+    if (waker == NULL)
+        return err_set(err, EXIT_MEMORY, "out of memory");
+    waker->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (waker->fd < 0) {
+        free(waker);
+        return err_sys(err, EXIT_SOCKET, errno, "cannot prepare to connect");
+    }
+    *ret = waker;
+    return 0;
+}
+
+void waker_wake(struct waker *waker) {
+    const uint64_t one = 1;
+    ssize_t ignored = write(waker->fd, &one, sizeof one); /* when full, it is readable already */
+    (void)ignored;
+}
+
+bool waker_pause(struct waker *waker, int64_t deadline_ms) {
+    return fd_wait(-1, 0, waker->fd, deadline_ms) != ECANCELED;
+}
+
+void waker_free(struct waker *waker) {
+    if (waker == NULL)
+        return;
+    (void)close(waker->fd);
+    free(waker);
 }

@@ -77,11 +77,11 @@ static void set_nodelay(int fd) {
 }
 
 /* 0 or an errno value. */
-static int connect_to(const union tcp_address *to, int64_t deadline_ms, int *ret_fd) {
+static int connect_to(const union tcp_address *to, const struct dial_bounds *bounds, int *ret_fd) {
     int fd = sock_open(to->any.sa_family, &tcp_transport);
     if (fd < 0)
         return errno;
-    int sys = sock_connect(fd, &to->any, length_of(to), deadline_ms);
+    int sys = sock_connect(fd, &to->any, length_of(to), bounds);
     if (sys) {
         (void)close(fd);
         return sys;
@@ -102,17 +102,18 @@ static void name_peer(const union tcp_address *a, char peer[PEER_TEXT_MAX]) {
     }
 }
 
-static int tcp_dial(const struct addr *addr, int64_t deadline_ms, struct conn **ret, struct err *err) {
+static int tcp_dial(const struct addr *addr, const struct dial_bounds *bounds, struct conn **ret,
+                    struct err *err) {
     union tcp_address to[ADDRESSES_MAX];
     size_t n = resolve(addr->host, addr->port, to);
     const union tcp_address *at = &to[0];
-    int fd = -1, sys = connect_to(at, deadline_ms, &fd);
+    int fd = -1, sys = connect_to(at, bounds, &fd);
     if (sys == ECONNREFUSED && n > 1) {
         at = &to[1];
-        sys = connect_to(at, deadline_ms, &fd);
+        sys = connect_to(at, bounds, &fd);
     }
     if (sys)
-        return err_sys(err, dial_exit_code(sys), sys, "%s: %s", ESCAPED(addr->text), connect_advice(sys));
+        return dial_failed(ESCAPED(addr->text), sys, connect_advice(sys), err);
     char peer[PEER_TEXT_MAX];
     name_peer(at, peer);
     return conn_from_fd(fd, peer, ret, err);
@@ -163,6 +164,7 @@ const struct transport tcp_transport = {
     .scheme = "tcp",
     .has_authority = true,
     .example = "tcp://127.0.0.1:2761",
+    .is_early = sock_is_early,
     .parse = tcp_parse,
     .dial = tcp_dial,
     .listen = tcp_listen,

@@ -6,9 +6,21 @@
 
 #include <string.h>
 
-int conn_dial(const struct addr *addr, int timeout_ms, struct conn **ret, struct err *err) {
-    int64_t deadline_ms = timeout_ms < 0 ? INT64_MAX : os_now_ms() + timeout_ms;
-    return addr->transport->dial(addr, deadline_ms, ret, err);
+int conn_dial(const struct addr *addr, int timeout_ms, struct waker *waker, struct conn **ret,
+              struct err *err) {
+    const struct dial_bounds bounds = {
+        .deadline_ms = timeout_ms < 0 ? INT64_MAX : os_now_ms() + timeout_ms,
+        .waker = waker,
+    };
+    return addr->transport->dial(addr, &bounds, ret, err);
+}
+
+bool dial_is_early(const struct addr *addr, const struct err *err) {
+    return addr->transport->is_early && addr->transport->is_early(err->sys);
+}
+
+unsigned addr_retries(const struct addr *addr) {
+    return addr->transport->retries;
 }
 
 ptrdiff_t conn_read(struct conn *conn, void *to, size_t n, int timeout_ms, struct err *err) {

@@ -44,10 +44,25 @@ bool addr_looks_like(const char *text);
 struct conn; /* one stream */
 struct listener; /* accepts streams */
 
+/* Ends a dial, or a pause before one, from any thread. Once woken it stays so. */
+struct waker;
+int waker_new(struct waker **ret, struct err *err); /* 0, or -1 and err (EXIT_MEMORY, EXIT_SOCKET) */
+void waker_wake(struct waker *waker);
+bool waker_pause(struct waker *waker, int64_t deadline_ms); /* until then (os_now_ms); false when woken */
+void waker_free(struct waker *waker); /* when nobody wakes it any more; NULL is fine */
+
 /* Waits are bounded by timeout_ms (-1: no bound) on the monotonic clock. */
 
-/* 0, or -1 and err: EXIT_SOCKET (refused, no such socket, …; message says what to do), EXIT_CONNECT_TIMEOUT. */
-int conn_dial(const struct addr *addr, int timeout_ms, struct conn **ret, struct err *err);
+/* A fresh socket each time. waker: NULL when nothing is to end it early. 0, or -1 and err: EXIT_SOCKET (refused, no
+ * such socket, …; the message says what to do), EXIT_CONNECT_TIMEOUT, EXIT_SIGNAL when woken. */
+int conn_dial(const struct addr *addr, int timeout_ms, struct waker *waker, struct conn **ret,
+              struct err *err);
+
+/* Of a failed conn_dial: the other end is not there yet (its VM boots, its program is being started), so that the
+ * same dial may succeed later. */
+bool dial_is_early(const struct addr *addr, const struct err *err);
+/* How often a first connection is tried again when the user does not say. */
+unsigned addr_retries(const struct addr *addr);
 
 /* This process's stdin and stdout. They are made non-blocking, and blocking again at close. */
 int conn_stdio(struct conn **ret, struct err *err);

@@ -8,7 +8,10 @@
 
 #include "transport/transport.h"
 
-enum { PEER_TEXT_MAX = 256 }; /* conn_peer, with its NUL */
+enum {
+    PEER_TEXT_MAX = 256, /* conn_peer, with its NUL */
+    DIAL_RETRIES = 5, /* of the transports that lead to a VM, which may still boot */
+};
 
 /* As conn_read, conn_write, conn_wake, conn_resume and conn_close; close also frees the conn. */
 struct conn_ops {
@@ -25,6 +28,12 @@ struct conn {
     char peer[PEER_TEXT_MAX]; /* safe to print; set before the conn is shared, constant afterwards */
 };
 
+/* What ends a dial before it succeeds. */
+struct dial_bounds {
+    int64_t deadline_ms; /* os_now_ms, INT64_MAX for none */
+    const struct waker *waker; /* NULL for none */
+};
+
 struct transport {
     const char *scheme; /* "tcp" */
     bool has_authority; /* SCHEME://HOST:PORT/sub/dir rather than SCHEME:rest */
@@ -36,8 +45,12 @@ struct transport {
      * freed by the caller in both cases. */
     int (*parse)(const char *rest, const struct addr_rules *rules, struct addr *addr, struct err *why);
 
-    /* deadline_ms: os_now_ms, INT64_MAX for none. NULL where it cannot be. */
-    int (*dial)(const struct addr *addr, int64_t deadline_ms, struct conn **ret, struct err *err);
+    unsigned retries; /* addr_retries */
+    bool (*is_early)(int sys); /* dial_is_early, from err->sys; NULL: never */
+
+    /* NULL where it cannot be. */
+    int (*dial)(const struct addr *addr, const struct dial_bounds *bounds, struct conn **ret,
+                struct err *err);
     int (*listen)(const struct addr *addr, struct listener **ret, struct err *err);
 };
 

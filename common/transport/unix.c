@@ -36,14 +36,14 @@ static const char *connect_advice(int sys) {
     }
 }
 
-int unix_connect(const char *path, int64_t deadline_ms, int *ret_fd, const char **ret_what) {
+int unix_connect(const char *path, const struct dial_bounds *bounds, int *ret_fd, const char **ret_what) {
     struct sockaddr_un un = address_of(path);
     int fd = sock_open(AF_UNIX, &unix_transport);
     if (fd < 0) {
         *ret_what = "cannot make a socket";
         return errno;
     }
-    int sys = sock_connect(fd, (const struct sockaddr *)&un, sizeof un, deadline_ms);
+    int sys = sock_connect(fd, (const struct sockaddr *)&un, sizeof un, bounds);
     if (sys) {
         (void)close(fd);
         *ret_what = connect_advice(sys);
@@ -63,12 +63,13 @@ static void name_peer(int fd, char peer[PEER_TEXT_MAX]) {
         (void)snprintf(peer, PEER_TEXT_MAX, "unix");
 }
 
-static int unix_dial(const struct addr *addr, int64_t deadline_ms, struct conn **ret, struct err *err) {
+static int unix_dial(const struct addr *addr, const struct dial_bounds *bounds, struct conn **ret,
+                     struct err *err) {
     int fd;
     const char *what;
-    int sys = unix_connect(addr->path, deadline_ms, &fd, &what);
+    int sys = unix_connect(addr->path, bounds, &fd, &what);
     if (sys)
-        return err_sys(err, dial_exit_code(sys), sys, "%s: %s", ESCAPED(addr->text), what);
+        return dial_failed(ESCAPED(addr->text), sys, what, err);
     char peer[PEER_TEXT_MAX];
     name_peer(fd, peer);
     return conn_from_fd(fd, peer, ret, err);
@@ -165,6 +166,7 @@ const struct transport unix_transport = {
     .scheme = "unix",
     .example = "unix:/run/hvferry.sock",
     .send_bytes = 1 << 20,
+    .is_early = sock_is_early,
     .parse = unix_parse,
     .dial = unix_dial,
     .listen = unix_listen_at,

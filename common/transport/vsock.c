@@ -100,8 +100,12 @@ const char *vsock_advice(int sys) {
     }
 }
 
+bool vsock_is_early(int sys) {
+    return sys == ENODEV || sys == ETIMEDOUT || sys == ECONNRESET || sys == ECONNREFUSED;
+}
+
 static int dial_error(const struct addr *addr, int sys, struct err *err) {
-    return err_sys(err, dial_exit_code(sys), sys, "%s: %s", ESCAPED(addr->text), vsock_advice(sys));
+    return dial_failed(ESCAPED(addr->text), sys, vsock_advice(sys), err);
 }
 
 static void name_peer(const struct sockaddr_vm *vm, char peer[PEER_TEXT_MAX]) {
@@ -111,17 +115,18 @@ static void name_peer(const struct sockaddr_vm *vm, char peer[PEER_TEXT_MAX]) {
         (void)snprintf(peer, PEER_TEXT_MAX, "vsock cid %u port %u", vm->svm_cid, vm->svm_port);
 }
 
-static int vsock_dial(const struct addr *addr, int64_t deadline_ms, struct conn **ret, struct err *err) {
+static int vsock_dial(const struct addr *addr, const struct dial_bounds *bounds, struct conn **ret,
+                      struct err *err) {
     struct sockaddr_vm vm = vsock_address(addr);
     int fd = sock_open(AF_VSOCK, &vsock_transport);
     if (fd < 0)
         return dial_error(addr, errno, err);
     vsock_set_buffers(fd, setsockopt);
-    vsock_set_connect_timeout(fd, deadline_left(deadline_ms), setsockopt);
+    vsock_set_connect_timeout(fd, deadline_left(bounds->deadline_ms), setsockopt);
     int sys = connect(fd, (const struct sockaddr *)&vm, sizeof vm) ? errno : 0;
     /* hv_sock puts its own sizes in place inside connect(), and makes the rings when the host has answered. */
     vsock_set_buffers(fd, setsockopt);
-    sys = sock_connect_finish(fd, sys, deadline_ms);
+    sys = sock_connect_finish(fd, sys, bounds);
     if (sys) {
         (void)close(fd);
         return dial_error(addr, sys, err);
@@ -161,6 +166,8 @@ const struct transport vsock_transport = {
     .scheme = "vsock",
     .has_authority = true,
     .example = "vsock://host:2761",
+    .retries = DIAL_RETRIES,
+    .is_early = vsock_is_early,
     .parse = vsock_parse,
     .dial = vsock_dial,
     .listen = vsock_listen,

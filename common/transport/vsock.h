@@ -19,6 +19,10 @@ void vsock_set_buffers(int fd, vsock_setsockopt *set);
 /* How long the kernel itself tries to connect; -1 leaves its default (2 s). */
 void vsock_set_connect_timeout(int fd, int timeout_ms, vsock_setsockopt *set);
 
+/* What a guest that boots answers with, or that nobody listens there yet; by the transport under AF_VSOCK: ECONNRESET
+ * (virtio, vhost), ENODEV (vhost: no guest with this CID), ETIMEDOUT (a guest without a driver yet; hv_sock). */
+bool vsock_is_early(int sys);
+
 /* What to do about a failed socket(), connect(), bind() or listen(). */
 const char *vsock_advice(int sys);
 

@@ -54,6 +54,8 @@ def an_option_of_rsync_or_ours_that_comes_later_says_so(ws):
         ("timeout is negative", ["--timeout", "-1"], "'-1' is not a number"),
         ("durable is no word", ["--durable", "yes"], "--durable: 'yes'"),
         ("info is not known", ["--info", "all"], "--info: only progress2"),
+        ("retry is no number", ["--retry", "often"], "--retry: 'often' is neither"),
+        ("retry delay is no time", ["--retry-delay", "1m"], "--retry-delay: '1m' is no number of seconds"),
         ("argument is missing", ["--timeout"], "needs an argument"),
     ]
 )
@@ -201,8 +203,8 @@ def nobody_there(ws):
 def nobody_listening_is_a_socket_error(ws):
     source, dest = source_and_dest(ws)
     for address, pattern in nobody_there(ws):
-        failed(ws.run(HVSEND, "-a", f"{source}/", address), 10, pattern)
-        failed(ws.run(HVRECV, "--connect", address, dest), 10, pattern)
+        failed(ws.run(HVSEND, "-a", "--retry", "0", f"{source}/", address), 10, pattern)
+        failed(ws.run(HVRECV, "--retry", "0", "--connect", address, dest), 10, pattern)
     unchanged(dest)
 
 

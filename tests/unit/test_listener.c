@@ -202,7 +202,7 @@ static void a_full_backlog_ends_in_a_connect_timeout(void **state) {
     struct conn *conns[ENOUGH];
     struct err err = {.code = 0};
     size_t n = 0;
-    while (n < ENOUGH && conn_dial(&addr, TINY_MS, &conns[n], &err) == 0)
+    while (n < ENOUGH && conn_dial(&addr, TINY_MS, NULL, &conns[n], &err) == 0)
         n++;
     assert_in_range(n, 128, ENOUGH - 1);
     assert_int_equal(err.code, EXIT_CONNECT_TIMEOUT);

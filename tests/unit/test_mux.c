@@ -162,6 +162,41 @@ static void any_other_answer_is_refused_and_shown_escaped(void **state) {
     }
 }
 
+static void being_woken_ends_the_wait_for_an_answer(void **state) {
+    (void)state;
+    struct vmm vmm = {.pieces = {"O"}, .then = HOLD};
+    char rest[128];
+    struct waker *waker;
+    struct conn *conn = NULL;
+    struct err err = {.code = 0};
+    vmm_start(&vmm);
+    (void)snprintf(rest, sizeof rest, "%s:2761", vmm.place.path);
+    struct addr addr = address_of(false, "vsock-mux:", rest);
+    assert_int_equal(waker_new(&waker, NULL), 0);
+    waker_wake(waker);
+    assert_int_equal(conn_dial(&addr, FOREVER, waker, &conn, &err), -1);
+    assert_null(conn);
+    assert_int_equal(err.code, EXIT_SIGNAL);
+    assert_says(&err, "interrupted while connecting");
+    waker_free(waker);
+    addr_free(&addr);
+    vmm_end(&vmm);
+}
+
+static void a_guest_that_does_not_listen_yet_is_early_and_a_foreign_socket_is_not(void **state) {
+    (void)state;
+    struct vmm closes = {.pieces = {NULL}, .then = CLOSE}, silent = {.pieces = {NULL}, .then = HOLD};
+    struct vmm foreign = {.pieces = {"220 ready\n"}, .then = HOLD};
+    struct addr addr = address_of(false, "vsock-mux:", "/x:1");
+    struct err err = refused(&closes, PATIENT_MS);
+    assert_true(dial_is_early(&addr, &err));
+    err = refused(&silent, TINY_MS);
+    assert_true(dial_is_early(&addr, &err));
+    err = refused(&foreign, PATIENT_MS);
+    assert_false(dial_is_early(&addr, &err));
+    addr_free(&addr);
+}
+
 static void without_a_vmm_the_dial_says_so(void **state) {
     (void)state;
     struct place place;
@@ -224,6 +259,8 @@ int main(void) {
         cmocka_unit_test(an_answer_without_its_newline_is_a_connect_timeout),
         cmocka_unit_test(an_answer_without_an_end_is_refused),
         cmocka_unit_test(any_other_answer_is_refused_and_shown_escaped),
+        cmocka_unit_test(being_woken_ends_the_wait_for_an_answer),
+        cmocka_unit_test(a_guest_that_does_not_listen_yet_is_early_and_a_foreign_socket_is_not),
         cmocka_unit_test(without_a_vmm_the_dial_says_so),
         cmocka_unit_test(listening_is_on_the_path_with_the_port_behind_it),
         cmocka_unit_test(a_path_that_the_port_makes_too_long_is_refused_when_listening),

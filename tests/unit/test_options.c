@@ -2,7 +2,9 @@
 #include "stdout_help.h"
 
 #include "codec/codec.h"
+#include "program/backoff.h"
 #include "program/options.h"
+#include "program/redial.h"
 
 #include <getopt.h>
 #include <stdbool.h>
@@ -154,10 +156,26 @@ static void numbers_are_taken_within_their_bounds(void **state) {
     assert_int_equal(run(&l, PROGRAM_HVSEND, "--timeout 0")->o.timeout_ms, -1);
     assert_int_equal(run(&l, PROGRAM_HVSEND, "--timeout 86400")->o.timeout_ms, 86400000);
     assert_int_equal(run(&l, PROGRAM_HVSEND, "--contimeout 1")->o.connect_timeout_ms, 1000);
+    assert_int_equal(run(&l, PROGRAM_HVSEND, "--retry-delay 2")->o.retry_delay_ms, 2000);
+    assert_int_equal(run(&l, PROGRAM_HVRECV, "--retry-delay 0.5")->o.retry_delay_ms, 500);
+    assert_int_equal(run(&l, PROGRAM_HVRECV, "--retry-delay .25")->o.retry_delay_ms, 250);
+    assert_int_equal(run(&l, PROGRAM_HVRECV, "--retry-delay 9999.999")->o.retry_delay_ms, 9999999);
+    assert_int_equal(run(&l, PROGRAM_HVRECV, "--retry-delay 0")->o.retry_delay_ms, 0);
     assert_int_equal(run(&l, PROGRAM_HVSEND, "--zl 22")->o.level, 22);
     assert_int_equal(run(&l, PROGRAM_HVSEND, "--compress-level=1")->o.level, 1);
     assert_int_equal(run(&l, PROGRAM_HVSEND, "--progress-fd 0")->o.progress_fd, 0);
     assert_true(run(&l, PROGRAM_HVSEND, "--serial")->o.serial);
+}
+
+static void how_often_to_connect_again_is_a_number_or_for_ever(void **state) {
+    (void)state;
+    struct line l;
+    assert_false(run(&l, PROGRAM_HVSEND, "")->o.retries_given);
+    assert_int_equal(l.o.retry_delay_ms, BACKOFF_FIRST_MS);
+    assert_true(run(&l, PROGRAM_HVSEND, "--retry 0")->o.retries_given);
+    assert_int_equal(l.o.retries, 0);
+    assert_int_equal(run(&l, PROGRAM_HVRECV, "--retry=1000000")->o.retries, 1000000);
+    assert_int_equal(run(&l, PROGRAM_HVRECV, "--retry forever")->o.retries, RETRY_FOREVER);
 }
 
 static void codecs_and_flushing_are_chosen_by_word(void **state) {
@@ -211,6 +229,15 @@ static void what_is_wrong_is_refused_as_usage(void **state) {
         {BOTH, "--timeout 86401", ""},
         {BOTH, "--timeout 1s", "1s"},
         {BOTH, "--contimeout 0", ""},
+        {BOTH, "--retry -1", "--retry: '-1'"},
+        {BOTH, "--retry 1000001", "nor forever"},
+        {BOTH, "--retry never", "nor forever"},
+        {BOTH, "--retry-delay 1s", "--retry-delay: '1s'"},
+        {BOTH, "--retry-delay 0.0001", "number of seconds"},
+        {BOTH, "--retry-delay 10000", "number of seconds"},
+        {BOTH, "--retry-delay 1.", "number of seconds"},
+        {BOTH, "--retry-delay .", "number of seconds"},
+        {BOTH, "--retry-delay -1", "number of seconds"},
         {BOTH, "--progress-fd -1", ""},
         {BOTH, "--progress-fd x", "x"},
         {BOTH, "--info=all", "progress2"},
@@ -242,7 +269,7 @@ static void options_that_come_later_say_so(void **state) {
     static const char *const words[] = {
         "-D",           "-H",          "-A",          "-X",          "-S",           "-W",
         "-u",           "-n",          "-an",         "--delete",    "--dry-run",    "--exclude=x",
-        "--bwlimit=1M", "--streams=4", "--streams 4", "--retry",     "--to=unix:/a", "--partial",
+        "--bwlimit=1M", "--streams=4", "--streams 4", "--verify",    "--to=unix:/a", "--partial",
         "--verify",     "--key-file",  "--chmod=u+w", "--hard-links"};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         for (int program = S; program <= R; program++) {
@@ -272,6 +299,7 @@ int main(void) {
         cmocka_unit_test(addresses_and_places_are_kept),
         cmocka_unit_test(what_is_shown_can_be_chosen),
         cmocka_unit_test(numbers_are_taken_within_their_bounds),
+        cmocka_unit_test(how_often_to_connect_again_is_a_number_or_for_ever),
         cmocka_unit_test(codecs_and_flushing_are_chosen_by_word),
         cmocka_unit_test(help_and_version_are_answered_at_once),
         cmocka_unit_test(what_is_wrong_is_refused_as_usage),

@@ -66,7 +66,7 @@ static inline struct conn *must_dial(const char *prefix, const char *rest) {
     struct addr addr = address_of(false, prefix, rest);
     struct conn *conn = NULL;
     struct err err = {.code = 0};
-    if (conn_dial(&addr, PATIENT_MS, &conn, &err))
+    if (conn_dial(&addr, PATIENT_MS, NULL, &conn, &err))
         fail_msg("%s", err.msg);
     addr_free(&addr);
     return conn;
@@ -85,7 +85,7 @@ static inline struct err failed_dial(const char *prefix, const char *rest, int t
     struct addr addr = address_of(false, prefix, rest);
     struct conn *conn = NULL;
     struct err err = {.code = 0};
-    assert_int_equal(conn_dial(&addr, timeout_ms, &conn, &err), -1);
+    assert_int_equal(conn_dial(&addr, timeout_ms, NULL, &conn, &err), -1);
     assert_null(conn);
     addr_free(&addr);
     return err;
