@@ -25,6 +25,8 @@ static int check_usage(const struct options *o, struct err *err) {
         return err_set(err, EXIT_USAGE, "--into goes with a DEST; here the receiver chooses its directory");
     if (o->once && !o->listen)
         return err_set(err, EXIT_USAGE, "--once goes with --listen");
+    if (o->allow.count && !o->listen)
+        return err_set(err, EXIT_USAGE, "--allow-peer goes with --listen");
     if (o->use_stdio && (o->json || o->progress_fd == 1))
         return err_set(err, EXIT_USAGE,
                        "with --stdio, stdout is the stream: --json and --progress-fd 1 cannot use it");

@@ -20,14 +20,25 @@ static void stop_dial(void *waker, const struct err *why) {
 
 static int serve(struct listener *listener, const struct options *o, const struct session_ops *ops,
                  const void *config, struct err *err) {
-    struct server *server = server_new(listener, ops, config);
+    struct server *server = server_new(listener, o, ops, config);
     if (server == NULL)
         return err_set(err, EXIT_MEMORY, "out of memory");
     interrupt_stops(stop_server, server);
-    int code = server_run(server, o->once);
+    int code = server_run(server);
     interrupt_stops(NULL, NULL);
     server_free(server);
     return code;
+}
+
+/* Not to serve anybody is hardly what was meant. */
+static int check_allow(const struct addr *addr, const struct allow_list *list, struct err *err) {
+    if (list->count == 0 || allow_names_kind(list, addr_peer_kind(addr)))
+        return 0;
+    return err_set(
+        err, EXIT_USAGE,
+        "%s: no --allow-peer can name who connects here: a CID is for vsock, a GUID for hyperv, uid:N for "
+        "unix, and nothing for the others",
+        ESCAPED(addr->text));
 }
 
 int endpoint_serve(const char *where, const struct options *o, const struct session_ops *ops,
@@ -38,7 +49,7 @@ int endpoint_serve(const char *where, const struct options *o, const struct sess
     int code = -1;
     if (addr_parse(where, &rules, &addr, err) != 0)
         return -1;
-    if (listener_open(&addr, &listener, err) == 0) {
+    if (check_allow(&addr, &o->allow, err) == 0 && listener_open(&addr, &listener, err) == 0) {
         log_line(LOG_INFO, "listening on %s", ESCAPED(addr.text));
         code = serve(listener, o, ops, config, err);
     }

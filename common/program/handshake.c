@@ -25,14 +25,19 @@ static const char *role_name(unsigned role) {
     return role == ROLE_SENDER ? "sender" : "receiver";
 }
 
+static const struct preamble our_preamble = {PROTOCOL_VERSION_MIN, PROTOCOL_VERSION_MAX};
+
+static int send_preamble(struct stream *s, uint8_t sent[PREAMBLE_SIZE], struct err *err) {
+    preamble_encode(&our_preamble, sent);
+    return stream_send_raw(s, sent, PREAMBLE_SIZE, err) == 0 ? 0 : err_wrap(err, "greeting the peer");
+}
+
 static int exchange_preambles(struct stream *s, int64_t deadline, unsigned *ret_version, struct err *err) {
-    struct preamble ours = {.version_min = PROTOCOL_VERSION_MIN, .version_max = PROTOCOL_VERSION_MAX};
     struct preamble theirs;
     uint8_t sent[PREAMBLE_SIZE], bytes[PREAMBLE_SIZE] = {0};
     size_t got;
-    preamble_encode(&ours, sent);
-    if (stream_send_raw(s, sent, sizeof sent, err) != 0)
-        return err_wrap(err, "greeting the peer");
+    if (send_preamble(s, sent, err) != 0)
+        return -1;
     if (stream_recv_raw(s, bytes, sizeof bytes, deadline, &got, err) != 0) {
         struct err other = {0}; /* what came may say more than that it was too little */
         bool cut = memcmp(bytes, sent, got < PREAMBLE_MAGIC_SIZE ? got : PREAMBLE_MAGIC_SIZE) == 0;
@@ -45,7 +50,7 @@ static int exchange_preambles(struct stream *s, int64_t deadline, unsigned *ret_
     }
     if (preamble_decode(bytes, &theirs, err) != 0)
         return -1;
-    return version_choose(&ours, &theirs, ret_version, err);
+    return version_choose(&our_preamble, &theirs, ret_version, err);
 }
 
 static int send_hello(struct stream *s, uint8_t type, const struct msg_hello *m, struct err *err) {
@@ -76,6 +81,13 @@ static void reject(struct stream *s, const struct err *why) {
         stream_drain(s, 1000);
     item_free(item);
     s->cut = true;
+}
+
+void handshake_refuse(struct stream *s, const struct err *why) {
+    uint8_t sent[PREAMBLE_SIZE];
+    struct err ignored;
+    if (send_preamble(s, sent, &ignored) == 0)
+        reject(s, why);
 }
 
 static int read_tags(struct span tags, struct agreement *a, struct err *err) {

@@ -29,4 +29,8 @@ uint64_t window_for(enum role role, uint32_t chunk_size);
 int handshake(struct stream *s, const struct handshake *ours, int timeout_ms, struct agreement *ret,
               struct err *err);
 
+/* The listener's answer to a dialler that it does not serve: preamble and REJECT, before anything is read from it, then
+ * a bounded wait until it has read that and closes. */
+void handshake_refuse(struct stream *s, const struct err *why);
+
 #endif

@@ -22,6 +22,7 @@ enum {
     O_STDIO,
     O_ONCE,
     O_ALLOW_REMOTE,
+    O_ALLOW_PEER,
     O_MKPATH,
     O_CHUNK_SIZE,
     O_ZC,
@@ -65,6 +66,8 @@ static const struct option_row rows[] = {
     {O_ONCE, "once", NULL, BOTH, "with --listen: serve one session, exit with its status"},
     {O_INTO, "into", "SUB/DIR", PROGRAM_HVSEND, "put everything below this directory of the receiver's root"},
     {O_MKPATH, "mkpath", NULL, PROGRAM_HVRECV, "create DIR if it is missing"},
+    {O_ALLOW_PEER, "allow-peer", "PEER", BOTH,
+     "with --listen: serve only this CID, VM's GUID or uid:N (repeatable)"},
     {O_ALLOW_REMOTE, "allow-remote", NULL, BOTH, "let tcp:// reach beyond this machine"},
     {O_ZC, "compress-choice", "CODEC", PROGRAM_HVSEND, "auto (default), none, zlib or zstd"},
     {O_ZC, "zc", "CODEC", PROGRAM_HVSEND, NULL},
@@ -96,12 +99,11 @@ enum { ROW_COUNT = sizeof rows / sizeof rows[0] };
 /* Options of the same meaning in rsync that will come: the message says so instead of "unknown". */
 static const char later_letters[] = "DHAXSWuni0";
 static const char *const later_names[] = {
-    "devices",    "specials",     "hard-links",   "acls",       "xattrs",     "sparse",
-    "whole-file", "update",       "dry-run",      "delete",     "max-delete", "exclude",
-    "include",    "exclude-from", "include-from", "files-from", "from0",      "chmod",
-    "chown",      "numeric-ids",  "partial",      "inplace",    "bwlimit",    "log-file",
-    "streams",    "delta",        "verify",       "allow-peer", "key-file",   "quota",
-    "min-free",   "max-files",    "max-sessions", "to",         "force",      "itemize-changes",
+    "devices",      "specials",   "hard-links", "acls",         "xattrs",  "sparse",      "whole-file",
+    "update",       "dry-run",    "delete",     "max-delete",   "exclude", "include",     "exclude-from",
+    "include-from", "files-from", "from0",      "chmod",        "chown",   "numeric-ids", "partial",
+    "inplace",      "bwlimit",    "log-file",   "streams",      "delta",   "verify",      "key-file",
+    "quota",        "min-free",   "max-files",  "max-sessions", "to",      "force",       "itemize-changes",
 };
 
 static void print_help(enum program program) {
@@ -209,6 +211,7 @@ static int set_with_argument(struct options *o, int id, const char *arg, struct 
     case O_LISTEN: o->listen = arg; return 0;
     case O_CONNECT: o->connect = arg; return 0;
     case O_INTO: o->into = arg; return 0;
+    case O_ALLOW_PEER: return allow_add(&o->allow, arg, err);
     case O_ZC: return set_codec(o, arg, err);
     case O_DURABLE: return set_durable(o, arg, err);
     case O_TIMEOUT: return set_seconds(&o->timeout_ms, arg, true, err);

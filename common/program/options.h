@@ -3,6 +3,7 @@
 #define PROGRAM_OPTIONS_H
 
 #include "core/err.h"
+#include "program/allow.h"
 #include "wire/protocol.h"
 
 #include <stdbool.h>
@@ -19,6 +20,7 @@ struct options {
     /* Where. */
     const char *listen, *connect, *into;
     bool use_stdio, once, allow_remote, mkpath;
+    struct allow_list allow;
     /* How. */
     uint32_t chunk_size;
     unsigned codec; /* enum codec_id or CODEC_AUTO */

@@ -42,8 +42,11 @@ int redial(const struct addr *addr, const struct retry_policy *policy, int64_t d
            struct waker *waker, struct conn **ret, struct err *err) {
     int64_t start_ms = os_now_ms();
     for (unsigned tries = 1;; tries++) {
-        if (conn_dial(addr, bound_of_try(policy->try_ms, deadline_ms), waker, ret, err) == 0)
+        if (conn_dial(addr, bound_of_try(policy->try_ms, deadline_ms), waker, ret, err) == 0) {
+            if (conn_buffers(*ret)[0])
+                log_line(LOG_DEBUG, "%s: %s", conn_peer(*ret), conn_buffers(*ret));
             return 0;
+        }
         bool more = policy->retries == RETRY_FOREVER || tries <= policy->retries;
         int64_t at =
             more && dial_is_early(addr, err) ? time_of_next(policy->delay_ms, tries, deadline_ms) : -1;

@@ -25,7 +25,7 @@ void report_free(struct report *r) {
 
 void report_start(struct report *r, const char *peer) {
     r->start_ms = os_now_ms();
-    log_line(LOG_DEBUG, "session with %s", peer);
+    log_line(LOG_INFO, "session with %s", peer);
     if (r->style.json) {
         struct json j;
         json_begin(&j, "start");

@@ -2,13 +2,20 @@
 
 #include "core/log.h"
 #include "os/os.h"
+#include "program/handshake.h"
+#include "program/report_impl.h"
 
 #include <stdlib.h>
+
+enum {
+    REFUSING_MAX = 2, /* slots that peers can take up who are told that they are not served */
+    REFUSAL_MS = 1000,
+};
 
 struct slot {
     struct server *server;
     struct os_thread thread;
-    void *session;
+    void *session; /* NULL: a peer that is refused */
     struct conn *conn;
     enum { SLOT_FREE, SLOT_RUNNING, SLOT_OVER } state; /* lock */
     int code; /* written by the session, read after SLOT_OVER */
@@ -16,6 +23,7 @@ struct slot {
 
 struct server {
     struct listener *listener;
+    const struct options *options;
     const struct session_ops *ops;
     const void *config;
     struct os_mutex lock;
@@ -25,11 +33,13 @@ struct server {
     struct slot slots[SESSIONS_MAX];
 };
 
-struct server *server_new(struct listener *listener, const struct session_ops *ops, const void *config) {
+struct server *server_new(struct listener *listener, const struct options *o, const struct session_ops *ops,
+                          const void *config) {
     struct server *s = calloc(1, sizeof *s);
     if (s == NULL)
         return NULL;
     s->listener = listener;
+    s->options = o;
     s->ops = ops;
     s->config = config;
     os_mutex_init(&s->lock);
@@ -45,10 +55,23 @@ void server_free(struct server *s) {
     free(s);
 }
 
+/* Takes conn over. */
+static int refuse(struct conn *conn) {
+    struct err why = {0};
+    struct stream *stream;
+    (void)err_set(&why, EXIT_PEER_DENIED, "it does not serve this peer (--allow-peer)");
+    if (stream_new(conn, REFUSAL_MS, &stream, NULL) != 0)
+        return why.code;
+    handshake_refuse(stream, &why);
+    (void)stream_close(stream, NULL);
+    return why.code;
+}
+
 static void *session_main(void *arg) {
     struct slot *slot = arg;
     struct server *server = slot->server;
-    int code = server->ops->run(slot->session, server->config, slot->conn);
+    int code =
+        slot->session ? server->ops->run(slot->session, server->config, slot->conn) : refuse(slot->conn);
     os_lock(&server->lock);
     slot->code = code;
     slot->state = SLOT_OVER;
@@ -60,7 +83,8 @@ static void *session_main(void *arg) {
 /* Lock held; the thread does not take it any more. */
 static void collect(struct slot *slot) {
     os_thread_join(&slot->thread);
-    slot->server->ops->free(slot->session);
+    if (slot->session)
+        slot->server->ops->free(slot->session);
     slot->state = SLOT_FREE;
 }
 
@@ -79,25 +103,49 @@ static struct slot *free_slot(struct server *s) {
 }
 
 /* Lock held. */
-static bool start_in(struct server *s, struct slot *slot, struct conn *conn, struct err *err) {
+static bool start_in(struct server *s, struct slot *slot, struct conn *conn, bool admitted, struct err *err) {
     slot->conn = conn;
-    slot->session = s->ops->prepare(s->config);
-    if (slot->session == NULL)
+    slot->session = admitted ? s->ops->prepare(s->config) : NULL;
+    if (slot->session == NULL && admitted)
         return err_set(err, EXIT_MEMORY, "out of memory for a session") == 0;
     if (os_thread_start(&slot->thread, "session", session_main, slot, err) != 0) {
-        s->ops->free(slot->session);
+        if (slot->session)
+            s->ops->free(slot->session);
         return false;
     }
     slot->state = SLOT_RUNNING;
     return true;
 }
 
+/* Whether the peer may have a session. If not, that is told here; conn stays as it is. */
+static bool is_admitted(const struct server *s, const struct conn *conn) {
+    struct err err = {0};
+    if (conn_buffers(conn)[0])
+        log_line(LOG_DEBUG, "%s: %s", conn_peer(conn), conn_buffers(conn));
+    if (allow_admits(&s->options->allow, conn_peer_id(conn)))
+        return true;
+    (void)err_set(&err, EXIT_PEER_DENIED, "%s: refused, because --allow-peer does not name it",
+                  conn_peer(conn));
+    log_line(LOG_ERROR, "%s", err.msg);
+    if (s->options->json)
+        json_error(NULL, &err);
+    return false;
+}
+
+/* Lock held. A crowd of refused peers must not take the slots of the others: they are not told then. */
+static bool has_time_to_refuse(const struct server *s) {
+    unsigned refusals = 0;
+    for (size_t i = 0; i < SESSIONS_MAX; i++)
+        refusals += s->slots[i].state == SLOT_RUNNING && s->slots[i].session == NULL;
+    return refusals < REFUSING_MAX;
+}
+
 /* Takes conn over. The slot, or NULL when the session could not start. */
-static struct slot *start_session(struct server *s, struct conn *conn) {
+static struct slot *start_session(struct server *s, struct conn *conn, bool admitted) {
     struct err err = {0};
     os_lock(&s->lock);
-    struct slot *slot = free_slot(s);
-    if (slot && !start_in(s, slot, conn, &err)) {
+    struct slot *slot = admitted || has_time_to_refuse(s) ? free_slot(s) : NULL;
+    if (slot && !start_in(s, slot, conn, admitted, &err)) {
         log_line(LOG_ERROR, "%s", err.msg);
         slot = NULL;
     }
@@ -130,7 +178,7 @@ static int end_all(struct server *s) {
     return code;
 }
 
-int server_run(struct server *s, bool once) {
+int server_run(struct server *s) {
     for (;;) {
         struct conn *conn;
         struct err err = {0};
@@ -141,8 +189,8 @@ int server_run(struct server *s, bool once) {
             (void)end_all(s);
             return err.code;
         }
-        struct slot *slot = start_session(s, conn);
-        if (once)
+        struct slot *slot = start_session(s, conn, is_admitted(s, conn));
+        if (s->options->once)
             return slot ? wait_for_end(s, slot) : EXIT_MEMORY;
     }
 }
@@ -153,7 +201,7 @@ void server_stop(struct server *s) {
     os_lock(&s->lock);
     s->stopped = true;
     for (size_t i = 0; i < SESSIONS_MAX; i++) {
-        if (s->slots[i].state == SLOT_RUNNING) {
+        if (s->slots[i].state == SLOT_RUNNING && s->slots[i].session) {
             s->ended_session = true;
             s->ops->stop(s->slots[i].session, &why);
         }

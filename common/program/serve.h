@@ -2,6 +2,7 @@
 #ifndef PROGRAM_SERVE_H
 #define PROGRAM_SERVE_H
 
+#include "program/options.h"
 #include "transport/transport.h"
 
 enum { SESSIONS_MAX = 16 };
@@ -18,13 +19,14 @@ struct session_ops {
 };
 
 struct server;
-/* All three are borrowed. NULL: no memory. */
-struct server *server_new(struct listener *listener, const struct session_ops *ops, const void *config);
+/* All are borrowed. Of the options, once, json and allow count. NULL: no memory. */
+struct server *server_new(struct listener *listener, const struct options *o, const struct session_ops *ops,
+                          const void *config);
 void server_free(struct server *server);
 
-/* Accepts until server_stop, or for one session when `once`. Returns the exit code: that of the session with
- * `once`; else EXIT_SIGNAL when server_stop ended sessions, EXIT_OK when none ran. */
-int server_run(struct server *server, bool once);
+/* Accepts until server_stop, or for one session with --once. Peers that --allow-peer does not name are told so and
+ * get no session. Returns the exit code: with --once that of the session, EXIT_PEER_DENIED for a refused peer; else EXIT_SIGNAL when server_stop ended sessions, EXIT_OK when none ran. */
+int server_run(struct server *server);
 
 /* Ends all sessions and the accepting. Any thread. */
 void server_stop(struct server *server);

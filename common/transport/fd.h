@@ -75,9 +75,9 @@ void fd_conn_resume(struct conn *conn);
 
 struct listener;
 
-/* Prepares an accepted socket (buffers, …) and writes who is there. */
-typedef void listener_admit(const struct listener *listener, int fd, const struct sockaddr_storage *from,
-                            char ret_peer[PEER_TEXT_MAX]);
+/* Prepares an accepted socket (buffers, …) and puts into its conn who is there. conn->peer has the text of the
+ * listener. */
+typedef void listener_admit(struct conn *conn, int fd, const struct sockaddr_storage *from);
 
 struct listener {
     int fd;

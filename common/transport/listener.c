@@ -79,9 +79,10 @@ static int accept_one(const struct listener *listener, struct conn **ret) {
     int fd = accept4(listener->fd, (struct sockaddr *)&from, &n, SOCK_CLOEXEC);
     if (fd < 0)
         return errno;
-    char peer[PEER_TEXT_MAX];
-    listener->admit(listener, fd, &from, peer);
-    return conn_from_fd(fd, peer, ret, NULL) ? ENOMEM : 0;
+    if (conn_from_fd(fd, listener->text, ret, NULL))
+        return ENOMEM;
+    listener->admit(*ret, fd, &from);
+    return 0;
 }
 
 int listener_accept(struct listener *listener, int timeout_ms, struct conn **ret, struct err *err) {

@@ -130,11 +130,10 @@ static int mux_dial(const struct addr *addr, const struct dial_bounds *bounds, s
 }
 
 /* The peer is the guest; the credentials of the socket are only its VMM's. */
-static void mux_admit(const struct listener *listener, int fd, const struct sockaddr_storage *from,
-                      char ret_peer[PEER_TEXT_MAX]) {
+static void mux_admit(struct conn *conn, int fd, const struct sockaddr_storage *from) {
+    (void)conn;
     (void)from;
     sock_set_buffers(fd, &mux_transport);
-    (void)snprintf(ret_peer, PEER_TEXT_MAX, "%s", listener->text);
 }
 
 static int mux_listen(const struct addr *addr, struct listener **ret, struct err *err) {
@@ -147,6 +146,7 @@ static int mux_listen(const struct addr *addr, struct listener **ret, struct err
 const struct transport mux_transport = {
     .scheme = "vsock-mux",
     .example = "vsock-mux:/run/vm.vsock:2761",
+    .peer_kind = PEER_UNKNOWN,
     .send_bytes = 1 << 20,
     .retries = DIAL_RETRIES,
     .is_early = mux_is_early,

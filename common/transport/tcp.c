@@ -91,14 +91,15 @@ static int connect_to(const union tcp_address *to, const struct dial_bounds *bou
     return 0;
 }
 
-static void name_peer(const union tcp_address *a, char peer[PEER_TEXT_MAX]) {
+static void name_peer(struct conn *conn, const union tcp_address *a) {
     char host[INET6_ADDRSTRLEN] = "?";
+    conn->id.kind = PEER_TCP;
     if (a->any.sa_family == AF_INET) {
         (void)inet_ntop(AF_INET, &a->v4.sin_addr, host, sizeof host);
-        (void)snprintf(peer, PEER_TEXT_MAX, "%s:%u", host, ntohs(a->v4.sin_port));
+        (void)snprintf(conn->peer, sizeof conn->peer, "%s:%u", host, ntohs(a->v4.sin_port));
     } else {
         (void)inet_ntop(AF_INET6, &a->v6.sin6_addr, host, sizeof host);
-        (void)snprintf(peer, PEER_TEXT_MAX, "[%s]:%u", host, ntohs(a->v6.sin6_port));
+        (void)snprintf(conn->peer, sizeof conn->peer, "[%s]:%u", host, ntohs(a->v6.sin6_port));
     }
 }
 
@@ -114,18 +115,17 @@ static int tcp_dial(const struct addr *addr, const struct dial_bounds *bounds, s
     }
     if (sys)
         return dial_failed(ESCAPED(addr->text), sys, connect_advice(sys), err);
-    char peer[PEER_TEXT_MAX];
-    name_peer(at, peer);
-    return conn_from_fd(fd, peer, ret, err);
+    if (conn_from_fd(fd, ESCAPED(addr->text), ret, err))
+        return -1;
+    name_peer(*ret, at);
+    return 0;
 }
 
-static void tcp_admit(const struct listener *listener, int fd, const struct sockaddr_storage *from,
-                      char ret_peer[PEER_TEXT_MAX]) {
-    (void)listener;
+static void tcp_admit(struct conn *conn, int fd, const struct sockaddr_storage *from) {
     union tcp_address a;
     memcpy(&a, from, sizeof a);
     set_nodelay(fd);
-    name_peer(&a, ret_peer);
+    name_peer(conn, &a);
 }
 
 static int bind_error(int sys, const char *text, struct err *err) {
@@ -164,6 +164,7 @@ const struct transport tcp_transport = {
     .scheme = "tcp",
     .has_authority = true,
     .example = "tcp://127.0.0.1:2761",
+    .peer_kind = PEER_TCP,
     .is_early = sock_is_early,
     .parse = tcp_parse,
     .dial = tcp_dial,

@@ -43,6 +43,18 @@ const char *conn_peer(const struct conn *conn) {
     return conn->peer;
 }
 
+const struct peer_id *conn_peer_id(const struct conn *conn) {
+    return &conn->id;
+}
+
+enum peer_kind addr_peer_kind(const struct addr *addr) {
+    return addr->transport->peer_kind;
+}
+
+const char *conn_buffers(const struct conn *conn) {
+    return conn->buffers;
+}
+
 int conn_close(struct conn *conn, struct err *err) {
     return conn ? conn->ops->close(conn, err) : 0;
 }

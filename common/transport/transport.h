@@ -82,8 +82,25 @@ void conn_wake(struct conn *conn);
 /* Undo conn_wake, for a last word to the peer; when no other thread uses the conn any more. */
 void conn_resume(struct conn *conn);
 
-/* Who is there, for messages: "unix:/run/x.sock", "pid 12 uid 1000", "127.0.0.1:4711". */
+/* Who is there, for messages: "vsock cid 3 port 1029", "unix uid 1000 pid 12", "127.0.0.1:4711". */
 const char *conn_peer(const struct conn *conn);
+
+enum peer_kind { PEER_UNKNOWN, PEER_VSOCK, PEER_UNIX, PEER_TCP, PEER_HYPERV };
+
+/* Who is there, as the system says it; never the peer's own word. */
+struct peer_id {
+    enum peer_kind kind; /* PEER_UNKNOWN: the system does not say */
+    uint32_t cid; /* PEER_VSOCK */
+    uint32_t uid, gid; /* PEER_UNIX */
+    int32_t pid; /* PEER_UNIX */
+    uint8_t vm[16]; /* PEER_HYPERV: a GUID, its bytes in the order of the text */
+};
+const struct peer_id *conn_peer_id(const struct conn *conn);
+/* The kind that every accepted conn of a listener at addr has. */
+enum peer_kind addr_peer_kind(const struct addr *addr);
+
+/* What the system made of the buffer sizes that it was asked for, for messages; "" when that is not told. */
+const char *conn_buffers(const struct conn *conn);
 
 /* Close without waiting for the peer. For exec: waits (bounded) for the child, ends it by pid if it stays,
  * and reports its exit status: 0, or -1 and err (EXIT_SOCKET, "the command ended with status 127").

@@ -10,6 +10,7 @@
 
 enum {
     PEER_TEXT_MAX = 256, /* conn_peer, with its NUL */
+    BUFFERS_TEXT_MAX = 128, /* conn_buffers */
     DIAL_RETRIES = 5, /* of the transports that lead to a VM, which may still boot */
 };
 
@@ -25,7 +26,10 @@ struct conn_ops {
 /* The head of every conn; the transport's own fields follow it. */
 struct conn {
     const struct conn_ops *ops;
-    char peer[PEER_TEXT_MAX]; /* safe to print; set before the conn is shared, constant afterwards */
+    /* Set before the conn is shared, constant afterwards. */
+    char peer[PEER_TEXT_MAX]; /* safe to print */
+    struct peer_id id;
+    char buffers[BUFFERS_TEXT_MAX];
 };
 
 /* What ends a dial before it succeeds. */
@@ -38,6 +42,7 @@ struct transport {
     const char *scheme; /* "tcp" */
     bool has_authority; /* SCHEME://HOST:PORT/sub/dir rather than SCHEME:rest */
     const char *example; /* for messages about malformed addresses */
+    enum peer_kind peer_kind; /* addr_peer_kind */
     int send_bytes, receive_bytes; /* SO_SNDBUF and SO_RCVBUF; 0 leaves them to the system */
 
     /* `rest` is what follows "SCHEME:" or "SCHEME://"; addr->transport and addr->text are set. 0, or -1 and

@@ -54,13 +54,13 @@ int unix_connect(const char *path, const struct dial_bounds *bounds, int *ret_fd
 }
 
 /* The process that connected, or that listened: credentials are the kernel's, not the peer's word. */
-static void name_peer(int fd, char peer[PEER_TEXT_MAX]) {
+static void name_peer(struct conn *conn, int fd) {
     struct ucred who;
     socklen_t n = sizeof who;
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) == 0)
-        (void)snprintf(peer, PEER_TEXT_MAX, "unix uid %u pid %d", who.uid, who.pid);
-    else
-        (void)snprintf(peer, PEER_TEXT_MAX, "unix");
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n))
+        return;
+    conn->id = (struct peer_id){.kind = PEER_UNIX, .uid = who.uid, .gid = who.gid, .pid = who.pid};
+    (void)snprintf(conn->peer, sizeof conn->peer, "unix uid %u pid %d", who.uid, who.pid);
 }
 
 static int unix_dial(const struct addr *addr, const struct dial_bounds *bounds, struct conn **ret,
@@ -70,9 +70,10 @@ static int unix_dial(const struct addr *addr, const struct dial_bounds *bounds, 
     int sys = unix_connect(addr->path, bounds, &fd, &what);
     if (sys)
         return dial_failed(ESCAPED(addr->text), sys, what, err);
-    char peer[PEER_TEXT_MAX];
-    name_peer(fd, peer);
-    return conn_from_fd(fd, peer, ret, err);
+    if (conn_from_fd(fd, ESCAPED(addr->text), ret, err))
+        return -1;
+    name_peer(*ret, fd);
+    return 0;
 }
 
 /* Removes a socket file that nobody serves any more. 0 when the name is free (or so it was a moment ago:
@@ -148,12 +149,10 @@ int unix_listen(const char *path, const char *text, listener_admit *admit, struc
     return 0;
 }
 
-static void unix_admit(const struct listener *listener, int fd, const struct sockaddr_storage *from,
-                       char ret_peer[PEER_TEXT_MAX]) {
-    (void)listener;
+static void unix_admit(struct conn *conn, int fd, const struct sockaddr_storage *from) {
     (void)from;
     sock_set_buffers(fd, &unix_transport);
-    name_peer(fd, ret_peer);
+    name_peer(conn, fd);
 }
 
 static int unix_listen_at(const struct addr *addr, struct listener **ret, struct err *err) {
@@ -165,6 +164,7 @@ static int unix_listen_at(const struct addr *addr, struct listener **ret, struct
 const struct transport unix_transport = {
     .scheme = "unix",
     .example = "unix:/run/hvferry.sock",
+    .peer_kind = PEER_UNIX,
     .send_bytes = 1 << 20,
     .is_early = sock_is_early,
     .parse = unix_parse,

@@ -108,11 +108,32 @@ static int dial_error(const struct addr *addr, int sys, struct err *err) {
     return dial_failed(ESCAPED(addr->text), sys, vsock_advice(sys), err);
 }
 
-static void name_peer(const struct sockaddr_vm *vm, char peer[PEER_TEXT_MAX]) {
-    if (vm->svm_cid == VMADDR_CID_ANY) /* hv_sock: only the host can be there, and it has no CID */
-        (void)snprintf(peer, PEER_TEXT_MAX, "vsock cid any port %u", vm->svm_port);
-    else
-        (void)snprintf(peer, PEER_TEXT_MAX, "vsock cid %u port %u", vm->svm_cid, vm->svm_port);
+struct peer_id vsock_peer_id(const struct sockaddr_vm *vm) {
+    /* hv_sock gives every accepted stream the CID "any": in a guest of Hyper-V only the host can be there. No other
+     * transport brings it: vhost refuses to give it to a guest. */
+    return (struct peer_id){
+        .kind = PEER_VSOCK,
+        .cid = vm->svm_cid == VMADDR_CID_ANY ? VMADDR_CID_HOST : vm->svm_cid,
+    };
+}
+
+void vsock_tell_buffers(int fd, vsock_getsockopt *get, char *ret, size_t size) {
+    uint64_t credit = 0;
+    int out = 0, in = 0;
+    socklen_t n = sizeof credit, out_n = sizeof out, in_n = sizeof in;
+    ret[0] = '\0';
+    if (get(fd, AF_VSOCK, SO_VM_SOCKETS_BUFFER_SIZE, &credit, &n) ||
+        get(fd, SOL_SOCKET, SO_SNDBUF, &out, &out_n) || get(fd, SOL_SOCKET, SO_RCVBUF, &in, &in_n))
+        return;
+    (void)snprintf(ret, size, "vsock buffer %s of %s; where hv_sock carries it, %s out and %s in",
+                   SIZE_TEXT(credit, true), SIZE_TEXT(credit_bytes, true), SIZE_TEXT((uint64_t)out, true),
+                   SIZE_TEXT((uint64_t)in, true));
+}
+
+static void name_peer(struct conn *conn, int fd, const struct sockaddr_vm *vm) {
+    conn->id = vsock_peer_id(vm);
+    (void)snprintf(conn->peer, sizeof conn->peer, "vsock cid %u port %u", conn->id.cid, vm->svm_port);
+    vsock_tell_buffers(fd, getsockopt, conn->buffers, sizeof conn->buffers);
 }
 
 static int vsock_dial(const struct addr *addr, const struct dial_bounds *bounds, struct conn **ret,
@@ -131,19 +152,17 @@ static int vsock_dial(const struct addr *addr, const struct dial_bounds *bounds,
         (void)close(fd);
         return dial_error(addr, sys, err);
     }
-    char peer[PEER_TEXT_MAX];
-    name_peer(&vm, peer);
-    return conn_from_fd(fd, peer, ret, err);
+    if (conn_from_fd(fd, ESCAPED(addr->text), ret, err))
+        return -1;
+    name_peer(*ret, fd, &vm);
+    return 0;
 }
 
 /* Accepted sockets have the listener's buffer sizes. */
-static void vsock_admit(const struct listener *listener, int fd, const struct sockaddr_storage *from,
-                        char ret_peer[PEER_TEXT_MAX]) {
-    (void)listener;
-    (void)fd;
+static void vsock_admit(struct conn *conn, int fd, const struct sockaddr_storage *from) {
     struct sockaddr_vm vm;
     memcpy(&vm, from, sizeof vm);
-    name_peer(&vm, ret_peer);
+    name_peer(conn, fd, &vm);
 }
 
 static int vsock_listen(const struct addr *addr, struct listener **ret, struct err *err) {
@@ -166,6 +185,7 @@ const struct transport vsock_transport = {
     .scheme = "vsock",
     .has_authority = true,
     .example = "vsock://host:2761",
+    .peer_kind = PEER_VSOCK,
     .retries = DIAL_RETRIES,
     .is_early = vsock_is_early,
     .parse = vsock_parse,

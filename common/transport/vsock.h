@@ -9,12 +9,19 @@
 #include <linux/vm_sockets.h>
 
 typedef int vsock_setsockopt(int fd, int level, int name, const void *value, socklen_t n);
+typedef int vsock_getsockopt(int fd, int level, int name, void *value, socklen_t *n);
 
 struct sockaddr_vm vsock_address(const struct addr *addr);
 
 /* All buffer options in their order. A transport under AF_VSOCK that lacks one ignores it, so results do not
  * count. */
 void vsock_set_buffers(int fd, vsock_setsockopt *set);
+
+/* What became of them, for conn_buffers; "" when the system does not tell. */
+void vsock_tell_buffers(int fd, vsock_getsockopt *get, char *ret, size_t size);
+
+/* From the address that accept() gave, or that was connected to. */
+struct peer_id vsock_peer_id(const struct sockaddr_vm *vm);
 
 /* How long the kernel itself tries to connect; -1 leaves its default (2 s). */
 void vsock_set_connect_timeout(int fd, int timeout_ms, vsock_setsockopt *set);

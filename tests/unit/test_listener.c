@@ -62,6 +62,13 @@ static void a_unix_peer_is_named_by_the_kernels_credentials(void **state) {
     (void)snprintf(want, sizeof want, "unix uid %u pid %d", (unsigned)getuid(), (int)getpid());
     assert_string_equal(conn_peer(server), want);
     assert_string_equal(conn_peer(client), want);
+    for (int i = 0; i < 2; i++) {
+        const struct peer_id *id = conn_peer_id(i ? client : server);
+        assert_int_equal(id->kind, PEER_UNIX);
+        assert_int_equal(id->uid, getuid());
+        assert_int_equal(id->gid, getgid());
+        assert_int_equal(id->pid, getpid());
+    }
     expect_conversation(client, server);
     listener_close(listener);
     place_remove(&place);
@@ -302,6 +309,8 @@ static void tcp_carries_a_stream_over(const char *listen_text, const char *dial_
     struct conn *client = must_dial(dial_host, rest), *server = must_accept(listener);
     assert_int_equal(strncmp(conn_peer(server), peer, strlen(peer)), 0);
     assert_int_equal(strncmp(conn_peer(client), peer, strlen(peer)), 0);
+    assert_int_equal(conn_peer_id(server)->kind, PEER_TCP);
+    assert_int_equal(conn_peer_id(client)->kind, PEER_TCP);
     int on[2] = {0, 0};
     socklen_t n = sizeof on[0];
     assert_int_equal(getsockopt(((struct fd_conn *)client)->out, IPPROTO_TCP, TCP_NODELAY, &on[0], &n), 0);

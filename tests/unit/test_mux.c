@@ -225,6 +225,7 @@ static void listening_is_on_the_path_with_the_port_behind_it(void **state) {
     put(vmm, "from the guest"); /* no handshake in this direction */
     expect(conn, "from the guest");
     assert_int_equal(strncmp(conn_peer(conn), "vsock-mux:/", 11), 0);
+    assert_int_equal(conn_peer_id(conn)->kind, PEER_UNKNOWN); /* not the VMM, which has credentials */
     assert_int_equal(conn_close(vmm, NULL), 0);
     expect_eof(conn);
     assert_int_equal(conn_close(conn, NULL), 0);

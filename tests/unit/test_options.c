@@ -178,6 +178,17 @@ static void how_often_to_connect_again_is_a_number_or_for_ever(void **state) {
     assert_int_equal(run(&l, PROGRAM_HVRECV, "--retry forever")->o.retries, RETRY_FOREVER);
 }
 
+static void peers_to_serve_add_up(void **state) {
+    (void)state;
+    struct line l;
+    assert_int_equal(run(&l, PROGRAM_HVRECV, "")->o.allow.count, 0);
+    run(&l, PROGRAM_HVRECV, "--allow-peer 3 --allow-peer=uid:1000 --allow-peer host");
+    assert_int_equal(l.o.allow.count, 3);
+    assert_int_equal(l.o.allow.peers[0].cid, 3);
+    assert_int_equal(l.o.allow.peers[1].uid, 1000);
+    assert_int_equal(l.o.allow.peers[2].cid, 2);
+}
+
 static void codecs_and_flushing_are_chosen_by_word(void **state) {
     (void)state;
     struct line l;
@@ -229,6 +240,7 @@ static void what_is_wrong_is_refused_as_usage(void **state) {
         {BOTH, "--timeout 86401", ""},
         {BOTH, "--timeout 1s", "1s"},
         {BOTH, "--contimeout 0", ""},
+        {BOTH, "--allow-peer any", "--allow-peer: 'any' names no peer"},
         {BOTH, "--retry -1", "--retry: '-1'"},
         {BOTH, "--retry 1000001", "nor forever"},
         {BOTH, "--retry never", "nor forever"},
@@ -300,6 +312,7 @@ int main(void) {
         cmocka_unit_test(what_is_shown_can_be_chosen),
         cmocka_unit_test(numbers_are_taken_within_their_bounds),
         cmocka_unit_test(how_often_to_connect_again_is_a_number_or_for_ever),
+        cmocka_unit_test(peers_to_serve_add_up),
         cmocka_unit_test(codecs_and_flushing_are_chosen_by_word),
         cmocka_unit_test(help_and_version_are_answered_at_once),
         cmocka_unit_test(what_is_wrong_is_refused_as_usage),

@@ -144,6 +144,75 @@ static void without_a_bound_the_timeout_is_left_alone(void **state) {
     assert_int_equal(call_count, 0);
 }
 
+/* What the system would say: the vsock buffer, then SO_SNDBUF, then SO_RCVBUF. */
+static uint64_t system_credit;
+static int system_result;
+
+static int tell(int fd, int level, int name, void *value, socklen_t *n) {
+    assert_int_equal(fd, 9);
+    if (level == AF_VSOCK) {
+        assert_int_equal(name, SO_VM_SOCKETS_BUFFER_SIZE);
+        assert_int_equal(*n, sizeof system_credit);
+        memcpy(value, &system_credit, sizeof system_credit);
+    } else {
+        assert_int_equal(level, SOL_SOCKET);
+        assert_int_equal(*n, sizeof(int));
+        *(int *)value = name == SO_SNDBUF ? 128 << 10 : 64 << 10;
+        assert_true(name == SO_SNDBUF || name == SO_RCVBUF);
+    }
+    return system_result;
+}
+
+static void what_became_of_the_buffers_is_told(void **state) {
+    (void)state;
+    char text[128];
+    system_result = 0;
+    system_credit = 4 << 20;
+    vsock_tell_buffers(9, tell, text, sizeof text);
+    assert_string_equal(text,
+                        "vsock buffer 4.00M of 4.00M; where hv_sock carries it, 128.00K out and 64.00K in");
+    system_credit = 256 << 10;
+    vsock_tell_buffers(9, tell, text, sizeof text);
+    assert_non_null(strstr(text, "vsock buffer 256.00K of 4.00M;"));
+}
+
+static void buffers_that_the_system_does_not_tell_are_not_told(void **state) {
+    (void)state;
+    char text[128] = "old";
+    system_result = -1;
+    vsock_tell_buffers(9, tell, text, sizeof text);
+    assert_string_equal(text, "");
+}
+
+static void a_peer_is_its_cid(void **state) {
+    (void)state;
+    const struct peer_id id = vsock_peer_id(&(struct sockaddr_vm){.svm_cid = 42, .svm_port = 1024});
+    assert_int_equal(id.kind, PEER_VSOCK);
+    assert_int_equal(id.cid, 42);
+}
+
+static void on_hv_sock_a_peer_without_a_cid_is_the_host(void **state) {
+    (void)state;
+    const struct peer_id id = vsock_peer_id(&(struct sockaddr_vm){.svm_cid = VMADDR_CID_ANY});
+    assert_int_equal(id.kind, PEER_VSOCK);
+    assert_int_equal(id.cid, VMADDR_CID_HOST);
+}
+
+static void ports_are_free_up_to_the_last_but_one(void **state) {
+    (void)state;
+    assert_int_equal(address_of("vsock://3:4294967294", false).svm_port, 4294967294u);
+    assert_int_equal(address_of("vsock://:2147483648", true).svm_port, 2147483648u);
+    struct addr addr;
+    const struct addr_rules rules = {.listening = false};
+    assert_int_equal(addr_parse("vsock://3:4294967295", &rules, &addr, NULL), -1);
+    assert_int_equal(addr_parse("vsock://3:0", &rules, &addr, NULL), -1);
+}
+
+static void privileged_ports_are_named_as_the_reason(void **state) {
+    (void)state;
+    assert_non_null(strstr(vsock_advice(EACCES), "below 1024"));
+}
+
 static void likely_failures_have_their_own_advice(void **state) {
     (void)state;
     static const int known[] = {ECONNRESET,   ETIMEDOUT,  EAFNOSUPPORT,  ENODEV,
@@ -166,6 +235,12 @@ int main(void) {
         cmocka_unit_test_setup(the_connect_timeout_is_passed_in_seconds_and_microseconds, fresh),
         cmocka_unit_test_setup(no_time_left_is_not_the_systems_default, fresh),
         cmocka_unit_test_setup(without_a_bound_the_timeout_is_left_alone, fresh),
+        cmocka_unit_test(what_became_of_the_buffers_is_told),
+        cmocka_unit_test(buffers_that_the_system_does_not_tell_are_not_told),
+        cmocka_unit_test(a_peer_is_its_cid),
+        cmocka_unit_test(on_hv_sock_a_peer_without_a_cid_is_the_host),
+        cmocka_unit_test(ports_are_free_up_to_the_last_but_one),
+        cmocka_unit_test(privileged_ports_are_named_as_the_reason),
         cmocka_unit_test_setup(likely_failures_have_their_own_advice, fresh),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
