@@ -9,6 +9,7 @@
 
 #include "core/bytes.h"
 #include "core/err.h"
+#include "transport/guid.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,7 +22,8 @@ struct addr {
     char text[512]; /* as the user wrote it, without the sub-directory */
     char path[256]; /* unix, vsock-mux: path of the socket; exec: unused */
     char *command; /* exec: the command, owned by the addr */
-    char host[256]; /* tcp */
+    char host[256]; /* tcp; hyperv: a VM that has to be looked up, "name:VMNAME" or "wsl" */
+    struct guid vm, service; /* hyperv */
     uint32_t cid; /* vsock */
     uint32_t port; /* tcp, vsock, vsock-mux */
     char *into; /* sub-directory of DEST ("a/b"), or NULL; owned. Only for forms with an authority
@@ -34,7 +36,8 @@ struct addr_rules {
 };
 
 /* 0, or -1 and err: EXIT_USAGE for a malformed address (the message names it, what is wrong, and an
- * example of the right form), EXIT_UNSUPPORTED for a scheme that this build lacks (hyperv:// on Linux). */
+ * example of the right form), EXIT_UNSUPPORTED for what this system lacks (hyperv:// to
+ * another VM on Linux, unix: on Windows). */
 int addr_parse(const char *text, const struct addr_rules *rules, struct addr *ret, struct err *err);
 void addr_free(struct addr *addr); /* frees what addr owns, not addr; NULL fields are fine */
 
