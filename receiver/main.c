@@ -13,7 +13,8 @@
 
 static int run(const struct options *o, struct receiver_config *config, struct err *err) {
     struct addr addr;
-    struct addr_rules rules = {.allow_remote = o->allow_remote};
+    struct addr_rules rules = {.allow_remote = o->allow_remote,
+                               .no_connected_suspend = o->no_connected_suspend};
     if (o->listen)
         return endpoint_serve(o->listen, o, &receiver_ops, config, err);
     if (o->use_stdio)

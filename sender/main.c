@@ -35,7 +35,8 @@ static int check_usage(const struct options *o, struct err *err) {
 
 /* Where the receiver is: the last argument, and the directory below its root. */
 static int parse_dest(const struct options *o, struct addr *ret, char **ret_into, struct err *err) {
-    struct addr_rules rules = {.allow_remote = o->allow_remote};
+    struct addr_rules rules = {.allow_remote = o->allow_remote,
+                               .no_connected_suspend = o->no_connected_suspend};
     if (addr_parse(o->args[o->arg_count - 1], &rules, ret, err) != 0)
         return -1;
     if (o->into && ret->into) {

@@ -83,6 +83,7 @@ static int check_one_vm(const struct addr *addr, struct err *why) {
 int hyperv_parse_authority(const char *rest, const struct addr_rules *rules, struct addr *addr,
                            struct err *why) {
     size_t n = strcspn(rest, "/"), vm_n = n;
+    addr->no_connected_suspend = rules->no_connected_suspend;
     while (vm_n > 0 && rest[vm_n - 1] != ':')
         vm_n--;
     if (vm_n == 0)

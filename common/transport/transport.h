@@ -24,6 +24,7 @@ struct addr {
     char *command; /* exec: the command, owned by the addr */
     char host[256]; /* tcp; hyperv: a VM that has to be looked up, "name:VMNAME" or "wsl" */
     struct guid vm, service; /* hyperv */
+    bool no_connected_suspend; /* hyperv: as in the rules */
     uint32_t cid; /* vsock */
     uint32_t port; /* tcp, vsock, vsock-mux */
     char *into; /* sub-directory of DEST ("a/b"), or NULL; owned. Only for forms with an authority
@@ -33,6 +34,7 @@ struct addr {
 struct addr_rules {
     bool listening; /* vsock://:PORT and tcp://:PORT (= 127.0.0.1) are allowed */
     bool allow_remote; /* tcp:// beyond loopback */
+    bool no_connected_suspend; /* hyperv: a VM that is paused disconnects */
 };
 
 /* 0, or -1 and err: EXIT_USAGE for a malformed address (the message names it, what is wrong, and an

@@ -1,6 +1,7 @@
 /* hyperv://VM:SERVICE, AF_HYPERV: between a Windows host, its guests, and guests of any system. */
 #include "transport/hyperv.h"
 
+#include "find_vm.h"
 #include "win.h"
 
 #include "core/text.h"
