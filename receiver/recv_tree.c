@@ -194,8 +194,13 @@ static int judge_entry(struct recv_session *s, const struct entry *e, enum name_
     struct err why = {0};
     struct span target;
     int result = 0;
-    if (fault != NAME_OK) {
-        result = err_set(&why, EXIT_PARTIAL, "%s: refused: %s", ESCAPED(e->path), name_fault_text(fault));
+    size_t parent;
+    const char *name = path_base(e->path, &parent);
+    const char *reason = fault != NAME_OK ? name_fault_text(fault)
+                         : e->path[0]     ? os_name_fault(name, strlen(name))
+                                          : NULL;
+    if (reason) {
+        result = err_set(&why, EXIT_PARTIAL, "%s: refused: %s", ESCAPED(e->path), reason);
     } else if (entry_link_target(e, &target, &why) != 0) {
         result = -1;
     } else {

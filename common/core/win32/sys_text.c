@@ -1,6 +1,8 @@
 /* sys_text.c: the C library of Windows has texts for few of its errno values, and its strerror shares one buffer. */
 #include "core/err.h"
 
+#include "core/win32/sys_own.h"
+
 #include <errno.h>
 #include <stddef.h>
 
@@ -59,6 +61,8 @@ static const struct {
     {EPROTO, "Protocol error"},
     {EPROTONOSUPPORT, "Protocol not supported"},
     {ETIMEDOUT, "Timed out"},
+    {SYS_OTHER_NAME,
+     "Something with another name is there: upper and lower case differ, or a short name is meant"},
     {ETXTBSY, "It is open in another program; close it there and try again"},
 };
 

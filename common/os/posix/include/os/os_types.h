@@ -4,6 +4,9 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdint.h>
+
+#include "os/os_kind.h"
 
 struct os_mutex {
     pthread_mutex_t m;
@@ -31,6 +34,18 @@ static inline bool os_file_is_open(struct os_file file) {
 /* The directory as something whose owner, mode and time can be set; still one handle, closed once. */
 static inline struct os_file os_dir_as_file(struct os_dir dir) {
     return (struct os_file){.fd = dir.fd};
+}
+
+/* True where os_volume_sync works. */
+#define OS_CAN_SYNC_VOLUME true
+
+/* What is left of a mode, and of the nanoseconds of a time, when they have been set and are read again. */
+static inline uint32_t os_mode_kept(enum os_kind kind, uint32_t mode) {
+    (void)kind;
+    return mode;
+}
+static inline uint32_t os_nsec_kept(uint32_t nsec) {
+    return nsec;
 }
 
 #endif

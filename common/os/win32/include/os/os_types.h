@@ -5,6 +5,9 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+#include "os/os_kind.h"
 
 struct os_mutex {
     void *srw; /* SRWLOCK */
@@ -32,6 +35,19 @@ static inline bool os_file_is_open(struct os_file file) {
 /* The directory as something whose owner, mode and time can be set; still one handle, closed once. */
 static inline struct os_file os_dir_as_file(struct os_dir dir) {
     return (struct os_file){.handle = dir.handle};
+}
+
+/* True where os_volume_sync works. */
+#define OS_CAN_SYNC_VOLUME false
+
+/* What is left of a mode, and of the nanoseconds of a time, when they have been set and are read again. */
+static inline uint32_t os_mode_kept(enum os_kind kind, uint32_t mode) {
+    if (kind == OS_DIR)
+        return 0755;
+    return mode & 0200 ? 0644 : 0444;
+}
+static inline uint32_t os_nsec_kept(uint32_t nsec) {
+    return nsec / 100 * 100;
 }
 
 #endif
