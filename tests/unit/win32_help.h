@@ -2,6 +2,7 @@
 #ifndef WIN32_HELP_H
 #define WIN32_HELP_H
 
+#include "os/os.h"
 #include "os/os_file.h"
 
 #include <setjmp.h>
@@ -55,10 +56,11 @@ static inline void remove_all(const wchar_t *path) {
 
 static inline struct scratch *scratch_new(void) {
     static struct scratch s;
-    static unsigned count;
+    uint64_t own;
     wchar_t base[MAX_PATH];
+    os_random(&own, sizeof own);
     assert_true(GetTempPathW(MAX_PATH, base) > 0);
-    (void)snwprintf(s.path, PATH_UNITS, L"\\\\?\\%lshvferry-%lu-%u", base, GetCurrentProcessId(), count++);
+    (void)snwprintf(s.path, PATH_UNITS, L"\\\\?\\%lshvferry-%llx", base, (unsigned long long)own);
     (void)snprintf(s.utf8, sizeof s.utf8, "%ls", s.path + 4);
     assert_true(CreateDirectoryW(s.path, NULL));
     assert_int_equal(os_dir_open_path(s.utf8, &s.dir), 0);

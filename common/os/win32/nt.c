@@ -10,7 +10,15 @@
 enum {
     BUSY_TRIES = 10, /* what a virus scanner or an indexer looks at is soon free again */
     BUSY_PAUSE_MS = 50,
-    PATH_UNITS_MAX = 32768, /* no path of Windows is longer */
+    PATH_INFORMATION_MAX = 64 * 1024 + 8, /* no path of Windows is longer than 32767 units */
+    NAME_CLASS = 9, /* FILE_INFORMATION_CLASS, of ntifs.h */
+    NORMALIZED_NAME_CLASS = 48,
+};
+
+/* FILE_NAME_INFORMATION of ntifs.h */
+struct path_information {
+    ULONG bytes;
+    uint16_t units[1];
 };
 
 bool is_link_tag(ULONG tag) {
@@ -49,36 +57,41 @@ static NTSTATUS create(void *at, UNICODE_STRING *name, const struct nt_how *how,
     return status;
 }
 
-/* The path of `handle` on its volume, as it is on disk; where a parent may not be listed, as it was opened. Units written,
- * or more than max when it needs that many; 0: none, see GetLastError. */
-static DWORD final_path(void *handle, wchar_t *to, DWORD max) {
-    DWORD n = GetFinalPathNameByHandleW(handle, to, max, FILE_NAME_NORMALIZED | VOLUME_NAME_NONE);
-    return n ? n : GetFinalPathNameByHandleW(handle, to, max, FILE_NAME_OPENED | VOLUME_NAME_NONE);
+/* The path on its volume of what `handle` is open on, into *to, which has room for `bytes`: with the names on disk, or as it
+ * was opened where the file system does not tell. */
+static NTSTATUS query_path(void *handle, struct path_information *to, size_t bytes) {
+    IO_STATUS_BLOCK io;
+    NTSTATUS status =
+        NtQueryInformationFile(handle, &io, to, (ULONG)bytes, (FILE_INFORMATION_CLASS)NORMALIZED_NAME_CLASS);
+    if (NT_SUCCESS(status) || status == STATUS_BUFFER_OVERFLOW)
+        return status;
+    return NtQueryInformationFile(handle, &io, to, (ULONG)bytes, (FILE_INFORMATION_CLASS)NAME_CLASS);
 }
 
-static int compare_last(const wchar_t *path, size_t n, const struct nt_name *name) {
-    size_t units = name->s.Length / sizeof *path;
-    bool same = n > units && path[n - units - 1] == L'\\' &&
-                memcmp(path + n - units, name->units, name->s.Length) == 0;
+static int compare_last(const struct path_information *path, const struct nt_name *name) {
+    size_t n = path->bytes / 2, units = name->s.Length / 2;
+    bool same = n > units && path->units[n - units - 1] == '\\' &&
+                memcmp(path->units + n - units, name->units, name->s.Length) == 0;
     return same ? 0 : -SYS_OTHER_NAME;
 }
 
 /* 0 when the name on disk of what `handle` is open on is `name`, unit for unit. */
 static int check_spelling(void *handle, const struct nt_name *name) {
-    wchar_t path[MAX_PATH];
-    DWORD n = final_path(handle, path, MAX_PATH);
-    if (n == 0)
-        return win_error(GetLastError());
-    if (n < MAX_PATH)
-        return compare_last(path, n, name);
-    wchar_t *longer = malloc(PATH_UNITS_MAX * sizeof *longer);
-    if (longer == NULL)
+    union {
+        struct path_information info;
+        char bytes[1024];
+    } small;
+    NTSTATUS status = query_path(handle, &small.info, sizeof small);
+    if (NT_SUCCESS(status))
+        return compare_last(&small.info, name);
+    if (status != STATUS_BUFFER_OVERFLOW)
+        return nt_error(status);
+    struct path_information *info = malloc(PATH_INFORMATION_MAX);
+    if (info == NULL)
         return -ENOMEM;
-    n = final_path(handle, longer, PATH_UNITS_MAX);
-    int result = n == 0                ? win_error(GetLastError())
-                 : n >= PATH_UNITS_MAX ? -ENAMETOOLONG
-                                       : compare_last(longer, n, name);
-    free(longer);
+    status = query_path(handle, info, PATH_INFORMATION_MAX);
+    int result = NT_SUCCESS(status) ? compare_last(info, name) : nt_error(status);
+    free(info);
     return result;
 }
 
