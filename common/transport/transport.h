@@ -98,7 +98,7 @@ struct peer_id {
     uint32_t cid; /* PEER_VSOCK */
     uint32_t uid, gid; /* PEER_UNIX */
     int32_t pid; /* PEER_UNIX */
-    uint8_t vm[16]; /* PEER_HYPERV: a GUID, its bytes in the order of the text */
+    struct guid vm; /* PEER_HYPERV */
 };
 const struct peer_id *conn_peer_id(const struct conn *conn);
 /* The kind that every accepted conn of a listener at addr has. */
