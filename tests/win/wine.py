@@ -1,12 +1,13 @@
-"""wine.py: running Windows programs, under Wine where this is not Windows, with the stand-in beside them."""
+"""wine.py: running the programs for Windows under Wine, with the stand-in for Hyper-V sockets beside them."""
 
 import os
 import shutil
-import sys
+
+SERVICE_SUFFIX = "facb-11e6-bd58-64006a7986d3"
 
 
 def place(folder, shim, programs):
-    """Copies the programs and the stand-in to `folder`, and makes the folder of its services. Returns `folder`."""
+    """Copies the programs, unchanged, and the stand-in to `folder`, and makes the folder of its services."""
     for program in programs:
         shutil.copy(program, folder)
     shutil.copy(shim, folder / "ws2_32.dll")
@@ -14,17 +15,17 @@ def place(folder, shim, programs):
     return folder
 
 
-def path(unix_path):
+def path(name):
     """The name of a file as the programs know it."""
-    return str(unix_path) if sys.platform == "win32" else "Z:" + str(unix_path).replace("/", "\\")
+    return "Z:" + str(name).replace("/", "\\")
 
 
 def command(program, *arguments):
-    return [*([] if sys.platform == "win32" else ["wine"]), str(program), *map(str, arguments)]
+    return ["wine", str(program), *map(str, arguments)]
 
 
 def environment(folder, **knobs):
-    """For programs in `folder`: the stand-in counts more than the system's own."""
+    """For programs in `folder`: the stand-in counts more than Wine's own."""
     overrides = [os.environ.get("WINEDLLOVERRIDES", "mscoree,mshtml,winemenubuilder.exe="), "ws2_32=n,b"]
     return {
         **os.environ,
@@ -34,3 +35,8 @@ def environment(folder, **knobs):
         "HVSHIM_DIR": path(folder / "services"),
         **knobs,
     }
+
+
+def service_file(folder, port):
+    """Where the stand-in says that somebody has bound the service of this port."""
+    return folder / "services" / f"{port:08x}-{SERVICE_SUFFIX}"
