@@ -203,7 +203,7 @@ static void unpaired_surrogate_in_a_name_is_listed_and_opened(void **state) {
     (void)state;
     HANDLE h = CreateFileW(below(s->path, L"a\xD800z"), GENERIC_WRITE, 0, NULL, CREATE_NEW, 0, NULL);
     if (h == INVALID_HANDLE_VALUE) {
-        print_message("skipped: this file system has no names with unpaired surrogates\n");
+        print_message("# skipped: this file system has no names with unpaired surrogates\n");
         skip();
     }
     assert_true(CloseHandle(h));
