@@ -116,6 +116,9 @@ int recv_start(struct recv_session *s, struct item *item, struct err *err) {
     os_random(&opt.name_salt, sizeof opt.name_salt);
     if (sink_open(root, &opt, recv_settled, s, &s->sink, err) != 0)
         return -1;
+    const char *lost = OS_MODES_LOST;
+    if (lost && opt.perms)
+        report_note(lost);
     s->state = RECV_TRANSFER;
     return 0;
 }

@@ -24,13 +24,19 @@ def command(program, *arguments):
     return ["wine", str(program), *map(str, arguments)]
 
 
+def settings():
+    """Of the environment, for every program: no chatter, no desktop, UTF-8."""
+    overrides = os.environ.get("WINEDLLOVERRIDES", "mscoree,mshtml,winemenubuilder.exe=")
+    return {"LC_ALL": "C.UTF-8", "WINEDEBUG": "-all", "WINEDLLOVERRIDES": overrides}
+
+
 def environment(folder, **knobs):
     """For programs in `folder`: the stand-in counts more than Wine's own."""
-    overrides = [os.environ.get("WINEDLLOVERRIDES", "mscoree,mshtml,winemenubuilder.exe="), "ws2_32=n,b"]
+    base = settings()
+    overrides = [base["WINEDLLOVERRIDES"], "ws2_32=n,b"]
     return {
         **os.environ,
-        "LC_ALL": "C.UTF-8",
-        "WINEDEBUG": "-all",
+        **base,
         "WINEDLLOVERRIDES": ";".join(o for o in overrides if o),
         "HVSHIM_DIR": path(folder / "services"),
         **knobs,

@@ -39,6 +39,9 @@ static inline struct os_file os_dir_as_file(struct os_dir dir) {
 /* True where os_volume_sync works. */
 #define OS_CAN_SYNC_VOLUME true
 
+/* What is lost of modes here, for people; NULL: nothing. */
+#define OS_MODES_LOST NULL
+
 /* What is left of a mode, and of the nanoseconds of a time, when they have been set and are read again. */
 static inline uint32_t os_mode_kept(enum os_kind kind, uint32_t mode) {
     (void)kind;
