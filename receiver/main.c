@@ -1,5 +1,6 @@
 /* hvrecv: receive files and commit them under one directory. */
 #include "receiver/receiver.h"
+#include "receiver/service_guid.h"
 
 #include "core/log.h"
 #include "core/path.h"
@@ -74,15 +75,11 @@ static int open_root(const struct options *o, struct os_dir *ret, struct err *er
     return 0;
 }
 
-int main(int argc, char **argv) {
+/* hvrecv [OPTION…] as the usage says. The exit code. */
+static int receive(int argc, char **argv) {
     struct options o;
     struct err err = {0};
     struct os_dir root = OS_DIR_NONE;
-    log_setup("hvrecv", LOG_WARNING);
-    if (os_start(&argc, &argv, &err) != 0) {
-        log_line(LOG_ERROR, "%s", err.msg);
-        return err.code;
-    }
     enum parsed parsed = options_parse(PROGRAM_HVRECV, argc, argv, &o, &err);
     if (parsed == PARSED_DONE)
         return EXIT_OK;
@@ -108,4 +105,27 @@ int main(int argc, char **argv) {
     int code = run(&o, &config, &err);
     os_dir_close(&root);
     return code < 0 ? setup_fail(&o, &err) : code;
+}
+
+/* What the first word of the command line may be instead of an option. */
+static const struct {
+    const char *name;
+    int (*run)(int count, char **words, struct err *err);
+} commands[] = {{"service-guid", service_guid_run}};
+
+int main(int argc, char **argv) {
+    struct err err = {0};
+    log_setup("hvrecv", LOG_WARNING);
+    int code = os_start(&argc, &argv, &err);
+    for (size_t i = 0; code == 0 && argc > 1 && i < sizeof commands / sizeof commands[0]; i++)
+        if (strcmp(argv[1], commands[i].name) == 0) {
+            code = commands[i].run(argc - 2, argv + 2, &err);
+            if (code >= 0)
+                return code;
+        }
+    if (code < 0) {
+        log_line(LOG_ERROR, "%s", err.msg);
+        return err.code;
+    }
+    return receive(argc, argv);
 }
