@@ -176,6 +176,14 @@ def what_windows_lacks_says_so(ws):
 
 
 @case
+def a_vm_that_cannot_be_looked_up_says_why(ws):
+    windows = Windows(ws, {})
+    source = wine.path(windows.source)
+    failed(windows.start(HVSEND, "-r", source, "hyperv://name:a box:2761").wait(), 4, "no Hyper-V host")
+    failed(windows.start(HVSEND, "-r", source, "hyperv://wsl:2761").wait(), 10, "install or update WSL")
+
+
+@case
 def a_windows_without_hyper_v_sockets_says_so(ws):
     windows = Windows(ws, {})
     windows.env["WINEDLLOVERRIDES"] = "ws2_32=b"

@@ -55,7 +55,5 @@ int hyperv_find_vm(const struct addr *addr, struct guid *ret, struct err *err) {
     }
     if (strcmp(addr->host, "wsl") == 0)
         return find_wsl(addr, ret, err);
-    return err_set(err, EXIT_UNSUPPORTED,
-                   "%s: VMs cannot be found by name yet (write the id that (Get-VM NAME).Id prints)",
-                   ESCAPED(addr->text));
+    return hyperv_vm_by_name(addr, addr->host + strlen("name:"), ret, err);
 }
