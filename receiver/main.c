@@ -1,6 +1,6 @@
 /* hvrecv: receive files and commit them under one directory. */
+#include "receiver/commands.h"
 #include "receiver/receiver.h"
-#include "receiver/service_guid.h"
 
 #include "core/log.h"
 #include "core/path.h"
@@ -75,8 +75,7 @@ static int open_root(const struct options *o, struct os_dir *ret, struct err *er
     return 0;
 }
 
-/* hvrecv [OPTION…] as the usage says. The exit code. */
-static int receive(int argc, char **argv) {
+int receive(int argc, char **argv) {
     struct options o;
     struct err err = {0};
     struct os_dir root = OS_DIR_NONE;
@@ -107,19 +106,13 @@ static int receive(int argc, char **argv) {
     return code < 0 ? setup_fail(&o, &err) : code;
 }
 
-/* What the first word of the command line may be instead of an option. */
-static const struct {
-    const char *name;
-    int (*run)(int count, char **words, struct err *err);
-} commands[] = {{"service-guid", service_guid_run}};
-
 int main(int argc, char **argv) {
     struct err err = {0};
     log_setup("hvrecv", LOG_WARNING);
     int code = os_start(&argc, &argv, &err);
-    for (size_t i = 0; code == 0 && argc > 1 && i < sizeof commands / sizeof commands[0]; i++)
-        if (strcmp(argv[1], commands[i].name) == 0) {
-            code = commands[i].run(argc - 2, argv + 2, &err);
+    for (const struct command *c = commands; code == 0 && argc > 1 && c->name; c++)
+        if (strcmp(argv[1], c->name) == 0) {
+            code = c->run(argc - 2, argv + 2, &err);
             if (code >= 0)
                 return code;
         }

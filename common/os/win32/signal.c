@@ -1,5 +1,7 @@
 #include "os/os.h"
 
+#include "os/win32/interrupt.h"
+
 #include <stdatomic.h>
 #include <windows.h>
 
@@ -10,8 +12,9 @@ enum { LAST_WORDS_MS = 4500 };
 static struct {
     void (*fn)(void *arg);
     void *arg;
+    atomic_bool known; /* fn and arg are written once, before this */
     atomic_int count;
-} interrupt; /* fn and arg are written once, before the handler is known to the system */
+} interrupt;
 
 /* Runs on a thread that the system makes for each event. */
 static BOOL WINAPI on_console_event(DWORD event) {
@@ -23,9 +26,17 @@ static BOOL WINAPI on_console_event(DWORD event) {
     return TRUE;
 }
 
+void os_interrupt(void) {
+    if (!atomic_load(&interrupt.known))
+        ExitProcess(EXIT_OK);
+    if (atomic_fetch_add(&interrupt.count, 1) == 0)
+        interrupt.fn(interrupt.arg);
+}
+
 int os_on_interrupt(void (*fn)(void *arg), void *arg, struct err *err) {
     interrupt.fn = fn;
     interrupt.arg = arg;
+    atomic_store(&interrupt.known, true);
     /* Without a console (a service) there is nothing to hear, and that is fine. */
     if (!SetConsoleCtrlHandler(on_console_event, TRUE) && GetConsoleWindow() != NULL)
         return err_set(err, EXIT_UNSUPPORTED, "cannot set the handler of Ctrl-C: error %lu", GetLastError());
