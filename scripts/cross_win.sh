@@ -28,8 +28,10 @@ scripts/setup.sh windows
 target=x86_64-w64-mingw32
 scripts/cross_deps.sh "$deps" "$target-gcc-win32" "$target-gcc-ar-win32"
 deps=$(cd "$deps" && pwd)
+libgcc=$(dirname "$("$target-gcc-win32" -print-libgcc-file-name)") # clang does not find it by itself
+printf "[built-in options]\nc_link_args = ['-static', '-static-libgcc', '-L%s']\n" "$libgcc" >"$deps/libraries.ini"
 printf "[properties]\npkg_config_libdir = ['%s/lib/pkgconfig', '/usr/%s/lib/pkgconfig']\n" "$deps" "$target" \
-    >"$deps/libraries.ini"
+    >>"$deps/libraries.ini"
 
 configure "$dir" --cross-file "cross/win64-$family.ini" --cross-file "$deps/libraries.ini" --werror --buildtype release \
     -Db_ndebug=false -Dzstd=enabled -Dtests=enabled

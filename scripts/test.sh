@@ -86,6 +86,14 @@ if [ -z "$quick" ]; then
         -Db_sanitize=address,undefined -Db_lundef=false
     configuration tsan '--no-suite style --timeout-multiplier 2' clang -Dzstd=enabled \
         -Db_sanitize=thread -Db_lundef=false
+    echo "== windows"
+    if HVSEND_NATIVE=$PWD/build-ci-gcc/sender/hvsend HVRECV_NATIVE=$PWD/build-ci-gcc/receiver/hvrecv \
+        scripts/test_win.sh build-ci-win64; then
+        result windows build/build OK
+        logs+=(windows=build-ci-win64/meson-logs/testlog.json)
+    else
+        result windows build/build FAIL
+    fi
 fi
 
 /usr/bin/python3 scripts/test_summary.py tests/allowed-skips.txt "$results" "${logs[@]}"

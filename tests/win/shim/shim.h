@@ -27,6 +27,7 @@
 #include <hvsocket.h>
 #include <mswsock.h>
 #include <stdbool.h>
+#include <stdio.h> /* for the format of printf */
 #include <windows.h>
 
 #include <objbase.h>
@@ -49,7 +50,7 @@ struct hv_socket {
 
 long knob(const char *name); /* 0 when it is not set */
 bool knob_guid(const char *name, GUID *ret);
-void trace(const char *format, ...) __attribute__((format(gnu_printf, 1, 2)));
+void trace(const char *format, ...) __attribute__((format(__MINGW_PRINTF_FORMAT, 1, 2)));
 int fail(int error); /* sets it; SOCKET_ERROR */
 
 /* ---- shim_sockets.c ---- */
