@@ -27,10 +27,11 @@ export WINEPREFIX=$PWD/$dir/wine WINEDEBUG=-all LC_ALL=C.UTF-8 WINEDLLOVERRIDES=
 unset DISPLAY
 mkdir -p "$WINEPREFIX"
 trap 'wineserver -k || true' EXIT
-wineserver -p
+wineserver -p </dev/null >/dev/null 2>&1
 if [ ! -e "$WINEPREFIX/ready" ]; then
-    quietly wine wineboot -i
-    quietly wine winecfg -v win10
+    # Their services live on: they must hold no pipe that somebody reads to its end.
+    wine wineboot -i </dev/null >/dev/null 2>&1
+    wine winecfg -v win10 </dev/null >/dev/null 2>&1
     touch "$WINEPREFIX/ready"
 fi
 rm -f "$dir/meson-logs/testlog.json"
