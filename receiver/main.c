@@ -1,21 +1,22 @@
 /* hvrecv: receive files and commit them under one directory. */
+#include "receiver/commands.h"
 #include "receiver/receiver.h"
 
 #include "core/log.h"
 #include "core/path.h"
 #include "core/text.h"
+#include "os/os.h"
 #include "program/doctor.h"
 #include "program/endpoint.h"
 #include "program/interrupt.h"
 #include "program/setup.h"
 
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static int run(const struct options *o, struct receiver_config *config, struct err *err) {
     struct addr addr;
-    struct addr_rules rules = {.allow_remote = o->allow_remote};
+    struct addr_rules rules = {.allow_remote = o->allow_remote,
+                               .no_connected_suspend = o->no_connected_suspend};
     if (o->listen)
         return endpoint_serve(o->listen, o, &receiver_ops, config, err);
     if (o->use_stdio)
@@ -58,7 +59,7 @@ static int check_usage(const struct options *o, struct err *err) {
         return err_set(err, EXIT_USAGE, "--once goes with --listen");
     if (o->allow.count && !o->listen)
         return err_set(err, EXIT_USAGE, "--allow-peer goes with --listen");
-    if (o->use_stdio && (o->json || o->progress_fd == STDOUT_FILENO))
+    if (o->use_stdio && (o->json || o->progress_fd == 1))
         return err_set(err, EXIT_USAGE,
                        "with --stdio, stdout is the stream: --json and --progress-fd 1 cannot use it");
     return 0;
@@ -75,24 +76,21 @@ static int open_root(const struct options *o, struct os_dir *ret, struct err *er
     return 0;
 }
 
-int main(int argc, char **argv) {
+int receive(int argc, char **argv) {
     struct options o;
     struct err err = {0};
     struct os_dir root = OS_DIR_NONE;
-    log_setup("hvrecv", LOG_WARNING);
     if (argc > 1 && strcmp(argv[1], "doctor") == 0)
         return doctor_main(PROGRAM_HVRECV, argc - 1, argv + 1);
     enum parsed parsed = options_parse(PROGRAM_HVRECV, argc, argv, &o, &err);
     if (parsed == PARSED_DONE)
         return EXIT_OK;
     setup_log("hvrecv", &o);
-    mode_t mask = umask(0);
-    (void)umask(mask);
     struct recv_config session = {
         .flags_or = options_flags(&o),
         .durable_given = o.durable_given,
         .durable = o.durable,
-        .umask = mask,
+        .umask = os_umask(),
     };
     if (parsed == PARSED_ERROR || check_usage(&o, &err) != 0 || read_selects(&o, &session, &err) != 0 ||
         open_root(&o, &root, &err) != 0 || interrupt_setup(&err) != 0)
@@ -109,4 +107,21 @@ int main(int argc, char **argv) {
     int code = run(&o, &config, &err);
     os_dir_close(&root);
     return code < 0 ? setup_fail(&o, &err) : code;
+}
+
+int main(int argc, char **argv) {
+    struct err err = {0};
+    log_setup("hvrecv", LOG_WARNING);
+    int code = os_start(&argc, &argv, &err);
+    for (const struct command *c = commands; code == 0 && argc > 1 && c->name; c++)
+        if (strcmp(argv[1], c->name) == 0) {
+            code = c->run(argc - 2, argv + 2, &err);
+            if (code >= 0)
+                return code;
+        }
+    if (code < 0) {
+        log_line(LOG_ERROR, "%s", err.msg);
+        return err.code;
+    }
+    return receive(argc, argv);
 }

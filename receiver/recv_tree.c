@@ -116,6 +116,9 @@ int recv_start(struct recv_session *s, struct item *item, struct err *err) {
     os_random(&opt.name_salt, sizeof opt.name_salt);
     if (sink_open(root, &opt, recv_settled, s, &s->sink, err) != 0)
         return -1;
+    const char *lost = OS_MODES_LOST;
+    if (lost && opt.perms)
+        report_note(lost);
     s->state = RECV_TRANSFER;
     return 0;
 }
@@ -194,8 +197,13 @@ static int judge_entry(struct recv_session *s, const struct entry *e, enum name_
     struct err why = {0};
     struct span target;
     int result = 0;
-    if (fault != NAME_OK) {
-        result = err_set(&why, EXIT_PARTIAL, "%s: refused: %s", ESCAPED(e->path), name_fault_text(fault));
+    size_t parent;
+    const char *name = path_base(e->path, &parent);
+    const char *reason = fault != NAME_OK ? name_fault_text(fault)
+                         : e->path[0]     ? os_name_fault(name, strlen(name))
+                                          : NULL;
+    if (reason) {
+        result = err_set(&why, EXIT_PARTIAL, "%s: refused: %s", ESCAPED(e->path), reason);
     } else if (entry_link_target(e, &target, &why) != 0) {
         result = -1;
     } else {

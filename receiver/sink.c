@@ -36,7 +36,7 @@ int sink_name_changed(struct sink *sink, struct os_dir dir) {
     if (sink->opt.durable == DURABLE_NONE)
         return 0;
     int result = os_dir_stat(dir, &st);
-    if (result == 0 && st.device != sink->volume)
+    if (result == 0 && !sink_volume_reaches(sink, &st))
         return os_dir_sync(dir);
     sink->names_changed = true;
     return result;
@@ -78,7 +78,7 @@ static int make_writable(const struct sink *sink, struct os_dir at, const char *
     int result = os_dir_open(at, name, &dir);
     if (result != 0)
         return result;
-    result = os_set_mode((struct os_file){.fd = dir.fd}, mode | 0700);
+    result = os_set_mode(os_dir_as_file(dir), mode | 0700);
     os_dir_close(&dir);
     return result;
 }
@@ -117,13 +117,14 @@ int sink_end_dir(struct sink *sink, const struct entry *e, struct err *err) {
     int result = dir_cache_get(&sink->dirs, e->path, strlen(e->path), &dir);
     if (result == 0)
         result = os_dir_stat(dir, &st);
-    struct os_file as_file = {.fd = dir.fd};
+    struct os_file as_file = os_dir_as_file(dir);
     if (result == 0 && sink_owner_differs(sink, &st, e->uid, e->gid, &uid, &gid))
         result = sink_owner_result(os_set_owner(as_file, uid, gid));
 
-    if (result == 0 && sink->opt.perms && st.mode != (e->mode & 0777))
+    if (result == 0 && sink->opt.perms && st.mode != os_mode_kept(OS_DIR, e->mode & 0777))
         result = os_set_mode(as_file, e->mode & 0777);
-    bool same_time = result == 0 && st.mtime_sec == e->mtime_sec && st.mtime_nsec == e->mtime_nsec;
+    bool same_time =
+        result == 0 && st.mtime_sec == e->mtime_sec && st.mtime_nsec == os_nsec_kept(e->mtime_nsec);
     if (result == 0 && sink->opt.times && !same_time)
         result = os_set_mtime(as_file, e->mtime_sec, e->mtime_nsec);
     if (result != 0)
@@ -147,7 +148,8 @@ static int finish_link(struct sink *sink, const struct entry *e, struct os_dir a
     if (result == 0 && sink_owner_differs(sink, &st, e->uid, e->gid, &uid, &gid))
         result = sink_owner_result(os_set_owner_at(at, name, uid, gid));
 
-    if (result == 0 && sink->opt.times && (st.mtime_sec != e->mtime_sec || st.mtime_nsec != e->mtime_nsec))
+    if (result == 0 && sink->opt.times &&
+        (st.mtime_sec != e->mtime_sec || st.mtime_nsec != os_nsec_kept(e->mtime_nsec)))
         result = os_set_mtime_at(at, name, e->mtime_sec, e->mtime_nsec);
     return result;
 }

@@ -32,7 +32,7 @@ static void fail(struct sink *sink, struct sink_commit *c, const struct err *err
 }
 
 void sink_release_kept(struct sink_commit *c) {
-    if (c->kept.fd >= 0)
+    if (os_file_is_open(c->kept))
         c->closed = os_close_checked(&c->kept);
 }
 
@@ -97,6 +97,8 @@ static int flush_names(struct sink *sink) {
         return 0;
     /* The flush of the volume does not reach what lies on another one. */
     int result = sink->batch_elsewhere ? flush_parents(sink, false) : 0;
+    if (!OS_CAN_SYNC_VOLUME)
+        return result; /* all of the batch is elsewhere, and so was every name that changed */
     if (result == 0 && !sink->names_changed && !sink->batch_elsewhere) {
         result = flush_parents(sink, true);
         if (result != -E2BIG)

@@ -70,6 +70,8 @@ void sink_file_drop(struct sink *sink) {
 }
 
 int sink_file_write(struct sink *sink, const void *p, size_t n, uint64_t offset, struct err *err) {
+    if (offset > sink->end_of_data)
+        os_expect_holes(sink->file);
     int result = os_pwrite(sink->file, p, n, offset);
     if (result != 0) {
         (void)os_file_error(err, result, "%s: cannot write", ESCAPED(sink->path));
@@ -108,6 +110,8 @@ static int make_ready(struct sink *sink, uint64_t size, const struct metadata *m
         return -1;
     if (!sink->opt.perms && os_stat_at(at, name, &old) != 0)
         old.kind = OS_NONE;
+    if (sink->end_of_data < size)
+        os_expect_holes(sink->file);
     int result = sink->end_of_data == size ? 0 : os_truncate(sink->file, size);
     if (result == 0)
         result = os_fstat(sink->file, ret_st);
@@ -123,7 +127,7 @@ int sink_file_end(struct sink *sink, uint64_t size, const struct metadata *meta,
         return -1;
     }
     /* A large file is flushed by itself, and so is one that the flush of the root's volume does not reach. */
-    bool elsewhere = st.device != sink->volume;
+    bool elsewhere = !sink_volume_reaches(sink, &st);
     bool alone = size > CHUNK_SIZE_DEFAULT || sink->opt.durable == DURABLE_FILE || elsewhere;
     int result = alone && sink->opt.durable != DURABLE_NONE ? os_sync(sink->file) : 0;
     if (result != 0) {

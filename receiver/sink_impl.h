@@ -17,6 +17,11 @@ int sink_parent(struct sink *sink, const char *path, struct os_dir *ret, const c
 /* Close the file of a finished entry; the result is kept, for close can fail where writes are late (NFS). */
 void sink_release_kept(struct sink_commit *c);
 
+/* True when flushing the root's volume flushes what is `st` too. Otherwise it is flushed by itself. */
+static inline bool sink_volume_reaches(const struct sink *sink, const struct os_stat *st) {
+    return OS_CAN_SYNC_VOLUME && st->device == sink->volume;
+}
+
 /* A name in `dir` was made or changed that belongs to no file of the batch. 0, or a negative result when it had to be
  * flushed at once and that failed. */
 int sink_name_changed(struct sink *sink, struct os_dir dir);

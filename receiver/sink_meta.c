@@ -4,13 +4,14 @@
 #include "core/path.h"
 #include "core/text.h"
 #include "flow/content.h"
+#include "os/os.h"
 
 #include <errno.h>
 
 bool sink_owner_differs(const struct sink *sink, const struct os_stat *st, uint32_t uid, uint32_t gid,
                         uint32_t *ret_uid, uint32_t *ret_gid) {
-    bool owner = sink->opt.owner && os_is_privileged() && uid != st->uid;
-    bool group = sink->opt.group && gid != st->gid;
+    bool owner = sink->opt.owner && os_is_privileged() && uid != OS_KEEP_ID && uid != st->uid;
+    bool group = sink->opt.group && gid != OS_KEEP_ID && gid != st->gid;
     *ret_uid = owner ? uid : OS_KEEP_ID;
     *ret_gid = group ? gid : OS_KEEP_ID;
     return owner || group;
@@ -29,7 +30,7 @@ static int set_owner(const struct sink *sink, struct os_file file, const struct 
 }
 
 static bool same_mtime(const struct os_stat *st, const struct metadata *meta) {
-    return st->mtime_sec == meta->mtime_sec && st->mtime_nsec == meta->mtime_nsec;
+    return st->mtime_sec == meta->mtime_sec && st->mtime_nsec == os_nsec_kept(meta->mtime_nsec);
 }
 
 int sink_set_metadata(const struct sink *sink, struct os_file file, const struct os_stat *now,
@@ -42,7 +43,7 @@ int sink_set_metadata(const struct sink *sink, struct os_file file, const struct
         want = old->mode & 0777;
     int result =
         set_owner(sink, file, now, meta); /* before the mode: a change of owner may clear bits of it */
-    if (result == 0 && now->mode != want)
+    if (result == 0 && now->mode != os_mode_kept(OS_FILE, want))
         result = os_set_mode(file, want);
     if (result == 0 && sink->opt.times && !same_mtime(now, meta))
         result = os_set_mtime(file, meta->mtime_sec, meta->mtime_nsec);
@@ -53,7 +54,7 @@ int sink_set_metadata(const struct sink *sink, struct os_file file, const struct
 /* True when `st` has everything of `meta` that is preserved. */
 static bool has_metadata(const struct sink *sink, const struct os_stat *st, const struct metadata *meta) {
     uint32_t uid, gid;
-    return (!sink->opt.perms || st->mode == (meta->mode & 0777)) &&
+    return (!sink->opt.perms || st->mode == os_mode_kept(OS_FILE, meta->mode & 0777)) &&
            (!sink->opt.times || same_mtime(st, meta)) &&
            !sink_owner_differs(sink, st, meta->uid, meta->gid, &uid, &gid);
 }
@@ -87,7 +88,7 @@ bool sink_has(struct sink *sink, const struct entry *e, bool same_time) {
         return false;
     if (!same_time)
         return true;
-    if (st.mtime_sec != e->mtime_sec || st.mtime_nsec != e->mtime_nsec)
+    if (st.mtime_sec != e->mtime_sec || st.mtime_nsec != os_nsec_kept(e->mtime_nsec))
         return false;
     struct metadata meta = {e->mode, e->mtime_sec, e->mtime_nsec, e->uid, e->gid};
     if (has_metadata(sink, &st, &meta))

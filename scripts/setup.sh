@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that are missing. When none is, it does nothing: no network, no root.
 #
-# usage: setup.sh [build|run|bench|lab|lab-full|test]
+# usage: setup.sh [build|run|bench|lab|lab-full|test|windows]
 #   build  what compiling needs
 #   run    and what run.sh needs to check its result
 #   bench  and the programs that bench.sh compares with
 #   lab    what lab.sh needs to boot kernels
 #   lab-full  and what its targets qemu and nested need; they download Debian's kernel themselves
 #   test   and everything that the tests need (default)
+#   windows  what building for Windows needs, and Wine, where its tests run
 set -euo pipefail
 
 group=${1:-test}
@@ -19,6 +20,7 @@ lab_full=("${lab[@]}" qemu-system-x86 lz4 xz-utils)
 # a|b: either will do.
 test=("${lab[@]}" clang 'libclang-rt-dev|libclang-rt-14-dev' clang-format
     python3-xxhash shellcheck strace zstd procps)
+windows=(gcc meson ninja-build pkg-config libxxhash-dev gcc-mingw-w64-x86-64-win32 libz-mingw-w64-dev wine wine64 clang python3)
 
 case $group in
 build) wanted=("${build[@]}") ;;
@@ -27,12 +29,13 @@ bench) wanted=("${bench[@]}") ;;
 lab) wanted=("${lab[@]}") ;;
 lab-full) wanted=("${lab_full[@]}") ;;
 test) wanted=("${test[@]}") ;;
+windows) wanted=("${windows[@]}") ;;
 -h | --help)
     sed -n '2,/^set/{s/^# \{0,1\}//p}' "$0"
     exit 0
     ;;
 *)
-    echo "setup.sh: '$group' is none of build, run, bench, lab, lab-full, test" >&2
+    echo "setup.sh: '$group' is none of build, run, bench, lab, lab-full, test, windows" >&2
     exit 1
     ;;
 esac

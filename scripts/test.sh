@@ -99,6 +99,14 @@ if [ "$mode" != --quick ]; then
         -Db_sanitize=address,undefined -Db_lundef=false
     configuration tsan '--no-suite style --timeout-multiplier 2' clang -Dzstd=enabled \
         -Db_sanitize=thread -Db_lundef=false
+    echo "== windows"
+    if HVSEND_NATIVE=$PWD/build-ci-gcc/sender/hvsend HVRECV_NATIVE=$PWD/build-ci-gcc/receiver/hvrecv \
+        scripts/test_win.sh build-ci-win64; then
+        result windows build/build OK
+        logs+=(windows=build-ci-win64/meson-logs/testlog.json)
+    else
+        result windows build/build FAIL
+    fi
 fi
 
 lab loopback

@@ -3,6 +3,7 @@
 
 #include "core/log.h"
 #include "core/text.h"
+#include "os/os.h"
 #include "program/doctor.h"
 #include "program/endpoint.h"
 #include "program/interrupt.h"
@@ -10,7 +11,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static int check_usage(const struct options *o, struct err *err) {
     bool waits = o->listen || o->use_stdio;
@@ -28,7 +28,7 @@ static int check_usage(const struct options *o, struct err *err) {
         return err_set(err, EXIT_USAGE, "--once goes with --listen");
     if (o->allow.count && !o->listen)
         return err_set(err, EXIT_USAGE, "--allow-peer goes with --listen");
-    if (o->use_stdio && (o->json || o->progress_fd == STDOUT_FILENO))
+    if (o->use_stdio && (o->json || o->progress_fd == 1))
         return err_set(err, EXIT_USAGE,
                        "with --stdio, stdout is the stream: --json and --progress-fd 1 cannot use it");
     return 0;
@@ -36,7 +36,8 @@ static int check_usage(const struct options *o, struct err *err) {
 
 /* Where the receiver is: the last argument, and the directory below its root. */
 static int parse_dest(const struct options *o, struct addr *ret, char **ret_into, struct err *err) {
-    struct addr_rules rules = {.allow_remote = o->allow_remote};
+    struct addr_rules rules = {.allow_remote = o->allow_remote,
+                               .no_connected_suspend = o->no_connected_suspend};
     if (addr_parse(o->args[o->arg_count - 1], &rules, ret, err) != 0)
         return -1;
     if (o->into && ret->into) {
@@ -95,6 +96,10 @@ int main(int argc, char **argv) {
     struct options o;
     struct err err = {0};
     log_setup("hvsend", LOG_WARNING);
+    if (os_start(&argc, &argv, &err) != 0) {
+        log_line(LOG_ERROR, "%s", err.msg);
+        return err.code;
+    }
     if (argc > 1 && strcmp(argv[1], "doctor") == 0)
         return doctor_main(PROGRAM_HVSEND, argc - 1, argv + 1);
     enum parsed parsed = options_parse(PROGRAM_HVSEND, argc, argv, &o, &err);

@@ -25,10 +25,15 @@ static int open_one(const char *arg, struct source_root *ret, struct err *err) {
     if (result != 0)
         return err_sys(err, EXIT_SELECT, -result, "%s: cannot read", ESCAPED(arg));
     const char *slash = strrchr(arg, '/');
-    ret->name = slash ? slash + 1 : arg;
-    char *parent = slash ? strndup(arg, slash == arg ? 1 : (size_t)(slash - arg)) : strdup(".");
+    result = os_last_name(arg, ret->spelled, sizeof ret->spelled);
+    if (result != 0)
+        return err_sys(err, EXIT_SELECT, -result, "%s: cannot read", ESCAPED(arg));
+    ret->name = ret->spelled;
+    char *parent = strdup(slash ? arg : ".");
     if (parent == NULL)
         return err_set(err, EXIT_MEMORY, "out of memory");
+    if (slash)
+        parent[slash - arg + 1] = '\0';
     result = os_dir_open_path(parent, &ret->base);
     free(parent);
     return result == 0 ? 0
@@ -43,6 +48,7 @@ int roots_open(char *const *args, int count, struct source_root **ret, struct er
         return err_set(err, EXIT_MEMORY, "out of memory");
     for (int i = 0; i < count; i++) {
         roots[i].base = OS_DIR_NONE;
+        os_path_normalize(args[i]);
         if (open_one(args[i], &roots[i], err) != 0) {
             roots_close(roots, i);
             return -1;

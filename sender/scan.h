@@ -10,6 +10,7 @@
 /* One SRC argument. */
 struct source_root {
     struct os_dir base; /* directory in which the paths of its entries start */
+    char spelled[NAME_BYTES_MAX + 1]; /* of the last component, as it is on disk */
     const char *name; /* first component, or "" for SRC/ (its contents) */
 };
 

@@ -26,7 +26,7 @@ int err_sys(struct err *err, int code, int sys, const char *fmt, ...) {
     int used = vsnprintf(err->msg, sizeof err->msg, fmt, args);
     va_end(args);
     if (used >= 0 && (size_t)used < sizeof err->msg)
-        (void)snprintf(err->msg + used, sizeof err->msg - (size_t)used, ": %s", strerror(sys));
+        (void)snprintf(err->msg + used, sizeof err->msg - (size_t)used, ": %s", sys_text(sys));
     return -1;
 }
 

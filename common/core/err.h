@@ -9,6 +9,7 @@
 #define CORE_ERR_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 /* Exit codes of both programs: rsync's numbers where they fit, ours above 40. */
 enum exit_code {
@@ -40,7 +41,9 @@ struct err {
     char msg[ERR_MESSAGE_MAX];
 };
 
-#if defined(__GNUC__)
+#if defined(__MINGW_PRINTF_FORMAT) /* stdio.h of mingw-w64: what its printf understands */
+#define ERR_PRINTF(fmt, args) __attribute__((format(__MINGW_PRINTF_FORMAT, fmt, args)))
+#elif defined(__GNUC__)
 #define ERR_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #else
 #define ERR_PRINTF(fmt, args)
@@ -51,6 +54,9 @@ int err_set(struct err *err, int code, const char *fmt, ...) ERR_PRINTF(3, 4);
 
 /* The same with an errno value, whose text is appended as ": No such file or directory". */
 int err_sys(struct err *err, int code, int sys, const char *fmt, ...) ERR_PRINTF(4, 5);
+
+/* The text of an errno value, for people. */
+const char *sys_text(int sys);
 
 /* Put "context: " before the message that is there; keeps code and sys. Always returns -1. */
 int err_wrap(struct err *err, const char *fmt, ...) ERR_PRINTF(2, 3);

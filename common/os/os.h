@@ -1,13 +1,13 @@
 /* os.h: the narrow operating-system API of hvferry: time, threads, signals, randomness.
  *
- * Twin files under posix/ (and win32/) implement it; meson chooses. Files and directories are in os_file.h.
+ * Twin files under posix/ and win32/ implement it; meson chooses, and with them os_types.h. Files and directories are in os_file.h.
  */
 #ifndef OS_OS_H
 #define OS_OS_H
 
 #include "core/err.h"
+#include "os/os_types.h"
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,16 +26,11 @@ void os_random(void *to, size_t n);
 
 unsigned os_cpu_count(void); /* processors this process may run on, >= 1 */
 
+/* Memory that begins at a page, for file I/O and codecs; NULL when there is none. os_page_free takes NULL too. */
+void *os_page_alloc(size_t n);
+void os_page_free(void *p);
+
 /* Threads. A mutex and a condition that waits on the monotonic clock. */
-struct os_mutex {
-    pthread_mutex_t m;
-};
-struct os_cond {
-    pthread_cond_t c;
-};
-struct os_thread {
-    pthread_t t;
-};
 void os_mutex_init(struct os_mutex *m);
 void os_mutex_free(struct os_mutex *m);
 void os_lock(struct os_mutex *m);
@@ -52,7 +47,16 @@ bool os_cond_wait_until(struct os_cond *c, struct os_mutex *m, int64_t deadline_
 int os_thread_start(struct os_thread *ret, const char *name, void *(*fn)(void *), void *arg, struct err *err);
 void os_thread_join(struct os_thread *t);
 
-/* SIGINT, SIGTERM and SIGHUP: `fn` is called on a thread of its own at the first one; the second ends the
+/* First thing in main. On Windows: the arguments as UTF-8 whatever the code page is, standard streams that carry bytes
+ * unchanged. What *argv points at lives as long as the process. 0, or -1 and err (EXIT_MEMORY). */
+int os_start(int *argc, char ***argv, struct err *err);
+bool os_stderr_is_terminal(void); /* and understands the escape sequence that clears a line */
+/* All the bytes to a descriptor of this process; 0 or -errno. */
+int os_write_fd(int fd, const void *p, size_t n);
+uint32_t os_umask(void); /* what a new object's mode loses; call before any thread starts */
+bool os_is_privileged(void); /* may give files to others */
+
+/* SIGINT, SIGTERM and SIGHUP; on Windows Ctrl-C, Ctrl-Break and what closes a console: `fn` is called on a thread of its own at the first one; the second ends the
  * process at once with EXIT_SIGNAL. SIGPIPE is ignored. Call once, before any other thread starts. */
 int os_on_interrupt(void (*fn)(void *arg), void *arg, struct err *err);
 

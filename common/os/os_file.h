@@ -8,13 +8,11 @@
 #define OS_OS_FILE_H
 
 #include "core/err.h"
+#include "os/os_types.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
-
-enum os_kind { OS_NONE, OS_FILE, OS_DIR, OS_SYMLINK, OS_FIFO, OS_SOCKET, OS_CHAR_DEVICE, OS_BLOCK_DEVICE };
 
 struct os_stat {
     enum os_kind kind;
@@ -27,15 +25,6 @@ struct os_stat {
     uint64_t device, inode;
 };
 
-struct os_dir {
-    int fd; /* -1: none */
-};
-struct os_file {
-    int fd; /* -1: none */
-};
-#define OS_DIR_NONE ((struct os_dir){.fd = -1})
-#define OS_FILE_NONE ((struct os_file){.fd = -1})
-
 /* err from a negative result, "CONTEXT: No space left on device". Always -1. */
 int os_file_error(struct err *err, int result, const char *fmt, ...) ERR_PRINTF(3, 4);
 
@@ -43,6 +32,13 @@ int os_file_error(struct err *err, int result, const char *fmt, ...) ERR_PRINTF(
 int os_dir_open_path(const char *path, struct os_dir *ret);
 int os_stat_path(const char *path, bool follow, struct os_stat *ret);
 int os_mkdir_path(const char *path); /* with its parents */
+/* The last component of `path`, as it is on disk, into ret[0…max). 0, or -errno. */
+int os_last_name(const char *path, char *ret, size_t max);
+/* Every separator that the system knows becomes '/', in place. */
+void os_path_normalize(char *path);
+
+/* Why this system cannot hold the name of n bytes, for people; NULL when it can. For names that name_check() lets pass. */
+const char *os_name_fault(const char *name, size_t n);
 
 /* Below a directory. os_dir_open uses openat2(RESOLVE_BENEATH|NO_SYMLINKS|NO_MAGICLINKS) and,
  * where the kernel lacks or blocks it, openat(O_NOFOLLOW|O_DIRECTORY). */
@@ -51,7 +47,9 @@ int os_dir_dup(struct os_dir dir, struct os_dir *ret);
 void os_dir_close(struct os_dir *dir);
 int os_dir_sync(struct os_dir dir);
 int os_dir_stat(struct os_dir dir, struct os_stat *ret);
-int os_volume_sync(struct os_dir dir); /* syncfs: everything of this file system */
+/* syncfs: everything of this file system. Only where OS_CAN_SYNC_VOLUME (os_types.h); elsewhere files and directories
+ * are flushed one by one. */
+int os_volume_sync(struct os_dir dir);
 int os_volume_free(struct os_dir dir, uint64_t *ret_bytes);
 
 /* Tests only: true makes every open take the fallback walk. */
@@ -80,6 +78,8 @@ int os_fstat(struct os_file file, struct os_stat *ret);
 ptrdiff_t os_pread(struct os_file file, void *to, size_t n,
                    uint64_t offset); /* fewer than n only at the end */
 int os_pwrite(struct os_file file, const void *from, size_t n, uint64_t offset); /* all or an error */
+/* Ranges will be left out between what is written: make them holes where that has to be said. */
+void os_expect_holes(struct os_file file);
 int os_truncate(struct os_file file, uint64_t size);
 int os_set_mode(struct os_file file, uint32_t mode);
 int os_set_owner(struct os_file file, uint32_t uid, uint32_t gid);
@@ -88,8 +88,6 @@ int os_sync(struct os_file file);
 /* The next run of data at or after `offset`: 0 and [*ret_start, *ret_end), or -ENXIO when only a hole follows.
  * Where the file system cannot tell, all of the file is data. */
 int os_next_data(struct os_file file, uint64_t offset, uint64_t size, uint64_t *ret_start, uint64_t *ret_end);
-
-bool os_is_privileged(void); /* may give files to others */
 
 /* Listing. */
 struct os_list;

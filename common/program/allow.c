@@ -6,31 +6,6 @@
 
 enum { CID_LOCAL = 1, CID_HOST = 2 }; /* vsock(7) */
 
-static int hex_digit(char c) {
-    static const char digits[] = "0123456789abcdef";
-    const char *at = c ? strchr(digits, c >= 'A' && c <= 'F' ? c - 'A' + 'a' : c) : NULL;
-    return at ? (int)(at - digits) : -1;
-}
-
-/* "8-4-4-4-12" hexadecimal digits. */
-static int parse_guid(const char *text, uint8_t ret[16]) {
-    static const char pattern[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
-    unsigned digits = 0;
-    if (strlen(text) != sizeof pattern - 1)
-        return -1;
-    memset(ret, 0, 16);
-    for (size_t i = 0; i < sizeof pattern - 1; i++) {
-        int digit = hex_digit(text[i]);
-        if (pattern[i] == '-' ? text[i] != '-' : digit < 0)
-            return -1;
-        if (pattern[i] == '-')
-            continue;
-        ret[digits / 2] = (uint8_t)(ret[digits / 2] << 4 | digit);
-        digits++;
-    }
-    return 0;
-}
-
 static int parse_peer(const char *text, struct peer_id *ret) {
     uint64_t n;
     if (strncmp(text, "uid:", 4) == 0) {
@@ -40,7 +15,7 @@ static int parse_peer(const char *text, struct peer_id *ret) {
         return 0;
     }
     *ret = (struct peer_id){.kind = PEER_HYPERV};
-    if (parse_guid(text, ret->vm) == 0)
+    if (guid_parse(text, strlen(text), &ret->vm) == 0)
         return 0;
     if (strcmp(text, "host") == 0)
         n = CID_HOST;
@@ -78,7 +53,7 @@ static bool is_same(const struct peer_id *a, const struct peer_id *b) {
     switch (a->kind) {
     case PEER_VSOCK: return a->cid == b->cid;
     case PEER_UNIX: return a->uid == b->uid;
-    case PEER_HYPERV: return memcmp(a->vm, b->vm, sizeof a->vm) == 0;
+    case PEER_HYPERV: return guid_equal(&a->vm, &b->vm);
     default: return false;
     }
 }

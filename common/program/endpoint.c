@@ -44,7 +44,8 @@ static int check_allow(const struct addr *addr, const struct allow_list *list, s
 int endpoint_serve(const char *where, const struct options *o, const struct session_ops *ops,
                    const void *config, struct err *err) {
     struct addr addr;
-    struct addr_rules rules = {.listening = true, .allow_remote = o->allow_remote};
+    struct addr_rules rules = {
+        .listening = true, .allow_remote = o->allow_remote, .no_connected_suspend = o->no_connected_suspend};
     struct listener *listener = NULL;
     int code = -1;
     if (addr_parse(where, &rules, &addr, err) != 0)

@@ -36,8 +36,10 @@ static int exchange_preambles(struct stream *s, int64_t deadline, unsigned *ret_
     struct preamble theirs;
     uint8_t sent[PREAMBLE_SIZE], bytes[PREAMBLE_SIZE] = {0};
     size_t got;
-    if (send_preamble(s, sent, err) != 0)
+    if (send_preamble(s, sent, err) != 0) {
+        s->greeted = true; /* it hung up before it could say anything wrong */
         return -1;
+    }
     if (stream_recv_raw(s, bytes, sizeof bytes, deadline, &got, err) != 0) {
         struct err other = {0}; /* what came may say more than that it was too little */
         bool cut = memcmp(bytes, sent, got < PREAMBLE_MAGIC_SIZE ? got : PREAMBLE_MAGIC_SIZE) == 0;

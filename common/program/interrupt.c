@@ -3,7 +3,7 @@
 #include "core/log.h"
 #include "os/os.h"
 
-#include <unistd.h>
+#include <stdlib.h>
 
 static struct {
     struct os_mutex lock;
@@ -20,7 +20,7 @@ static void on_interrupt(void *arg) {
         target.stop(target.object, &why);
     } else { /* not begun, or done: there is nothing to end */
         log_line(LOG_ERROR, "%s", why.msg);
-        _exit(EXIT_SIGNAL);
+        _Exit(EXIT_SIGNAL);
     }
     os_unlock(&target.lock);
 }

@@ -25,6 +25,7 @@ enum {
     O_ONCE,
     O_ALLOW_REMOTE,
     O_ALLOW_PEER,
+    O_NO_CONNECTED_SUSPEND,
     O_MKPATH,
     O_CHUNK_SIZE,
     O_ZC,
@@ -72,6 +73,8 @@ static const struct option_row rows[] = {
     {O_ALLOW_PEER, "allow-peer", "PEER", BOTH,
      "with --listen: serve only this CID, VM's GUID or uid:N (repeatable)"},
     {O_ALLOW_REMOTE, "allow-remote", NULL, BOTH, "let tcp:// reach beyond this machine"},
+    {O_NO_CONNECTED_SUSPEND, "no-connected-suspend", NULL, BOTH,
+     "hyperv://: disconnect when the VM is paused"},
     {O_ZC, "compress-choice", "CODEC", PROGRAM_HVSEND, "auto (default), none, zlib or zstd"},
     {O_ZC, "zc", "CODEC", PROGRAM_HVSEND, NULL},
     {O_ZL, "compress-level", "N", PROGRAM_HVSEND, "level of the codec"},
@@ -128,8 +131,9 @@ static void print_help(enum program program) {
             "  hvrecv [OPTION...] --stdio DIR\n"
             "  hvrecv doctor [ADDR | --listen ADDR]         what this machine can do, and what is wrong\n\n"
             "ADDR:");
-    (void)puts(
-        "  vsock://CID:PORT  vsock-mux:/PATH.sock:PORT  unix:/PATH.sock  tcp://HOST:PORT  exec:COMMAND\n");
+    (void)puts("  vsock://CID:PORT  hyperv://VM:SERVICE  vsock-mux:/PATH.sock:PORT  unix:/PATH.sock  "
+               "tcp://HOST:PORT\n"
+               "  exec:COMMAND\n");
     for (int i = 0; i < ROW_COUNT; i++) {
         const struct option_row *row = &rows[i];
         char left[64];
@@ -277,6 +281,7 @@ static void set_flag(struct options *o, int id) {
     case O_STDIO: o->use_stdio = true; break;
     case O_ONCE: o->once = true; break;
     case O_ALLOW_REMOTE: o->allow_remote = true; break;
+    case O_NO_CONNECTED_SUSPEND: o->no_connected_suspend = true; break;
     case O_MKPATH: o->mkpath = true; break;
     case O_SERIAL: o->serial = true; break;
     case O_STATS: o->stats = true; break;

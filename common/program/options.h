@@ -19,7 +19,7 @@ struct options {
     bool ignore_times, checksum;
     /* Where. */
     const char *listen, *connect, *into;
-    bool use_stdio, once, allow_remote, mkpath;
+    bool use_stdio, once, allow_remote, no_connected_suspend, mkpath;
     struct allow_list allow;
     /* How. */
     uint32_t chunk_size;

@@ -7,7 +7,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
     TICK_MS = 250,
@@ -75,6 +74,12 @@ static void show_event(const struct progress *p, uint64_t total, bool known) {
     json_end(&j);
 }
 
+static void write_ratio(int fd, uint64_t done, uint64_t total) {
+    char line[48];
+    int n = snprintf(line, sizeof line, "%" PRIu64 "/%" PRIu64 "\n", done, total);
+    (void)os_write_fd(fd, line, (size_t)n);
+}
+
 static void tick(struct progress *p, bool last) {
     struct report *r = p->report;
     bool known = atomic_load(&r->list_complete);
@@ -92,7 +97,7 @@ static void tick(struct progress *p, bool last) {
     if (r->style.progress)
         show_line(p, total, known, last);
     if (r->style.progress_fd >= 0)
-        (void)dprintf(r->style.progress_fd, "%" PRIu64 "/%" PRIu64 "\n", p->shown_done, total);
+        write_ratio(r->style.progress_fd, p->shown_done, total);
     if (r->style.json)
         show_event(p, total, known);
 }

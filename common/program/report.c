@@ -89,6 +89,10 @@ void report_failure(struct report *r, const char *path, const struct err *err) {
         json_error(path, err);
 }
 
+void report_note(const char *message) {
+    log_line(LOG_INFO, "%s", message);
+}
+
 void report_warning(struct report *r, const char *path, const char *message) {
     log_line(LOG_WARNING, "%s: %s", ESCAPED(path), message);
     if (!r->style.json)

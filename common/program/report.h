@@ -52,6 +52,8 @@ void report_file(struct report *r, const char *path, uint64_t size);
 void report_made(struct report *r, const char *path);
 /* A file failed: message, error event, and the worst code. */
 void report_failure(struct report *r, const char *path, const struct err *err);
+/* What holds for all of the session (only -v). */
+void report_note(const char *message);
 /* Something to know that is no failure. */
 void report_warning(struct report *r, const char *path, const char *message);
 /* Session over with `code`: last progress, summary event or --stats. err: what ended it early, or NULL. */

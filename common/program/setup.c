@@ -1,9 +1,8 @@
 #include "program/setup.h"
 
 #include "core/log.h"
+#include "os/os.h"
 #include "program/report_impl.h"
-
-#include <unistd.h>
 
 void setup_log(const char *program, const struct options *o) {
     enum log_level most = LOG_WARNING;
@@ -15,7 +14,7 @@ void setup_log(const char *program, const struct options *o) {
 }
 
 struct report_style setup_style(const char *role, const struct options *o, bool alone) {
-    bool terminal = isatty(STDERR_FILENO) && !o->quiet && !o->verbose;
+    bool terminal = os_stderr_is_terminal() && !o->quiet && !o->verbose;
     return (struct report_style){
         .role = role,
         .json = o->json,

@@ -29,7 +29,7 @@ void pool_free(struct pool *pool) {
     while (pool->idle) {
         struct buf *buf = pool->idle;
         pool->idle = buf->next;
-        free(buf->data);
+        os_page_free(buf->data);
         free(buf);
     }
     os_cond_free(&pool->back);
@@ -38,10 +38,8 @@ void pool_free(struct pool *pool) {
 }
 
 static struct buf *buf_new(struct pool *pool) {
-    enum { PAGE = 4096 };
     struct buf *buf = malloc(sizeof *buf);
-    size_t rounded = (pool->cap + PAGE - 1) / PAGE * PAGE;
-    uint8_t *data = buf ? aligned_alloc(PAGE, rounded) : NULL;
+    uint8_t *data = buf ? os_page_alloc(pool->cap) : NULL;
     if (data == NULL) {
         free(buf);
         return NULL;

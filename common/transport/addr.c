@@ -96,6 +96,14 @@ static int parse_into(const char *sub, const struct addr_rules *rules, struct ad
     return 0;
 }
 
+int addr_end_authority(const char *rest, size_t n, const struct addr_rules *rules, struct addr *addr,
+                       struct err *why) {
+    size_t shown = strlen(addr->transport->scheme) + strlen("://") + n;
+    if (shown < sizeof addr->text)
+        addr->text[shown] = '\0';
+    return rest[n] == '/' ? parse_into(rest + n + 1, rules, addr, why) : 0;
+}
+
 /* "HOST" or "[IPV6]" of n bytes into addr->host. */
 static int parse_host(const char *host, size_t n, const struct addr_rules *rules, struct addr *addr,
                       struct err *why) {
@@ -133,10 +141,7 @@ int addr_parse_authority(const char *rest, uint32_t port_max, const struct addr_
     if (parse_host(rest, host_n, rules, addr, why) ||
         addr_parse_port(colon + 1, n - host_n - 1, port_max, &addr->port, why))
         return -1;
-    size_t shown = strlen(addr->transport->scheme) + strlen("://") + n;
-    if (shown < sizeof addr->text)
-        addr->text[shown] = '\0';
-    return rest[n] == '/' ? parse_into(rest + n + 1, rules, addr, why) : 0;
+    return addr_end_authority(rest, n, rules, addr, why);
 }
 
 int addr_parse_path(const char *path, size_t n, size_t spare, struct addr *addr, struct err *why) {

@@ -2,6 +2,8 @@
  * busy stream costs one system call a read or write. */
 #include "transport/fd.h"
 
+#include "transport/unwritten.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -132,13 +134,6 @@ static ssize_t write_some(const struct fd_conn *conn, struct iovec *iov, int cou
     return sendmsg(conn->out, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-/* What is still to be written: `parts` from the first on, of which `done` bytes are gone. */
-struct unwritten {
-    const struct span *parts;
-    size_t count;
-    size_t done;
-};
-
 static int fill_iov(const struct unwritten *rest, struct iovec iov[IOV_BATCH]) {
     int used = 0;
     size_t skip = rest->done;
@@ -150,16 +145,6 @@ static int fill_iov(const struct unwritten *rest, struct iovec iov[IOV_BATCH]) {
         used++;
     }
     return used;
-}
-
-static void advance(struct unwritten *rest, size_t n) {
-    while (rest->count > 0 && n >= rest->parts->n - rest->done) {
-        n -= rest->parts->n - rest->done;
-        rest->parts++;
-        rest->count--;
-        rest->done = 0;
-    }
-    rest->done += n;
 }
 
 /* Wait until more can be written. Once woken, what is begun may be finished within FINISH_MS, so that the stream
@@ -194,7 +179,7 @@ int fd_conn_writev(struct conn *base, const struct span *parts, size_t count, in
             return err_sys(err, EXIT_SIGNAL, ECANCELED, "interrupted");
         ssize_t n = write_some(conn, iov, used);
         if (n >= 0) {
-            advance(&rest, (size_t)n);
+            unwritten_advance(&rest, (size_t)n);
             begun = begun || n > 0;
             continue;
         }

@@ -9,6 +9,7 @@
 
 #include "core/bytes.h"
 #include "core/err.h"
+#include "transport/guid.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,7 +22,9 @@ struct addr {
     char text[512]; /* as the user wrote it, without the sub-directory */
     char path[256]; /* unix, vsock-mux: path of the socket; exec: unused */
     char *command; /* exec: the command, owned by the addr */
-    char host[256]; /* tcp */
+    char host[256]; /* tcp; hyperv: a VM that has to be looked up, "name:VMNAME" or "wsl" */
+    struct guid vm, service; /* hyperv */
+    bool no_connected_suspend; /* hyperv: as in the rules */
     uint32_t cid; /* vsock */
     uint32_t port; /* tcp, vsock, vsock-mux */
     char *into; /* sub-directory of DEST ("a/b"), or NULL; owned. Only for forms with an authority
@@ -31,10 +34,12 @@ struct addr {
 struct addr_rules {
     bool listening; /* vsock://:PORT and tcp://:PORT (= 127.0.0.1) are allowed */
     bool allow_remote; /* tcp:// beyond loopback */
+    bool no_connected_suspend; /* hyperv: a VM that is paused disconnects */
 };
 
 /* 0, or -1 and err: EXIT_USAGE for a malformed address (the message names it, what is wrong, and an
- * example of the right form), EXIT_UNSUPPORTED for a scheme that this build lacks (hyperv:// on Linux). */
+ * example of the right form), EXIT_UNSUPPORTED for what this system lacks (hyperv:// to
+ * another VM on Linux, unix: on Windows). */
 int addr_parse(const char *text, const struct addr_rules *rules, struct addr *ret, struct err *err);
 void addr_free(struct addr *addr); /* frees what addr owns, not addr; NULL fields are fine */
 
@@ -97,7 +102,7 @@ struct peer_id {
     uint32_t cid; /* PEER_VSOCK */
     uint32_t uid, gid; /* PEER_UNIX */
     int32_t pid; /* PEER_UNIX */
-    uint8_t vm[16]; /* PEER_HYPERV: a GUID, its bytes in the order of the text */
+    struct guid vm; /* PEER_HYPERV */
 };
 const struct peer_id *conn_peer_id(const struct conn *conn);
 /* The kind that every accepted conn of a listener at addr has. */

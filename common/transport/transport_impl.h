@@ -71,6 +71,10 @@ extern const struct transport exec_transport, hyperv_transport, mux_transport, t
 int addr_parse_authority(const char *rest, uint32_t port_max, const struct addr_rules *rules,
                          struct addr *addr, struct err *why);
 
+/* For parse(): what follows the authority, which is the n bytes at `rest`: the sub-directory goes to addr->into. */
+int addr_end_authority(const char *rest, size_t n, const struct addr_rules *rules, struct addr *addr,
+                       struct err *why);
+
 /* For parse(): the n digits at `text` as a port, 1…port_max. */
 int addr_parse_port(const char *text, size_t n, uint32_t port_max, uint32_t *ret, struct err *why);
 

@@ -141,7 +141,8 @@ def what_cannot_listen_is_a_usage_error(ws):
 @case
 def windows_addresses_say_where_they_work(ws):
     source, _ = source_and_dest(ws)
-    failed(ws.run(HVSEND, "-a", f"{source}/", "hyperv://parent:2761"), 4, "hyperv")
+    failed(ws.run(HVSEND, "-a", f"{source}/", "hyperv://children:2761"), 1, "hyperv")
+    failed(ws.run(HVSEND, "-a", f"{source}/", "hyperv://loopback:2761"), 4, "hyperv")
 
 
 @case

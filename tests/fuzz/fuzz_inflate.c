@@ -4,18 +4,18 @@
  * The libraries are not compiled with a sanitizer, so each buffer ends where a page without access begins. */
 #include "codec/codec.h"
 #include "fuzz.h"
+#include "guarded.h"
 #include "wire/protocol.h"
 
 #include <string.h>
-#include <sys/mman.h>
 
 enum { HEAD_SIZE = 4, PAGE = 65536 /* a multiple of any page size */, ROOM = 1024 * 1024, GUARD = 64 };
 
 /* The last n bytes before a page without access; those before them are guards to look at afterwards. */
 static uint8_t *tail_of(uint8_t **area, size_t n) {
     if (*area == NULL) {
-        *area = mmap(NULL, PAGE + ROOM + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        MUST(*area != MAP_FAILED && mprotect(*area + PAGE + ROOM, PAGE, PROT_NONE) == 0);
+        *area = guarded_area(PAGE + ROOM, PAGE);
+        MUST(*area != NULL);
     }
     MUST(n <= ROOM);
     uint8_t *tail = *area + PAGE + ROOM - n;

@@ -219,9 +219,6 @@ static const struct bad {
     {DIAL, "exec: \t", EXIT_USAGE, "command is missing"},
     {LISTEN, "exec:cat", EXIT_USAGE, "cannot be listened on"},
 
-    {DIAL, "hyperv://parent:2761", EXIT_UNSUPPORTED, "vsock://host:PORT"},
-    {LISTEN, "hyperv://any:2761", EXIT_UNSUPPORTED, "vsock://:PORT"},
-    {DIAL, "hyperv://", EXIT_UNSUPPORTED, "Windows only"},
     {DIAL, "hyperv:x", EXIT_USAGE, "'//' is missing"},
 };
 

@@ -13,7 +13,7 @@
 static const char guid[] = "0a1b2c3d-4E5F-6071-8293-a4b5c6d7e8f9";
 static const struct peer_id vm = {
     .kind = PEER_HYPERV,
-    .vm = {0x0a, 0x1b, 0x2c, 0x3d, 0x4e, 0x5f, 0x60, 0x71, 0x82, 0x93, 0xa4, 0xb5, 0xc6, 0xd7, 0xe8, 0xf9},
+    .vm = {{0x3d, 0x2c, 0x1b, 0x0a, 0x5f, 0x4e, 0x71, 0x60, 0x82, 0x93, 0xa4, 0xb5, 0xc6, 0xd7, 0xe8, 0xf9}},
 };
 
 static struct allow_list listed(const char *one, const char *other) {
@@ -76,7 +76,7 @@ static void vms_are_named_by_guid_in_either_case(void **state) {
     (void)state;
     struct allow_list list = listed(guid, NULL);
     struct peer_id other = vm;
-    other.vm[15] ^= 1;
+    other.vm.b[15] ^= 1;
     assert_true(admits(&list, vm));
     assert_false(admits(&list, other));
 }
@@ -129,7 +129,6 @@ static void what_names_no_peer_is_refused(void **state) {
         "0a1b2c3d-4E5F-6071-8293-a4b5c6d7e8f90",
         "0a1b2c3d-4E5F-6071-8293xa4b5c6d7e8f9",
         "0a1b2c3d-4E5F-6071-8293-a4b5c6d7e8fg",
-        "{0a1b2c3d-4E5F-6071-8293-a4b5c6d7e8f9}",
         "0a1b2c3d04E5F-6071-8293-a4b5c6d7e8f9",
     };
     struct allow_list list = {.count = 0};

@@ -1,9 +1,9 @@
 /* Every test of a property runs over every codec of this build. */
 #include "codec/codec.h"
 #include "codec/digest.h"
+#include "os/os.h"
 #include "wire/protocol.h"
 
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -342,31 +342,39 @@ CODEC_TEST(state_carries_nothing_from_one_block_to_the_next) {
     free(raw.p);
 }
 
-/* Returns how many round trips were right; no cmocka assertion may be used away from the main thread. */
+struct packing {
+    struct os_thread thread;
+    const struct codec *codec;
+    unsigned right; /* round trips */
+};
+
+/* No cmocka assertion may be used away from the main thread. */
 static void *pack_in_a_thread(void *arg) {
-    const struct codec *codec = arg;
+    struct packing *p = arg;
+    const struct codec *codec = p->codec;
     struct codec_state *cs = codec_state_new();
     uint8_t raw[2000], packed[2000], out[2000];
-    uintptr_t right = 0;
     for (unsigned round = 0; cs && round < 50; round++) {
         memset(raw, (int)round, sizeof raw);
         ptrdiff_t n = codec->pack(cs, codec->level_default, raw, sizeof raw, packed, NULL);
         if (n > 0 && codec->unpack(cs, packed, (size_t)n, out, sizeof out, NULL) == 0)
-            right += memcmp(out, raw, sizeof raw) == 0;
+            p->right += memcmp(out, raw, sizeof raw) == 0;
     }
     codec_state_free(cs);
-    return (void *)right;
+    return NULL;
 }
 
 CODEC_TEST(threads_with_states_of_their_own_do_not_meet) {
     (void)cs;
-    pthread_t threads[4];
-    for (size_t i = 0; i < 4; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, pack_in_a_thread, (void *)(uintptr_t)codec), 0);
+    struct packing all[4];
+    struct err err;
     for (size_t i = 0; i < 4; i++) {
-        void *right = NULL;
-        assert_int_equal(pthread_join(threads[i], &right), 0);
-        assert_int_equal((uintptr_t)right, 50);
+        all[i] = (struct packing){.codec = codec};
+        assert_int_equal(os_thread_start(&all[i].thread, "pack", pack_in_a_thread, &all[i], &err), 0);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        os_thread_join(&all[i].thread);
+        assert_int_equal(all[i].right, 50);
     }
 }
 

@@ -181,7 +181,7 @@ static void free_frames_cost_nothing_and_have_no_order(void **state) {
     struct link_in in;
     link_in_init(&in, 0, CHUNK);
     for (size_t i = 0; i < sizeof types; i++) {
-        uint64_t cost;
+        uint64_t cost = 77;
         assert_int_equal(arrived(&in, frame_of(types[i], 0, 24, 0), &cost), 0);
         assert_int_equal(cost, 0);
         assert_int_equal(arrived(&in, frame_of(types[i], 1, 24, 0), NULL), EXIT_STREAM);
@@ -196,7 +196,7 @@ static void credit_ends_at_the_window_to_the_byte(void **state) {
     (void)state;
     const uint32_t data_cost = FRAME_COST + 40 + CHUNK;
     struct link_in in;
-    uint64_t cost;
+    uint64_t cost = 77;
     link_in_init(&in, data_cost + FRAME_COST, CHUNK);
     assert_int_equal(arrived(&in, frame_of(MSG_CHUNK, 1, 40, 1), &cost), 0);
     assert_int_equal(cost, data_cost);
@@ -221,7 +221,7 @@ static void resent_frame_costs_nothing_and_was_sent_before(void **state) {
     f.flags = 0;
     assert_int_equal(arrived(&in, f, NULL), 0);
     f.flags = FRAME_RESENT;
-    uint64_t cost;
+    uint64_t cost = 77;
     assert_int_equal(arrived(&in, f, &cost), 0); /* though no credit is left */
     assert_int_equal(cost, 0);
     f.order = 2;

@@ -75,7 +75,7 @@ static void credit_is_taken_to_the_byte(void **state) {
     (void)state;
     const uint64_t control = FRAME_COST + 10, data = FRAME_COST + 40 + CHUNK;
     struct outbox *ob = outbox_new(control + data - 1, CHUNK);
-    uint64_t cost;
+    uint64_t cost = 0;
     assert_true(outbox_put(ob, message(MSG_ENTRIES, 10)));
     assert_true(outbox_put_data(ob, chunk(1, 1)));
     assert_int_equal(next_type(ob, &cost), MSG_ENTRIES);

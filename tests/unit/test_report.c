@@ -69,17 +69,16 @@ static void summary_holds_the_counters(void **state) {
 
 static void progress_goes_forward_and_ends_with_the_totals(void **state) {
     (void)state;
-    int fds[2];
     struct report r;
-    assert_int_equal(pipe(fds), 0);
-    report_init(&r, &(struct report_style){.role = "sender", .progress_fd = fds[1]});
+    FILE *lines = tmpfile();
+    assert_non_null(lines);
+    report_init(&r, &(struct report_style){.role = "sender", .progress_fd = fileno(lines)});
     report_start(&r, "peer");
     count(&r.bytes_total, 1000);
     count(&r.bytes_done, 5000); /* sent twice: shown is never more than there is */
     report_end(&r, 0, NULL);
     report_free(&r);
-    assert_int_equal(close(fds[1]), 0);
-    FILE *lines = fdopen(fds[0], "r");
+    rewind(lines);
     uint64_t done, total, before = 0;
     unsigned n = 0;
     while (fscanf(lines, "%" SCNu64 "/%" SCNu64 "\n", &done, &total) == 2) {

@@ -132,6 +132,26 @@ int os_mkdir_path(const char *path) {
     return mkdir(part, 0777) == 0 || errno == EEXIST ? 0 : -errno;
 }
 
+int os_last_name(const char *path, char *ret, size_t max) {
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+    size_t n = strlen(name);
+    if (n >= max)
+        return -ENAMETOOLONG;
+    memcpy(ret, name, n + 1);
+    return 0;
+}
+
+void os_path_normalize(char *path) {
+    (void)path; /* a backslash is a character like others */
+}
+
+const char *os_name_fault(const char *name, size_t n) {
+    (void)name;
+    (void)n;
+    return NULL;
+}
+
 int os_dir_open(struct os_dir at, const char *name, struct os_dir *ret) {
     int fd = os_open_beneath(at.fd, name, O_RDONLY | O_DIRECTORY, 0);
     if (fd < 0)
@@ -209,10 +229,6 @@ int os_rename_at(struct os_dir at, const char *from, const char *to) {
 
 int os_set_owner_at(struct os_dir at, const char *name, uint32_t uid, uint32_t gid) {
     return fchownat(at.fd, name, uid, gid, AT_SYMLINK_NOFOLLOW) == 0 ? 0 : -errno;
-}
-
-bool os_is_privileged(void) {
-    return geteuid() == 0;
 }
 
 int os_set_mtime_at(struct os_dir at, const char *name, int64_t sec, uint32_t nsec) {
