@@ -13,18 +13,18 @@ function Find-HvProgram([string] $Name) {
 }
 
 # Names that are not UTF-8 come as path_b64.
-function Get-HvEventPath($Event) {
-    if ($Event.PSObject.Properties['path']) { return $Event.path }
-    if ($Event.PSObject.Properties['path_b64']) {
-        return [Text.Encoding]::GetEncoding(28591).GetString([Convert]::FromBase64String($Event.path_b64))
+function Get-HvEventPath($Item) {
+    if ($Item.PSObject.Properties['path']) { return $Item.path }
+    if ($Item.PSObject.Properties['path_b64']) {
+        return [Text.Encoding]::GetEncoding(28591).GetString([Convert]::FromBase64String($Item.path_b64))
     }
 }
 
-function Write-HvProgress($Event, [string] $Activity) {
-    $status = '{0:n0} bytes, {1} files' -f $Event.bytes, $Event.files
+function Write-HvProgress($Item, [string] $Activity) {
+    $status = '{0:n0} bytes, {1} files' -f $Item.bytes, $Item.files
     $percent = -1
-    if ($Event.total_known -and $Event.bytes_total -gt 0) {
-        $percent = [Math]::Min(100, [int] (100 * $Event.bytes / $Event.bytes_total))
+    if ($Item.total_known -and $Item.bytes_total -gt 0) {
+        $percent = [Math]::Min(100, [int] (100 * $Item.bytes / $Item.bytes_total))
     }
     Write-Progress -Activity $Activity -Status $status -PercentComplete $percent
 }
@@ -33,13 +33,13 @@ function Write-HvProgress($Event, [string] $Activity) {
 function Invoke-HvProgram([string] $Program, [string[]] $Words, [string] $Activity) {
     $path = Find-HvProgram $Program
     & $path --json -P @Words | ForEach-Object {
-        $event = $_ | ConvertFrom-Json
-        switch ($event.type) {
-            'progress' { Write-HvProgress $event $Activity }
-            'warning' { Write-Warning ('{0}: {1}' -f (Get-HvEventPath $event), $event.message) }
-            'error' { Write-Error -Message $event.message -ErrorId "hvferry.$($event.code)" -TargetObject (Get-HvEventPath $event) }
-            'file' { [pscustomobject] @{ Path = Get-HvEventPath $event; Size = $event.size } }
-            'summary' { Write-Verbose ($event | ConvertTo-Json -Compress) }
+        $item = $_ | ConvertFrom-Json
+        switch ($item.type) {
+            'progress' { Write-HvProgress $item $Activity }
+            'warning' { Write-Warning ('{0}: {1}' -f (Get-HvEventPath $item), $item.message) }
+            'error' { Write-Error -Message $item.message -ErrorId "hvferry.$($item.code)" -TargetObject (Get-HvEventPath $item) }
+            'file' { [pscustomobject] @{ Path = Get-HvEventPath $item; Size = $item.size } }
+            'summary' { Write-Verbose ($item | ConvertTo-Json -Compress) }
         }
     }
     $code = $LASTEXITCODE
@@ -93,4 +93,4 @@ function Receive-HvFile {
     }
 }
 
-Export-ModuleMember -Function Send-HvFile, Receive-HvFile
+Export-ModuleMember -Function @('Send-HvFile', 'Receive-HvFile')

@@ -8,11 +8,13 @@
 
 #include <fcntl.h>
 #include <io.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <wchar.h>
 #include <windows.h>
 
-enum { FD_ERR = 2, STOP_HINT_MS = 10000, PATH_UNITS = 1024, EVENT_ID = 1 };
+enum { STOP_HINT_MS = 10000, PATH_UNITS = 1024, EVENT_ID = 1 };
 
 static struct {
     int argc;
@@ -66,11 +68,12 @@ static void open_log(void) {
     (void)CreateDirectoryW(path, NULL);
     (void)wcscat(path, L"\\hvrecv.log");
     int fd = _wopen(path, _O_WRONLY | _O_APPEND | _O_CREAT | _O_BINARY | _O_NOINHERIT, _S_IREAD | _S_IWRITE);
-    if (fd < 0)
+    FILE *file = fd < 0 ? NULL : _fdopen(fd, "ab");
+    if (file == NULL)
         return;
-    (void)_dup2(fd, FD_ERR);
-    if (fd != FD_ERR)
-        (void)_close(fd);
+    /* Without a console msvcrt has closed stderr for good, so that freopen() cannot open it. */
+    *stderr = *file;
+    (void)setvbuf(stderr, NULL, _IONBF, 0);
 }
 
 static void WINAPI service_main(DWORD argc, wchar_t **argv) {

@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 
-ALLOWED = {"advapi32.dll", "bcrypt.dll", "kernel32.dll", "msvcrt.dll", "ntdll.dll", "ws2_32.dll"}
+ALLOWED = {"advapi32.dll", "bcrypt.dll", "kernel32.dll", "msvcrt.dll", "ntdll.dll", "ole32.dll", "oleaut32.dll", "ws2_32.dll"}
 
 
 def imports_of(objdump, program):

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """hvrecv.exe service-guid against the registry of a Wine prefix of its own."""
 
-import os
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "e2e"))
 
 import lib
+import wine
 from lib import HVRECV, Failed, case, check, check_equal, failed
 
 VIRTUALIZATION = r"HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Virtualization"
@@ -21,20 +21,14 @@ class Host:
 
     def __init__(self, ws, hyper_v=True):
         self.ws = ws
-        self.env = {
-            **{name: value for name, value in os.environ.items() if name != "DISPLAY"},
-            "WINEPREFIX": str(ws.dir("prefix")),
-            "WINEDEBUG": "-all",
-            "WINEDLLOVERRIDES": "mscoree,mshtml,winemenubuilder.exe=",
-            "LC_ALL": "C.UTF-8",
-        }
+        self.env = wine.plain_environment(ws.dir("prefix"))
         ws.run("wineserver", "-p5", env=self.env)
         check(self.wine("wineboot", "-i").code == 0, "no Wine prefix can be made")
         if hyper_v:
             self.reg("add", SERVICES)
 
     def wine(self, *argv):
-        return self.ws.run("wine", *argv, env=self.env)
+        return self.ws.run(*wine.command(*argv), env=self.env)
 
     def reg(self, *argv):
         result = self.wine("reg", *argv)

@@ -30,6 +30,17 @@ def settings():
     return {"LC_ALL": "C.UTF-8", "WINEDEBUG": "-all", "WINEDLLOVERRIDES": overrides}
 
 
+def plain_environment(prefix):
+    """For programs in a Wine prefix of the test's own, without the stand-in."""
+    return {
+        **{name: value for name, value in os.environ.items() if name != "DISPLAY"},
+        "LC_ALL": "C.UTF-8",
+        "WINEPREFIX": str(prefix),
+        "WINEDEBUG": "-all",
+        "WINEDLLOVERRIDES": "mscoree,mshtml,winemenubuilder.exe=",
+    }
+
+
 def environment(folder, **knobs):
     """For programs in `folder`: the stand-in counts more than Wine's own."""
     base = settings()
