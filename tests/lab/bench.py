@@ -98,7 +98,8 @@ def run_contender(lab, contender, source, compare=False):
     dest = trees.empty(lab.guest)
     seconds = contender(lab, source, dest)
     if compare:
-        trees.check_same(lab.host, source, lab.guest, dest)
+        sent, arrived = trees.lines_of(lab.host, trees.CONTENT, source), trees.lines_of(lab.guest, trees.CONTENT, dest)
+        check(sent == arrived, "what has arrived is not what was sent")
     trees.do(lab.guest, f"rm -rf {shlex.quote(dest)}")
     return seconds
 

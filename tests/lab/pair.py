@@ -39,7 +39,8 @@ class Pair(Lab):
         self.guest.wait_ready()
 
     def logs(self):
-        return [("host's console", self.host.log()), ("guest's console", self.guest.log()), ("switch", self.switch.log())]
+        consoles = [(f"{end.name}'s console", end.log()) for end in (self.host, self.guest)]
+        return [*consoles, ("switch", self.switch.log())]
 
     def close(self):
         super().close()

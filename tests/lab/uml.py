@@ -136,8 +136,8 @@ class UmlGuest(Guest):
         argv = [
             "setpriv", "--pdeathsig", "KILL",  # it does not outlive this program, however that ends
             LINUX, f"mem={MEMORY >> 20}M", "rootfstype=hostfs", "rootflags=/", "ro", f"init={INIT}",
-            f"uml_dir={scratch}", "umid=kernel", "con=null", "con0=fd:0,fd:1", "con1=null", "ssl=null", "quiet", "panic=-1",
-            MARK, f"labshare={self.share}", f"labpath={path}", *(f"labmodule={name}" for name in self.modules),
+            f"uml_dir={scratch}", "umid=kernel", "con=null", "con0=fd:0,fd:1", "con1=null", "ssl=null", "quiet",
+            "panic=-1", MARK, f"labshare={self.share}", f"labpath={path}", *(f"labmodule={name}" for name in self.modules),
             *self.words,
         ]  # fmt: skip
         with open(self.console, "wb") as console:
