@@ -17,13 +17,20 @@ for name in {names}; do
 done
 rm block
 """
+# Debian's busybox has no split; its printf needs no process.
 MANY = """
+set -e
 mkdir -p {path} && cd {path}
 i=1
 while [ $i -le {directories} ]; do
     mkdir $i
     size=$((i * 190 + 7))
-    seq $i 9999999 | head -c $((size * 1000)) | split -b $size -a 3 - $i/
+    if command -v split >/dev/null; then
+        seq $i 9999999 | head -c $((size * 1000)) | split -b $size -a 3 - $i/
+    else
+        n=0
+        while [ $n -lt 1000 ]; do printf "%0${{size}}d" $((i * 1000 + n)) >$i/$n; n=$((n + 1)); done
+    fi
     i=$((i + 1))
 done
 """
