@@ -64,7 +64,7 @@ def one_large_file_arrives(lab, host, guest):
 
 @case()
 def many_small_files_arrive(lab, host, guest):
-    source, dest = trees.make_many(guest, lab.size(20, 1)), trees.empty(host)
+    source, dest = trees.make_many(guest, lab.size(20, 1), lab.size(1000, 1000)), trees.empty(host)
     good(pull(guest, host, source, dest).end())
     trees.check_same(guest, source, host, dest)
 

@@ -26,10 +26,10 @@ while [ $i -le {directories} ]; do
     mkdir $i
     size=$((i * 190 + 7))
     if command -v split >/dev/null; then
-        seq $i 9999999 | head -c $((size * 1000)) | split -b $size -a 3 - $i/
+        seq $i 9999999 | head -c $((size * {files})) | split -b $size -a 3 - $i/
     else
         n=0
-        while [ $n -lt 1000 ]; do printf "%0${{size}}d" $((i * 1000 + n)) >$i/$n; n=$((n + 1)); done
+        while [ $n -lt {files} ]; do printf "%0${{size}}d" $((i * 1000 + n)) >$i/$n; n=$((n + 1)); done
     fi
     i=$((i + 1))
 done
@@ -91,10 +91,10 @@ def make_large(guest, mib, path=None, names="large"):
     return path
 
 
-def make_many(guest, thousands):
+def make_many(guest, directories, files=1000):
     """So many directories of 1000 files, the files of each of another size."""
     path = new_room(guest)
-    do(guest, MANY.format(path=path, directories=thousands))
+    do(guest, MANY.format(path=path, directories=directories, files=files))
     return path
 
 
