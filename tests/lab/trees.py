@@ -92,7 +92,7 @@ def make_large(guest, mib, path=None, names="large"):
 
 
 def make_many(guest, directories, files=1000):
-    """So many directories of 1000 files, the files of each of another size."""
+    """So many directories of so many files, the files of each of another size."""
     path = new_room(guest)
     do(guest, MANY.format(path=path, directories=directories, files=files))
     return path
