@@ -39,8 +39,8 @@ int ingest_failed(struct receiver *r, enum stream_result result, struct err *err
         return err_set(err, EXIT_TIMEOUT, "nothing was heard from the sender for %d seconds",
                        r->config->timeout_ms / 1000);
     if (result == STREAM_EOF)
-        return err_set(err, EXIT_STREAM,
-                       "the sender closed the stream before the transfer was complete; run it again");
+        return err_set(err, EXIT_STREAM, "the sender closed the stream before the transfer was complete%s",
+                       r->line.resumable ? "" : "; run it again");
     return err_wrap(err, "receiving");
 }
 

@@ -259,7 +259,8 @@ int ack_failed(struct sender *s, enum stream_result result, struct err *err) {
                        s->config->timeout_ms / 1000);
     if (result == STREAM_EOF)
         return err_set(err, EXIT_STREAM,
-                       "the receiver closed the stream before it had acknowledged everything; run it again");
+                       "the receiver closed the stream before it had acknowledged everything%s",
+                       s->line.resumable ? "" : "; run it again");
     return err_wrap(err, "receiving");
 }
 
