@@ -6,6 +6,7 @@
 #include "program/interrupt.h"
 #include "program/line.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 static void stop_server(void *server, const struct err *why) {
@@ -18,12 +19,20 @@ static void stop_dial(void *waker, const struct err *why) {
     waker_wake(waker);
 }
 
+/* A signal before there is a server to stop. */
+static void note_stop(void *early, const struct err *why) {
+    (void)why;
+    atomic_store((atomic_bool *)early, true);
+}
+
 static int serve(struct listener *listener, const struct options *o, const struct session_ops *ops,
-                 const void *config, struct err *err) {
+                 const void *config, atomic_bool *early, struct err *err) {
     struct server *server = server_new(listener, o, ops, config);
     if (server == NULL)
         return err_set(err, EXIT_MEMORY, "out of memory");
     interrupt_stops(stop_server, server);
+    if (atomic_load(early))
+        server_stop(server);
     int code = server_run(server);
     interrupt_stops(NULL, NULL);
     server_free(server);
@@ -47,13 +56,17 @@ int endpoint_serve(const char *where, const struct options *o, const struct sess
     struct addr_rules rules = {
         .listening = true, .allow_remote = o->allow_remote, .no_connected_suspend = o->no_connected_suspend};
     struct listener *listener = NULL;
+    atomic_bool early;
     int code = -1;
+    atomic_init(&early, false);
     if (addr_parse(where, &rules, &addr, err) != 0)
         return -1;
+    interrupt_stops(note_stop, &early);
     if (check_allow(&addr, &o->allow, err) == 0 && listener_open(&addr, &listener, err) == 0) {
         log_line(LOG_INFO, "listening on %s", ESCAPED(addr.text));
-        code = serve(listener, o, ops, config, err);
+        code = serve(listener, o, ops, config, &early, err);
     }
+    interrupt_stops(NULL, NULL);
     listener_close(listener);
     addr_free(&addr);
     return code;
