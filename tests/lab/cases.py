@@ -143,12 +143,12 @@ def check_old_or_new(guest, dest, old, new):
 class Break:
     """A transfer over files that are there already, which something breaks in the middle."""
 
-    def __init__(self, lab, how, sender, receiver, kept=None):
+    def __init__(self, lab, how, sender, receiver, kept=None, more=()):
         self.sender_guest, self.receiver_guest, self.how = sender, receiver, how
         self.source = make_files(sender, trees.new_room(sender), lab.size(MIB, MIB))
         self.dest = make_files(receiver, kept or trees.new_room(receiver), 4)
         self.old, self.new = trees.digests(receiver, self.dest), trees.digests(sender, self.source)
-        options = [*WATCHED, "--timeout", str(lab.silence)]
+        options = [*WATCHED, "--timeout", str(lab.silence), *more]
         self.session = how(sender, receiver, self.source, self.dest, send=options, recv=options)
 
     def check_old_or_new(self):
@@ -160,6 +160,13 @@ class Break:
         failed(pair.sender, codes, WHY)
         failed(pair.receiver, codes, WHY)
         self.check_old_or_new()
+
+    def both_go_on(self):
+        """The session comes back by itself."""
+        pair = self.session.end()
+        check((pair.sender.code, pair.receiver.code) == (0, 0), f"it did not come back\n{pair}")
+        check("the session goes on" in pair.sender.err, f"nothing broke\n{pair}")
+        check_equal(trees.digests(self.receiver_guest, self.dest), self.new, "what has arrived")
 
     def again(self):
         """The same transfer succeeds now. Where files are kept, times may be coarse: content is what counts."""
@@ -229,7 +236,25 @@ def a_sending_guest_that_freezes_is_given_up(lab, host, guest):
     broken.again()
 
 
-@each(["reset", "vanish", "stall"], "switch")
+@case("switch")
+def a_session_to_a_guest_goes_on_when_its_stream_is_reset(lab, host, guest):
+    with Slowly(lab):
+        broken = Break(lab, push, host, guest, more=["-v"])
+        ends.wait_for_progress(broken.session.sender)
+        lab.switch.reset(guest.cid)
+        broken.both_go_on()
+
+
+@case("switch")
+def a_session_from_a_guest_goes_on_when_its_stream_is_reset(lab, host, guest):
+    with Slowly(lab):
+        broken = Break(lab, pull, guest, host, more=["-v"])
+        ends.wait_for_progress(broken.session.receiver)
+        lab.switch.reset(guest.cid)
+        broken.both_go_on()
+
+
+@each(["vanish", "stall"], "switch")
 def both_ends_end_when_the_wire_of_a_receiving_guest_is_damaged(lab, host, guest, damage):
     with Slowly(lab):
         broken = Break(lab, push, host, guest)
@@ -239,7 +264,7 @@ def both_ends_end_when_the_wire_of_a_receiving_guest_is_damaged(lab, host, guest
     broken.again()
 
 
-@each(["reset", "vanish", "stall"], "switch")
+@each(["vanish", "stall"], "switch")
 def both_ends_end_when_the_wire_of_a_sending_guest_is_damaged(lab, host, guest, damage):
     with Slowly(lab):
         broken = Break(lab, pull, guest, host)

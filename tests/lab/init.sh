@@ -5,6 +5,20 @@
 #
 # Words of the kernel's command line: labshare=DIRECTORY (of the machine), labmodule=NAME (several), labpath=PATH.
 
+run_job() {
+    # shellcheck disable=SC2016  # the inner shell expands them
+    setsid sh -c 'echo $$ >"$1.pid"; . "./$1.sh"' sh "$1" >"$1.out" 2>"$1.err" </dev/null
+    echo $? >"$1.code.new"
+    mv "$1.code.new" "$1.code" # whole when it is there
+}
+
+# A program costs a tenth of a second or two to start in such a kernel; busybox runs its applets within itself.
+if [ "$1" = agent ]; then
+    while read -r job; do
+        run_job "$job" &
+    done
+fi
+
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 mount -t proc proc /proc
@@ -41,15 +55,6 @@ done
 export PATH="$path:$PATH" HOME=/dev/shm TMPDIR=/dev/shm LC_ALL=C.UTF-8
 cd /run/lab || exit
 
-run_job() {
-    # shellcheck disable=SC2016  # the inner shell expands them
-    setsid sh -c 'echo $$ >"$1.pid"; exec sh "$1.sh"' sh "$1" >"$1.out" 2>"$1.err" </dev/null
-    echo $? >"$1.code.new"
-    mv "$1.code.new" "$1.code" # whole when it is there
-}
-
 stty -echo # of the numbers of jobs, into the log
 echo "lab: ready"
-while read -r job; do
-    run_job "$job" &
-done
+exec busybox sh "$0" agent
