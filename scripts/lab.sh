@@ -9,6 +9,7 @@
 #   nested    an emulated host with vhost_vsock, and its guest
 #   bench     measures in a pair, and prints Markdown
 #   shell     [pair|loopback] a prompt: each line is run inside
+# Environment: LAB_SIZES=small, less data in a pair.
 # Exit code 0 when all passed, 77 when the machine lacks what the target needs.
 set -euo pipefail
 

@@ -5,7 +5,7 @@
 #
 # usage: test.sh [--quick|--full]
 #   --quick   one configuration (gcc) instead of all
-#   --full    and the emulated machines of the lab
+#   --full    and the emulated machines of the lab, and all of its sizes
 set -euo pipefail
 
 case ${1:-} in
@@ -109,6 +109,7 @@ if [ "$mode" != --quick ]; then
     fi
 fi
 
+[ "$mode" = --full ] || export LAB_SIZES=small
 lab loopback
 lab pair
 if [ "$mode" = --full ]; then

@@ -1,6 +1,8 @@
 """Two kernels of user-mode Linux, each with a virtio-vsock device, and the switch between them: the one with CID 2 is
 the host of the other, 42."""
 
+import os
+
 import runner
 from guest import Lab
 from switch import Switch
@@ -16,6 +18,7 @@ MODULE = "vmw_vsock_virtio_transport"
 
 class Pair(Lab):
     abilities = frozenset({"pair", "switch", "programs"})
+    small = os.environ.get("LAB_SIZES") == "small"
 
     def __init__(self, directory):
         self.switch = Switch(directory, (HOST, GUEST))
