@@ -5,6 +5,7 @@
 #include "program/backoff.h"
 
 #include <inttypes.h>
+#include <limits.h>
 
 enum {
     BREAKS_MAX = 64, /* in a row without progress, for a listener: a peer cannot keep it busy for nothing */
@@ -47,12 +48,22 @@ static bool set_trying(struct line *line, struct stream *stream) {
 
 /* ---- dialler ------------------------------------------------------------------------------------------------ */
 
-static int dial_once(struct line *line, uint64_t processed, struct stream **ret, uint64_t *ret_theirs,
-                     struct err *err) {
+/* What is left until the deadline (INT64_MAX: none), but at most `most` ms (-1: no bound). */
+static int bounded_ms(int most, int64_t deadline) {
+    int64_t left = deadline == INT64_MAX ? INT64_MAX : deadline - os_now_ms();
+    left = left > 0 ? left : 0;
+    if (most >= 0 && most < left)
+        return most;
+    return left < INT_MAX ? (int)left : most;
+}
+
+static int dial_once(struct line *line, uint64_t processed, int64_t deadline, struct stream **ret,
+                     uint64_t *ret_theirs, struct err *err) {
     const struct way *way = line->way;
+    int welcome_ms = line->timeout_ms < 0 ? WELCOME_MS : line->timeout_ms;
     struct conn *conn;
     struct stream *stream;
-    if (conn_dial(way->to, way->retry.try_ms, line->waker, &conn, err) != 0 ||
+    if (conn_dial(way->to, bounded_ms(way->retry.try_ms, deadline), line->waker, &conn, err) != 0 ||
         stream_new(conn, line->timeout_ms, &stream, err) != 0)
         return -1;
     int result = -1;
@@ -60,7 +71,7 @@ static int dial_once(struct line *line, uint64_t processed, struct stream **ret,
         (void)err_set(err, EXIT_SIGNAL, "interrupted");
     else
         result = handshake_resume(stream, line->role, &line->agreed, processed,
-                                  line->timeout_ms < 0 ? WELCOME_MS : line->timeout_ms, ret_theirs, err);
+                                  bounded_ms(welcome_ms, deadline), ret_theirs, err);
     (void)set_trying(line, NULL);
     if (result == 0)
         *ret = stream;
@@ -75,7 +86,7 @@ static int dial_back(struct line *line, uint64_t processed, struct stream **ret,
     bool bounded = retry->retries != RETRY_FOREVER && line->timeout_ms >= 0;
     int64_t deadline = bounded ? os_now_ms() + line->timeout_ms : INT64_MAX;
     for (uint32_t tries = 1;; tries++) {
-        if (dial_once(line, processed, ret, ret_theirs, err) == 0)
+        if (dial_once(line, processed, deadline, ret, ret_theirs, err) == 0)
             return 0;
         if (is_cancelled(line) || err->code == EXIT_SIGNAL)
             return -1;

@@ -155,6 +155,7 @@ int stream_send_raw(struct stream *s, const void *p, size_t n, struct err *err) 
     struct span part = {.p = p, .n = n};
     if (conn_write(s->conn, &part, 1, s->timeout_ms, err) == 0)
         return 0;
+    s->broke = err->code == EXIT_SOCKET;
     s->cut = true;
     return -1;
 }

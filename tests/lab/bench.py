@@ -29,7 +29,7 @@ TABLE_MIB = 96  # of a run of the first table
 LARGE_MIB = 512
 THOUSANDS = 10  # of small files
 BARS = {("large", "bare stream"): 0.8, ("large", "tar over socat"): 1.5, ("small", "tar over socat"): 1.5}
-CLOCK = "date +%s%N"  # of both kernels: user-mode Linux takes it from the machine
+CLOCK = "/bin/date +%s%N"  # of both kernels: user-mode Linux takes it from the machine
 
 
 def size_text(n):
@@ -58,9 +58,9 @@ def ferry_seconds(lab, source, dest):
 
 def tar_seconds(lab, source, dest):
     port = next(ends.ports)
-    receiver = lab.guest.start(f"socat -u -b 65536 VSOCK-LISTEN:{port} STDOUT | tar -xf - -C {dest} && {CLOCK}")
+    receiver = lab.guest.start(f"socat -u -b 65536 VSOCK-LISTEN:{port} STDOUT | /bin/tar -xf - -C {dest} && {CLOCK}")
     lab.guest.run(f"until ss -l --vsock | grep -q ':{port} '; do sleep 0.05; done")
-    pipe = f"tar -cf - -C {source} . | socat -u -b 65536 STDIN VSOCK-CONNECT:{lab.guest.cid}:{port}"
+    pipe = f"/bin/tar -cf - -C {source} . | socat -u -b 65536 STDIN VSOCK-CONNECT:{lab.guest.cid}:{port}"
     sender = lab.host.run(f"{CLOCK}; {pipe}")
     done = receiver.wait()
     check((sender.code, done.code) == (0, 0), f"the tar pipe failed: {sender}\n{done}")
