@@ -23,7 +23,7 @@ static int take_one(struct receiver *r, struct item *item, struct codec_state *s
         return -1;
     if (item == NULL)
         return 0;
-    if (carries_data(item))
+    if (item_carries_data(item))
         return unpack_step(r, item, state, err);
     if (sequencer_put(r->ordered, &item->t) == SEQ_PUT)
         return 0;

@@ -4,10 +4,6 @@
 
 /* ---- ingest: socket -> frames, one thread a stream ---------------------------------------------------- */
 
-bool carries_data(const struct item *item) {
-    return item->frame.type == MSG_CHUNK || item->frame.type == MSG_BUNDLE;
-}
-
 static int take_ack(struct receiver *r, struct item *item, struct err *err) {
     struct msg_ack ack;
     if (msg_ack_decode(item_body(item), &ack, err) != 0)
@@ -64,10 +60,10 @@ int stage_ingest(void *arg, struct err *err) {
             item_free(item);
             return -1;
         }
-        if (carries_data(item))
+        if (item_carries_data(item))
             tally_up(&r->unpacking);
-        bool put =
-            carries_data(item) ? queue_put(r->packed, item) : sequencer_put(r->ordered, &item->t) == SEQ_PUT;
+        bool put = item_carries_data(item) ? queue_put(r->packed, item)
+                                           : sequencer_put(r->ordered, &item->t) == SEQ_PUT;
         if (!put) {
             item_free(item);
             return 0; /* cancelled */

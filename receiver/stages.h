@@ -18,8 +18,6 @@ int unpack_step(struct receiver *r, struct item *item, struct codec_state *state
 int reply_step(struct receiver *r, struct item **items, unsigned count, struct err *err);
 /* What the end of the input means in the middle of a session. Always -1. */
 int ingest_failed(struct receiver *r, enum stream_result result, struct err *err);
-/* True for a frame whose data area the unpack stage must see. */
-bool carries_data(const struct item *item);
 
 /* The whole session on the calling thread. */
 int receive_serially(struct receiver *r, struct err *err);

@@ -210,7 +210,7 @@ int send_session_prepare(struct send_session *s, struct ticketed *chain, struct 
     for (struct ticketed *t = chain; t; t = t->next) {
         struct item *item = (struct item *)t;
         item->again = true;
-        if (item->frame.type != MSG_CHUNK && item->frame.type != MSG_BUNDLE)
+        if (!item_carries_data(item))
             continue;
         count(&s->report->chunks_resent, 1);
         count(&s->report->bytes_resent, item->raw_length);

@@ -50,7 +50,7 @@ static int send_all(struct sender *s, struct err *err) {
 static int emit_now(void *ctx, struct item *item, struct err *err) {
     struct serial *serial = ctx;
     item->t.ticket = serial->s->next_ticket++;
-    if (!needs_packing(item))
+    if (!item_carries_data(item))
         (void)outbox_put_data(serial->s->out, item);
     else if (pack_step(serial->s, item, &serial->packer, err) != 0)
         return -1;

@@ -98,15 +98,11 @@ int stage_scan(void *arg, struct err *err) {
 
 /* ---- read: wanted files -> chunks ------------------------------------------------------------------------------ */
 
-bool needs_packing(const struct item *item) {
-    return item->frame.type == MSG_CHUNK || item->frame.type == MSG_BUNDLE;
-}
-
 static int emit_to_pack(void *ctx, struct item *item, struct err *err) {
     struct sender *s = ctx;
     item->t.ticket = s->next_ticket++;
     bool put = true;
-    if (needs_packing(item)) {
+    if (item_carries_data(item)) {
         put = queue_put(s->raw, item);
         if (!put)
             item_free(item);
@@ -212,7 +208,7 @@ static int make_ready(struct sender *s, struct item **items, unsigned count, uns
 }
 
 int send_step(struct sender *s, struct item **items, unsigned count, struct err *err) {
-    bool data = count == 1 && needs_packing(items[0]);
+    bool data = count == 1 && item_carries_data(items[0]);
     unsigned syncs;
     if (make_ready(s, items, count, &syncs, err) != 0) {
         for (unsigned i = 0; i < count; i++)

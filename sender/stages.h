@@ -16,8 +16,6 @@ int pack_step(struct sender *s, struct item *item, struct packer *packer, struct
 int send_step(struct sender *s, struct item **items, unsigned count, struct err *err);
 /* What the end of the input means in the middle of a session. Always -1. */
 int ack_failed(struct sender *s, enum stream_result result, struct err *err);
-/* source_emit of both paths: gives the item its place among the data; data frames are to be packed. */
-bool needs_packing(const struct item *item);
 
 /* The whole session on the calling thread. */
 int send_serially(struct sender *s, struct err *err);

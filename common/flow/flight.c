@@ -80,10 +80,6 @@ static struct item *find(struct flight *f, uint64_t order) {
     return (struct item *)t;
 }
 
-static bool carries_data(const struct item *item) {
-    return item && (item->frame.type == MSG_CHUNK || item->frame.type == MSG_BUNDLE);
-}
-
 static struct item *copy_of(const struct item *item) {
     struct item *copy = item_new(item->frame.type, item->frame.body_length);
     if (copy == NULL)
@@ -97,7 +93,7 @@ static struct item *copy_of(const struct item *item) {
 struct item *flight_find(struct flight *f, uint64_t order) {
     os_lock(&f->lock);
     struct item *item = find(f, order);
-    struct item *copy = carries_data(item) ? copy_of(item) : NULL;
+    struct item *copy = item && item_carries_data(item) ? copy_of(item) : NULL;
     os_unlock(&f->lock);
     return copy;
 }

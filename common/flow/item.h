@@ -28,6 +28,10 @@ void item_free(struct item *item);
 void item_drop(void *item); /* item_free for queue_free */
 void item_drop_ticketed(struct ticketed *t); /* item_free for sequencer_free */
 
+/* True for a message that has a data area, or had one until its buffer was given back. */
+static inline bool item_carries_data(const struct item *item) {
+    return item->frame.type == MSG_CHUNK || item->frame.type == MSG_BUNDLE;
+}
 /* What was a data frame says nothing any more. Its order stays. */
 void item_make_void(struct item *item);
 
