@@ -1,7 +1,7 @@
 /* receiver.c: the pipeline of one session. In order:
  *
  *   ingest      socket -> frames; a data area lands straight in a pooled buffer
- *   unpack ×N   inflate into exactly raw_length, verify the digest; damaged: refuse
+ *   unpack ×N   inflate into exactly raw_length, verify the digest; damaged: refuse; within ingest on one processor
  *   sink        in the order of the messages: verdicts, writes, commits (recv_session, sink)
  *   reply       the only writer: verdicts, durable, credit
  *
@@ -39,9 +39,10 @@ static void release(void *session) {
     free(r);
 }
 
+/* One processor gains nothing from handing chunks over. */
 static unsigned unpack_threads(void) {
     unsigned n = os_cpu_count();
-    return n < UNPACK_THREADS_MAX ? n : UNPACK_THREADS_MAX;
+    return n == 1 ? 0 : n < UNPACK_THREADS_MAX ? n : UNPACK_THREADS_MAX;
 }
 
 /* ---- after a break ---------------------------------------------------------------------------------------- */
@@ -86,7 +87,8 @@ static int build(struct receiver *r, struct err *err) {
     link_in_init(&r->in, r->agreed.our_window, chunk_size);
     r->flight = flight_new();
     r->out = outbox_new(r->agreed.their_window, chunk_size);
-    r->pool = pool_new(chunk_size, chunks + unpack_threads() + 1);
+    r->unpack_threads = unpack_threads();
+    r->pool = pool_new(chunk_size, chunks + r->unpack_threads + 1);
     r->packed = queue_new(chunks + 1);
     r->ordered = sequencer_new();
     r->refusals = refusals_new();
@@ -105,7 +107,7 @@ static int build(struct receiver *r, struct err *err) {
 static int start_stages(struct receiver *r, struct err *err) {
     if (run_start(&r->run, "ingest", stage_ingest, r, err) != 0)
         return -1;
-    for (unsigned i = 0; i < unpack_threads(); i++)
+    for (unsigned i = 0; i < r->unpack_threads; i++)
         if (run_start(&r->run, "unpack", stage_unpack, r, err) != 0)
             return -1;
     if (run_start(&r->run, "sink", stage_sink, r, err) != 0)

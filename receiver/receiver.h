@@ -27,7 +27,8 @@ struct receiver {
     struct outbox *out;
     struct flight *flight; /* answers that the sender has not processed */
     struct pool *pool;
-    struct queue *packed; /* ingest -> unpack */
+    unsigned unpack_threads; /* 0: the ingest stage unpacks */
+    struct queue *packed; /* ingest -> unpack; not with 0 */
     struct tally unpacking; /* data frames in `packed` and in the unpack stage */
     struct sequencer *ordered; /* ingest, unpack -> sink */
     struct refusals *refusals;

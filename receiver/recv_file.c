@@ -33,7 +33,7 @@ int recv_file_begin(struct recv_session *s, struct item *item, struct err *err) 
     s->file.next_offset = s->file.chunks = 0;
     file_digest_start(s->file.digest);
     struct err why = {0};
-    if (w && sink_file_begin(s->sink, m.file_id, w->path, m.data_size, &why) != 0)
+    if (w && sink_file_begin(s->sink, m.file_id, w->path, m.data_size, NULL, &why) != 0)
         fail_open_file(s, &why);
     return 0;
 }
@@ -117,7 +117,7 @@ static int take_member(struct recv_session *s, const struct bundle_member *m, co
         return err_set(err, EXIT_STREAM, "BUNDLE: file %" PRIu64 " was not asked for", m->file_id);
     struct metadata meta = {m->mode, m->mtime_sec, m->mtime_nsec, w->uid, w->gid};
     count(&s->report->bytes_done, m->size);
-    int result = sink_file_begin(s->sink, m->file_id, w->path, 0, &why);
+    int result = sink_file_begin(s->sink, m->file_id, w->path, 0, &meta, &why);
     if (result == 0 && m->size > 0)
         result = sink_file_write(s->sink, data, m->size, 0, &why);
     if (result == 0)

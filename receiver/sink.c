@@ -107,6 +107,8 @@ int sink_make_dir(struct sink *sink, const char *path, uint32_t mode, struct err
     }
     if (result == 0)
         result = sink_name_changed(sink, at);
+    if (result == 0)
+        result = dir_cache_made(&sink->dirs, path);
     return result == 0 ? 0 : os_file_error(err, result, "%s: cannot create the directory", ESCAPED(path));
 }
 

@@ -58,6 +58,9 @@ struct sink {
     struct os_file file;
     char *path;
     uint64_t file_id, end_of_data;
+    struct os_stat made; /* it or the one before it, as it was created */
+    uint32_t made_with; /* mode that it was created with */
+    bool as_before; /* it is as `made` */
     /* Finished, not yet committed. */
     struct sink_commit batch[SINK_BATCH_FILES];
     unsigned batch_count;
@@ -88,9 +91,10 @@ int sink_digest(struct sink *sink, const char *path, uint32_t block_size, uint64
 /* Set the metadata of an existing file whose content is right (FILE_SAME). */
 int sink_touch(struct sink *sink, const char *path, const struct metadata *meta, struct err *err);
 
-/* One file at a time: begin, write*, then end or drop. After a failure of write or end it is dropped already. */
+/* One file at a time: begin, write*, then end or drop. After a failure of write or end it is dropped already.
+ * meta: what will be set at the end, where that is known; may be NULL. */
 int sink_file_begin(struct sink *sink, uint64_t file_id, const char *path, uint64_t data_size,
-                    struct err *err);
+                    const struct metadata *meta, struct err *err);
 int sink_file_write(struct sink *sink, const void *p, size_t n, uint64_t offset, struct err *err);
 /* Makes it ready and puts it into the batch. `settled` is called for it later, from here or from sink_commit. */
 int sink_file_end(struct sink *sink, uint64_t size, const struct metadata *meta, struct err *err);

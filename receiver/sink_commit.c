@@ -62,13 +62,6 @@ static void rename_one(struct sink *sink, struct sink_commit *c) {
         fail(sink, c, &err);
 }
 
-static bool same_parent(const char *a, const char *b) {
-    size_t n, m;
-    (void)path_base(a, &n);
-    (void)path_base(b, &m);
-    return n == m && memcmp(a, b, n) == 0;
-}
-
 /* Flush the directories of what was renamed. Neighbours of the batch mostly share theirs; more than SINK_SYNC_DIRS in all
  * give -E2BIG when `few`. */
 static int flush_parents(struct sink *sink, bool few) {
@@ -78,7 +71,7 @@ static int flush_parents(struct sink *sink, bool few) {
         const struct sink_commit *c = &sink->batch[i];
         struct os_dir at;
         const char *name;
-        if (c->path == NULL || (last && same_parent(last, c->path)))
+        if (c->path == NULL || (last && path_are_neighbours(last, c->path)))
             continue;
         if (few && ++count > SINK_SYNC_DIRS)
             return -E2BIG;

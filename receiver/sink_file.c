@@ -20,26 +20,48 @@ static bool is_in_batch(const struct sink *sink, uint64_t file_id) {
     return false;
 }
 
+/* True when the file that is to be created will be as `sink->made`, but for its mode: it comes after its neighbour. */
+static bool is_foretold(const struct sink *sink, const char *path) {
+    return sink->batch_count > 0 && path_are_neighbours(sink->batch[sink->batch_count - 1].path, path);
+}
+
+/* The mode to create the file with. It is the one that it is to have, where its owner and group will be right from the
+ * start and nothing is there whose mode it keeps, which saves setting it; else nobody else can open it yet. */
+static uint32_t first_mode(struct sink *sink, const char *path, const struct metadata *meta) {
+    uint32_t uid, gid;
+    if (meta == NULL || !is_foretold(sink, path) ||
+        sink_owner_differs(sink, &sink->made, meta->uid, meta->gid, &uid, &gid))
+        return 0600;
+    if (sink->opt.perms)
+        return meta->mode & 0777;
+    return dir_cache_has_new_parent(&sink->dirs, path) ? meta->mode & 0777 & ~sink->opt.umask : 0600;
+}
+
 int sink_file_begin(struct sink *sink, uint64_t file_id, const char *path, uint64_t data_size,
-                    struct err *err) {
+                    const struct metadata *meta, struct err *err) {
     struct os_dir at;
     const char *name;
     uint64_t free_bytes = 0;
+    uint32_t mode = first_mode(sink, path, meta);
     struct temp_name temp;
     if (sink_parent(sink, path, &at, &name, err) != 0)
         return -1;
     if (data_size > CHUNK_SIZE_DEFAULT && os_volume_free(at, &free_bytes) == 0 && free_bytes < data_size)
         return out_of_space(path, data_size, free_bytes, err);
     sink_temp_name(sink, file_id, &temp);
-    int result = os_create(at, temp.s, &sink->file);
+    int result = os_create(at, temp.s, mode, &sink->file);
     if (result == -EEXIST && is_in_batch(sink, file_id)) /* what waits to be renamed must stay as it is */
         return err_set(err, EXIT_STREAM, "%s: came again before it was committed", ESCAPED(path));
     if (result == -EEXIST) { /* an earlier attempt at the same file of this session */
         (void)os_unlink_at(at, temp.s);
-        result = os_create(at, temp.s, &sink->file);
+        result = os_create(at, temp.s, mode, &sink->file);
     }
     if (result != 0)
         return os_file_error(err, result, "%s: cannot create", ESCAPED(path));
+    /* Created in the same way in the same directory, it is the same as the one before, whatever umask, lists of access
+     * rights or the file system make of the mode. */
+    sink->as_before = is_foretold(sink, path) && sink->made_with == mode;
+    sink->made_with = mode;
     sink->path = strdup(path);
     sink->file_id = file_id;
     sink->end_of_data = 0;
@@ -108,15 +130,19 @@ static int make_ready(struct sink *sink, uint64_t size, const struct metadata *m
     struct os_stat old = {.kind = OS_NONE};
     if (sink_parent(sink, sink->path, &at, &name, err) != 0)
         return -1;
-    if (!sink->opt.perms && os_stat_at(at, name, &old) != 0)
+    if (!sink->opt.perms && !dir_cache_has_new_parent(&sink->dirs, sink->path) &&
+        os_stat_at(at, name, &old) != 0)
         old.kind = OS_NONE;
     if (sink->end_of_data < size)
         os_expect_holes(sink->file);
     int result = sink->end_of_data == size ? 0 : os_truncate(sink->file, size);
-    if (result == 0)
-        result = os_fstat(sink->file, ret_st);
+    if (result == 0 && !sink->as_before)
+        result = os_fstat(sink->file, &sink->made);
     if (result != 0)
         return os_file_error(err, result, "%s: cannot set the size", ESCAPED(sink->path));
+    *ret_st = sink->made;
+    if (sink->as_before)
+        ret_st->mtime_nsec = UINT32_MAX; /* not known, and no time at all */
     return sink_set_metadata(sink, sink->file, ret_st, meta, &old, sink->path, err);
 }
 

@@ -10,7 +10,7 @@
 
 bool sink_owner_differs(const struct sink *sink, const struct os_stat *st, uint32_t uid, uint32_t gid,
                         uint32_t *ret_uid, uint32_t *ret_gid) {
-    bool owner = sink->opt.owner && os_is_privileged() && uid != OS_KEEP_ID && uid != st->uid;
+    bool owner = sink->opt.owner && uid != OS_KEEP_ID && uid != st->uid && os_is_privileged();
     bool group = sink->opt.group && gid != OS_KEEP_ID && gid != st->gid;
     *ret_uid = owner ? uid : OS_KEEP_ID;
     *ret_gid = group ? gid : OS_KEEP_ID;
@@ -82,7 +82,8 @@ bool sink_has(struct sink *sink, const struct entry *e, bool same_time) {
     struct os_dir at;
     const char *name;
     struct os_stat st;
-    if (dir_cache_parent(&sink->dirs, e->path, &at, &name) != 0 || os_stat_at(at, name, &st) != 0)
+    if (dir_cache_has_new_parent(&sink->dirs, e->path) ||
+        dir_cache_parent(&sink->dirs, e->path, &at, &name) != 0 || os_stat_at(at, name, &st) != 0)
         return false;
     if (st.kind != OS_FILE || st.size != e->size)
         return false;

@@ -40,8 +40,20 @@ int ingest_failed(struct receiver *r, enum stream_result result, struct err *err
     return err_wrap(err, "receiving");
 }
 
-int stage_ingest(void *arg, struct err *err) {
-    struct receiver *r = arg;
+/* On its way to the sink. 1: cancelled; 0; -1 and err. Uses the item up. */
+static int pass_on(struct receiver *r, struct item *item, struct codec_state *state, struct err *err) {
+    if (item_carries_data(item) && r->unpack_threads == 0)
+        return unpack_step(r, item, state, err);
+    if (item_carries_data(item))
+        tally_up(&r->unpacking);
+    bool put =
+        item_carries_data(item) ? queue_put(r->packed, item) : sequencer_put(r->ordered, &item->t) == SEQ_PUT;
+    if (!put)
+        item_free(item);
+    return put ? 0 : 1;
+}
+
+static int ingest(struct receiver *r, struct codec_state *state, struct err *err) {
     for (bool bye = false; !bye;) {
         struct item *item;
         enum stream_result result = stream_recv(r->line.stream, r->pool, r->config->timeout_ms, &item, err);
@@ -60,18 +72,25 @@ int stage_ingest(void *arg, struct err *err) {
             item_free(item);
             return -1;
         }
-        if (item_carries_data(item))
-            tally_up(&r->unpacking);
-        bool put = item_carries_data(item) ? queue_put(r->packed, item)
-                                           : sequencer_put(r->ordered, &item->t) == SEQ_PUT;
-        if (!put) {
-            item_free(item);
-            return 0; /* cancelled */
-        }
+        int passed = pass_on(r, item, state, err);
+        if (passed != 0)
+            return passed < 0 ? -1 : 0;
     }
     line_reading_over(&r->line);
     queue_close(r->packed);
     return 0;
+}
+
+int stage_ingest(void *arg, struct err *err) {
+    struct receiver *r = arg;
+    if (r->unpack_threads > 0)
+        return ingest(r, NULL, err);
+    struct codec_state *state = codec_state_new();
+    if (state == NULL)
+        return err_set(err, EXIT_MEMORY, "out of memory");
+    int result = ingest(r, state, err);
+    codec_state_free(state);
+    return result;
 }
 
 /* ---- unpack: N threads ------------------------------------------------------------------------------- */

@@ -2,7 +2,7 @@
  *
  *   scan      tree -> entries; runs ahead of the data within the window of the ledger
  *   read      wanted files -> raw chunks, holes, bundles; takes a buffer from the pool, which bounds memory
- *   pack ×N   digest of the raw bytes, compression where it pays
+ *   pack ×N   digest of the raw bytes, compression where it pays; within read where there is one processor
  *   send      the only writer: urgent messages, entries, then data in the order of reading; waits for credit
  *   ack       the receiver's messages: verdicts, durable, refused, credit
  *
@@ -42,20 +42,21 @@ static void release(void *session) {
     free(s);
 }
 
+/* One processor gains nothing from handing chunks over. */
 static unsigned pack_threads(void) {
     unsigned n = os_cpu_count();
-    return n < PACK_THREADS_MAX ? n : PACK_THREADS_MAX;
+    return n == 1 ? 0 : n < PACK_THREADS_MAX ? n : PACK_THREADS_MAX;
 }
 
 /* What both paths need once the handshake is over. */
 static int build(struct sender *s, struct err *err) {
     struct send_session *session = &s->session;
     uint32_t chunk_size = session->agreed.chunk_size;
-    unsigned threads = pack_threads();
+    unsigned packers = s->pack_threads > 0 ? s->pack_threads : 1;
     s->out = session->out = outbox_new(session->agreed.their_window, chunk_size);
-    s->pool = pool_new(chunk_size, CHUNKS_IN_HAND + 2 * threads);
+    s->pool = pool_new(chunk_size, CHUNKS_IN_HAND + 2 * packers);
     session->spare = pool_new(chunk_size, (unsigned)(session->agreed.their_window / chunk_size) + 1);
-    s->raw = queue_new(threads);
+    s->raw = queue_new(packers);
     session->ledger = s->out ? ledger_new(s->out, &s->report) : NULL;
     session->flight = flight_new();
     s->digest = file_digest_new();
@@ -73,7 +74,7 @@ static int build(struct sender *s, struct err *err) {
     run_on_cancel(&s->run, pool_cancel, session->spare);
     run_on_cancel(&s->run, queue_cancel, s->raw);
     run_on_cancel(&s->run, ledger_cancel, session->ledger);
-    return pack_policy_init(&s->policy, s->config->codec, s->config->level, session->agreed.codecs, threads,
+    return pack_policy_init(&s->policy, s->config->codec, s->config->level, session->agreed.codecs, packers,
                             err);
 }
 
@@ -106,6 +107,7 @@ static int take_request(struct sender *s, struct err *err) {
 static int open_session(struct sender *s, struct err *err) {
     struct line_hooks hooks = {settle, prepare_again, &s->session};
     s->session.agreed = s->line.agreed;
+    s->pack_threads = pack_threads();
     if (build(s, err) != 0 || line_open(&s->line, s->out, s->session.flight, &hooks, err) != 0 ||
         take_request(s, err) != 0)
         return -1;
@@ -127,7 +129,7 @@ static int start_stages(struct sender *s, struct err *err) {
         run_start(&s->run, "scan", stage_scan, s, err) != 0 ||
         run_start(&s->run, "read", stage_read, s, err) != 0)
         return -1;
-    for (unsigned i = 0; i < pack_threads(); i++)
+    for (unsigned i = 0; i < s->pack_threads; i++)
         if (run_start(&s->run, "pack", stage_pack, s, err) != 0)
             return -1;
     return run_start(&s->run, "ack", stage_ack, s, err);

@@ -34,7 +34,9 @@ struct sender {
     uint64_t next_ticket; /* read stage: of the next data item */
     struct pack_policy policy;
     struct pool *pool;
-    struct queue *raw; /* read -> pack */
+    unsigned pack_threads; /* 0: the read stage packs */
+    struct queue *raw; /* read -> pack; not with 0 */
+    struct packer packer; /* read stage, with 0 */
     struct outbox *out; /* scan, pack, ack -> send */
     struct file_digest *digest; /* send stage: of the file whose chunks pass */
 };

@@ -13,6 +13,7 @@ void source_init(struct source *s, const struct source_root *roots, uint32_t chu
     *s = (struct source){
         .roots = roots,
         .dirs_root = -1,
+        .began_sec = os_wall_ns() / 1000000000,
         .chunk_size = chunk_size,
         .pool = pool,
         .report = report,
@@ -51,7 +52,9 @@ bool same_file(const struct os_stat *a, const struct os_stat *b) {
  * file system) that is far from ours tells nothing. */
 enum { TICK_MS = 20 };
 
-void source_await_tick(const struct os_stat *st) {
+void source_await_tick(const struct source *s, const struct os_stat *st) {
+    if (st->ctime_sec < s->began_sec - 1)
+        return; /* without asking for the time */
     int64_t now_ns = os_wall_ns(), now_sec = now_ns / 1000000000;
     if (st->ctime_sec < now_sec - 1 || st->ctime_sec > now_sec + 1)
         return;
@@ -195,7 +198,7 @@ static enum attempt read_small(struct source *s, struct pending *p, struct err *
     int result = source_open(s, p, &file, NULL);
     if (result != 0)
         return source_failed(s, p, result, "cannot open", err);
-    source_await_tick(&p->st);
+    source_await_tick(s, &p->st);
     ptrdiff_t got = os_pread(file, s->bundle->data->data + s->bundle->raw_length, p->st.size, 0);
     result = os_fstat(file, &now);
     os_close(&file);

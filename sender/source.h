@@ -22,6 +22,7 @@ struct source {
     const struct source_root *roots;
     struct dir_cache dirs;
     int dirs_root; /* which root `dirs` belongs to */
+    int64_t began_sec; /* os_wall_ns at source_init */
     uint32_t chunk_size;
     struct pool *pool;
     struct report *report;

@@ -18,7 +18,7 @@ enum attempt source_compare(struct source *s, struct pending *p, struct err *err
 /* Open p for reading; `found` is what it is at this moment. 0, or a negative result. */
 int source_open(struct source *s, const struct pending *p, struct os_file *ret, struct os_stat *ret_found);
 /* Wait, for 40 ms at most, until any change to a file that is `st` now would change its ctime. */
-void source_await_tick(const struct os_stat *st);
+void source_await_tick(const struct source *s, const struct os_stat *st);
 bool same_file(const struct os_stat *a, const struct os_stat *b);
 /* Give p up: report it, and FILE_FAIL. */
 enum attempt source_give_up(struct source *s, struct pending *p, int code, int result, const char *what,

@@ -134,7 +134,7 @@ enum attempt source_read_large(struct source *s, struct pending *p, struct err *
     }
     enum attempt attempt = ATTEMPT_FATAL;
     p->st = now; /* what is read from here on is held against this */
-    source_await_tick(&now);
+    source_await_tick(s, &now);
     atomic_store(&p->sent_size, now.size);
     if (emit_begin(s, p, err) != 0 || emit_contents(s, p, file, &at, err) != 0)
         goto out;
@@ -185,7 +185,7 @@ enum attempt source_compare(struct source *s, struct pending *p, struct err *err
         return source_failed(s, p, result, "cannot open", err);
     }
     p->st = before;
-    source_await_tick(&before);
+    source_await_tick(s, &before);
     struct digest ours;
     bool same =
         before.size == p->basis.size && content_digest(file, before.size, p->basis.block_size, &ours) == 0 &&

@@ -102,7 +102,9 @@ static int emit_to_pack(void *ctx, struct item *item, struct err *err) {
     struct sender *s = ctx;
     item->t.ticket = s->next_ticket++;
     bool put = true;
-    if (item_carries_data(item)) {
+    if (item_carries_data(item) && s->pack_threads == 0) {
+        return pack_step(s, item, &s->packer, err);
+    } else if (item_carries_data(item)) {
         put = queue_put(s->raw, item);
         if (!put)
             item_free(item);
@@ -117,7 +119,7 @@ int stage_read(void *arg, struct err *err) {
     struct queue *wants = ledger_wants(s->session.ledger);
     s->source.emit = emit_to_pack;
     s->source.ctx = s;
-    int result = 0;
+    int result = s->pack_threads == 0 ? packer_init(&s->packer, s->pool, err) : 0;
     while (result == 0) {
         void *p = NULL;
         enum queue_result got = queue_get(wants, &p, 0);
@@ -135,6 +137,7 @@ int stage_read(void *arg, struct err *err) {
     }
     outbox_kick(s->out);
     queue_close(s->raw);
+    packer_free(&s->packer);
     return result != 0 && run_failed(&s->run) ? 0 : result;
 }
 

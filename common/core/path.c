@@ -80,6 +80,13 @@ const char *path_base(const char *path, size_t *ret_parent_len) {
     return slash ? slash + 1 : path;
 }
 
+bool path_are_neighbours(const char *a, const char *b) {
+    size_t n, m;
+    (void)path_base(a, &n);
+    (void)path_base(b, &m);
+    return n == m && memcmp(a, b, n) == 0;
+}
+
 bool path_is_within(const char *path, const char *above) {
     size_t n = strlen(above);
     return n == 0 || (strncmp(path, above, n) == 0 && (path[n] == '\0' || path[n] == '/'));

@@ -47,6 +47,9 @@ unsigned path_depth(const char *path);
  * without the separator (0 when the parent is the root). */
 const char *path_base(const char *path, size_t *ret_parent_len);
 
+/* True when both have the same parent. */
+bool path_are_neighbours(const char *a, const char *b);
+
 /* True when `path` is `above` or lies below it. "" is above everything. */
 bool path_is_within(const char *path, const char *above);
 

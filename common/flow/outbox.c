@@ -223,7 +223,7 @@ enum queue_result outbox_get(struct outbox *ob, struct item **ret, int timeout_m
 
 enum queue_result outbox_get_batch(struct outbox *ob, struct item **ret, unsigned most, unsigned *ret_count,
                                    int timeout_ms) {
-    int64_t deadline = timeout_ms > 0 ? os_now_ms() + timeout_ms : 0;
+    int64_t deadline = 0; /* the clock is asked when it is needed: in some kernels that is a system call */
     enum queue_result result = QUEUE_TIMEOUT;
     os_lock(&ob->lock);
     for (bool waiting = true;;) {
@@ -249,8 +249,10 @@ enum queue_result outbox_get_batch(struct outbox *ob, struct item **ret, unsigne
         }
         if (timeout_ms < 0 || ob->held)
             os_cond_wait(&ob->changed, &ob->lock);
-        else
+        else {
+            deadline = deadline ? deadline : os_now_ms() + timeout_ms;
             waiting = os_cond_wait_until(&ob->changed, &ob->lock, deadline);
+        }
     }
     os_unlock(&ob->lock);
     return result;

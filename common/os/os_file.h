@@ -70,8 +70,8 @@ int os_set_mtime_at(struct os_dir at, const char *name, int64_t sec, uint32_t ns
 
 /* Files. Opening for reading never blocks (FIFOs) and never follows. */
 int os_open_read(struct os_dir at, const char *name, struct os_file *ret);
-/* Exclusive creation with mode 0600, for writing and reading. */
-int os_create(struct os_dir at, const char *name, struct os_file *ret);
+/* Exclusive creation for writing and reading. mode: 0…0777, less the umask of the process; not kept on Windows. */
+int os_create(struct os_dir at, const char *name, uint32_t mode, struct os_file *ret);
 void os_close(struct os_file *file);
 int os_close_checked(struct os_file *file); /* the result of close counts */
 int os_fstat(struct os_file file, struct os_stat *ret);

@@ -109,3 +109,19 @@ int dir_cache_parent(struct dir_cache *cache, const char *path, struct os_dir *r
     *ret_name = path_base(path, &n);
     return dir_cache_get(cache, path, n, ret);
 }
+
+int dir_cache_made(struct dir_cache *cache, const char *path) {
+    struct os_dir ignored;
+    dir_cache_forget(cache, path);
+    int result = dir_cache_get(cache, path, strlen(path), &ignored);
+    if (result == 0)
+        nearest(cache, path, strlen(path))->made = true;
+    return result;
+}
+
+bool dir_cache_has_new_parent(struct dir_cache *cache, const char *path) {
+    size_t n;
+    (void)path_base(path, &n);
+    const struct dir_slot *slot = nearest(cache, path, n);
+    return slot && slot->n == n && slot->made;
+}

@@ -18,6 +18,7 @@ struct dir_cache {
         char *path; /* NULL: empty slot */
         size_t n;
         uint64_t used; /* clock at the last use */
+        bool made; /* dir_cache_made */
     } slots[DIR_CACHE_SIZE];
 };
 
@@ -28,6 +29,10 @@ void dir_cache_free(struct dir_cache *cache); /* closes what it keeps, not the r
 int dir_cache_get(struct dir_cache *cache, const char *path, size_t n, struct os_dir *ret);
 /* The parent of `path`, and its last component. */
 int dir_cache_parent(struct dir_cache *cache, const char *path, struct os_dir *ret, const char **ret_name);
+/* Keep the directory at `path`, which the caller made just now. 0, or -errno. */
+int dir_cache_made(struct dir_cache *cache, const char *path);
+/* True when the parent of `path` was made so and has been kept since: what is in it, the caller or a stranger put there. */
+bool dir_cache_has_new_parent(struct dir_cache *cache, const char *path);
 /* Forget the directory at `path` and all below it: it was removed or replaced. */
 void dir_cache_forget(struct dir_cache *cache, const char *path);
 

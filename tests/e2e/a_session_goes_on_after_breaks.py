@@ -198,4 +198,5 @@ def a_new_session_takes_the_place_of_a_broken_one(ws):
     same_tree(source, dest)
 
 
-lib.main()
+if __name__ == "__main__":
+    lib.main()

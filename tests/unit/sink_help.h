@@ -72,7 +72,7 @@ static inline int sink_test_stop(void **state) {
 
 /* A whole small file, up to its place in the batch. */
 static inline void send_file(uint64_t id, const char *path, const char *text) {
-    assert_int_equal(sink_file_begin(sink, id, path, 0, NULL), 0);
+    assert_int_equal(sink_file_begin(sink, id, path, 0, NULL, NULL), 0);
     if (text[0])
         assert_int_equal(sink_file_write(sink, text, strlen(text), 0, NULL), 0);
     assert_int_equal(sink_file_end(sink, strlen(text),

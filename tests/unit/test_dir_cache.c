@@ -127,6 +127,31 @@ static void longest_path_opens_at_every_level(void **state) {
     assert_true(open_descriptors() <= descriptors + DIR_CACHE_SIZE + 2);
 }
 
+static void only_what_was_made_and_kept_since_is_new(void **state) {
+    (void)state;
+    char path[8];
+    make("old");
+    make("old/new");
+    assert_is("old/new", "root/old/new");
+    assert_int_equal(dir_cache_made(&cache, "old/new"), 0); /* what was kept of it before does not count */
+    assert_is("old", "root/old");
+    assert_true(dir_cache_has_new_parent(&cache, "old/new/f"));
+    assert_false(dir_cache_has_new_parent(&cache, "old/new"));
+    assert_false(dir_cache_has_new_parent(&cache, "old/new/sub/f"));
+    assert_false(dir_cache_has_new_parent(&cache, "old/ne/f"));
+    assert_false(dir_cache_has_new_parent(&cache, "f"));
+    for (unsigned i = 0; i < DIR_CACHE_SIZE; i++) { /* they push it out */
+        struct os_dir dir;
+        (void)snprintf(path, sizeof path, "d%u", i);
+        make(path);
+        assert_int_equal(get(path, &dir), 0);
+    }
+    assert_false(dir_cache_has_new_parent(&cache, "old/new/f"));
+    assert_is("old/new", "root/old/new");
+    assert_false(dir_cache_has_new_parent(&cache, "old/new/f"));
+    assert_int_equal(dir_cache_made(&cache, "missing"), -ENOENT);
+}
+
 static void component_too_long_is_refused(void **state) {
     (void)state;
     char path[NAME_BYTES_MAX + 2];
@@ -282,6 +307,7 @@ int main(void) {
         BOTH_WAYS(component_too_long_is_refused),
         BOTH_WAYS(more_directories_than_slots_are_still_right),
         BOTH_WAYS(missing_directory_is_an_error_and_leaves_the_cache_sound),
+        BOTH_WAYS(only_what_was_made_and_kept_since_is_new),
         BOTH_WAYS(forgotten_directory_is_looked_up_again),
         BOTH_WAYS(link_anywhere_in_the_path_is_refused),
         BOTH_WAYS(way_up_is_refused),

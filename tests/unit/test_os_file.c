@@ -23,7 +23,7 @@ static void bytes_are_written_whole_and_read_to_the_end(void **state) {
     struct os_file file;
     struct os_stat st;
     char got[16];
-    assert_int_equal(os_create(scratch.dir, "f", &file), 0);
+    assert_int_equal(os_create(scratch.dir, "f", 0600, &file), 0);
     assert_int_equal(os_pwrite(file, "world", 5, 5), 0);
     assert_int_equal(os_pwrite(file, "hello", 5, 0), 0);
     assert_int_equal(os_pwrite(file, "", 0, 1000), 0);
@@ -71,7 +71,7 @@ static void runs_of_data_are_found_in_a_sparse_file(void **state) {
     struct os_file file;
     struct os_stat st;
     uint64_t start = 7, end = 7;
-    assert_int_equal(os_create(scratch.dir, "sparse", &file), 0);
+    assert_int_equal(os_create(scratch.dir, "sparse", 0600, &file), 0);
     for (size_t i = 0; i < 4; i++)
         assert_int_equal(os_pwrite(file, "x", 1, marks[i]), 0);
     assert_int_equal(os_truncate(file, SIZE), 0);
@@ -90,7 +90,7 @@ static void file_of_nothing_but_a_hole_has_no_data(void **state) {
     (void)state;
     struct os_file file;
     uint64_t start, end;
-    assert_int_equal(os_create(scratch.dir, "empty", &file), 0);
+    assert_int_equal(os_create(scratch.dir, "empty", 0600, &file), 0);
     assert_int_equal(os_next_data(file, 0, 0, &start, &end), -ENXIO);
     assert_int_equal(os_truncate(file, 1 << 20), 0);
     int result = os_next_data(file, 0, 1 << 20, &start, &end);
@@ -108,7 +108,7 @@ static void times_are_kept_to_the_nanosecond(void **state) {
     } times[] = {{1234567890, 123456789}, {0, 1}, {1, 999999999}, {-86400, 5}, {4102444800, 0}};
     struct os_file file;
     struct os_stat st;
-    assert_int_equal(os_create(scratch.dir, "f", &file), 0);
+    assert_int_equal(os_create(scratch.dir, "f", 0600, &file), 0);
     assert_int_equal(os_symlink_at("f", scratch.dir, "link"), 0);
     for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
         assert_int_equal(os_set_mtime(file, times[i].sec, times[i].nsec), 0);

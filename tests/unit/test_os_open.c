@@ -42,7 +42,7 @@ static void links_are_not_followed(void **state) {
     for (size_t i = 0; i < sizeof links / sizeof links[0]; i++) {
         assert_true(os_dir_open(d, links[i], &dir) < 0);
         assert_int_equal(os_open_read(d, links[i], &file), -ELOOP);
-        assert_int_equal(os_create(d, links[i], &file), -EEXIST);
+        assert_int_equal(os_create(d, links[i], 0600, &file), -EEXIST);
     }
     assert_false(exists(d, "nothing"));
     assert_int_equal(dir.fd, -1);
@@ -64,9 +64,9 @@ static void only_names_of_one_component_are_opened(void **state) {
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         assert_true(os_dir_open(sub, bad[i], &dir) < 0);
         assert_true(os_open_read(sub, bad[i], &file) < 0);
-        assert_true(os_create(sub, bad[i], &file) < 0);
+        assert_true(os_create(sub, bad[i], 0600, &file) < 0);
     }
-    assert_true(os_create(sub, "../new", &file) < 0);
+    assert_true(os_create(sub, "../new", 0600, &file) < 0);
     assert_true(os_dir_open(d, "sub/..", &dir) < 0);
     assert_true(os_open_read(d, "sub/../secret", &file) < 0);
     assert_false(exists(d, "new"));
@@ -87,7 +87,7 @@ static void link_in_the_middle_is_not_followed(void **state) {
     assert_int_equal(os_symlink_at("real", d, "link"), 0);
     assert_true(os_dir_open(d, "link/sub", &dir) < 0);
     assert_true(os_open_read(d, "link/file", &file) < 0);
-    assert_true(os_create(d, "link/new", &file) < 0);
+    assert_true(os_create(d, "link/new", 0600, &file) < 0);
     assert_false(exists(d, "real/new"));
 }
 
@@ -118,15 +118,15 @@ static void create_is_exclusive_and_private(void **state) {
     struct os_file file, none = OS_FILE_NONE;
     struct os_stat st;
     mode_t mask = umask(0);
-    assert_int_equal(os_create(scratch.dir, "new", &file), 0);
+    assert_int_equal(os_create(scratch.dir, "new", 0600, &file), 0);
     (void)umask(mask);
     assert_int_equal(os_fstat(file, &st), 0);
     assert_int_equal(st.mode, 0600);
     assert_int_equal(st.size, 0);
     assert_int_equal(fcntl(file.fd, F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
-    assert_int_equal(os_create(scratch.dir, "new", &none), -EEXIST);
+    assert_int_equal(os_create(scratch.dir, "new", 0600, &none), -EEXIST);
     assert_int_equal(os_mkdir_at(scratch.dir, "dir", 0700), 0);
-    assert_int_equal(os_create(scratch.dir, "dir", &none), -EEXIST);
+    assert_int_equal(os_create(scratch.dir, "dir", 0600, &none), -EEXIST);
     os_close(&file);
 }
 
@@ -137,7 +137,7 @@ struct race {
 static void *create_it(void *arg) {
     struct race *race = arg;
     struct os_file file = OS_FILE_NONE;
-    int result = os_create(scratch.dir, "contested", &file);
+    int result = os_create(scratch.dir, "contested", 0600, &file);
     atomic_fetch_add(&race->won, result == 0);
     atomic_fetch_add(&race->lost, result == -EEXIST);
     os_close(&file);

@@ -25,7 +25,7 @@ static void bytes_are_written_whole_and_read_to_the_end(void **state) {
     (void)state;
     struct os_file f;
     char got[32];
-    assert_int_equal(os_create(s->dir, "f", &f), 0);
+    assert_int_equal(os_create(s->dir, "f", 0600, &f), 0);
     assert_int_equal(os_pwrite(f, "world", 5, 6), 0);
     assert_int_equal(os_pwrite(f, "hello ", 6, 0), 0);
     assert_int_equal(os_sync(f), 0);
@@ -42,8 +42,8 @@ static void bytes_are_written_whole_and_read_to_the_end(void **state) {
 static void create_is_exclusive_and_nobody_else_can_open_the_file(void **state) {
     (void)state;
     struct os_file f, other;
-    assert_int_equal(os_create(s->dir, "f", &f), 0);
-    assert_int_equal(os_create(s->dir, "f", &other), -EEXIST);
+    assert_int_equal(os_create(s->dir, "f", 0600, &f), 0);
+    assert_int_equal(os_create(s->dir, "f", 0600, &other), -EEXIST);
     HANDLE h =
         CreateFileW(below(s->path, L"f"), GENERIC_READ,
                     FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, NULL, OPEN_EXISTING, 0, NULL);
@@ -106,7 +106,7 @@ static void read_only_file_takes_its_place(void **state) {
     (void)state;
     struct os_file f;
     put_text(below(s->path, L"b"), "old");
-    assert_int_equal(os_create(s->dir, "a", &f), 0);
+    assert_int_equal(os_create(s->dir, "a", 0600, &f), 0);
     assert_int_equal(os_pwrite(f, "new", 3, 0), 0);
     assert_int_equal(os_set_mode(f, 0444), 0);
     assert_int_equal(os_sync(f), 0);
@@ -186,7 +186,7 @@ static void mode_says_whether_a_file_is_read_only(void **state) {
     struct os_file f;
     struct os_stat st;
     static const uint32_t modes[] = {0444, 0644, 0400, 0777, 0000, 0200};
-    assert_int_equal(os_create(s->dir, "f", &f), 0);
+    assert_int_equal(os_create(s->dir, "f", 0600, &f), 0);
     for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
         assert_int_equal(os_set_mode(f, modes[i]), 0);
         assert_int_equal(os_fstat(f, &st), 0);
@@ -290,7 +290,7 @@ static void data_of_a_file_with_a_hole_is_all_found(void **state) {
     struct os_file f;
     uint64_t at = 0, covered = 0, start, stop;
     char got[5];
-    assert_int_equal(os_create(s->dir, "f", &f), 0);
+    assert_int_equal(os_create(s->dir, "f", 0600, &f), 0);
     os_expect_holes(f);
     assert_int_equal(os_pwrite(f, "first", 5, 0), 0);
     assert_int_equal(os_pwrite(f, "after", 5, DISTANT), 0);
@@ -347,7 +347,7 @@ struct creator {
 static void *create_it(void *arg) {
     struct creator *c = arg;
     struct os_file f;
-    c->result = os_create(s->dir, "f", &f);
+    c->result = os_create(s->dir, "f", 0600, &f);
     if (c->result == 0)
         os_close(&f);
     return NULL;

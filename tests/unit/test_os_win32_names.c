@@ -95,7 +95,7 @@ static void names_that_windows_cannot_hold_are_refused_with_a_reason(void **stat
         const char *reason = os_name_fault(refused[i], strlen(refused[i]));
         assert_non_null(reason);
         assert_true(strlen(reason) > 10);
-        assert_true(os_create(s->dir, refused[i], &f) < 0);
+        assert_true(os_create(s->dir, refused[i], 0600, &f) < 0);
         assert_true(os_mkdir_at(s->dir, refused[i], 0700) < 0);
         assert_true(os_dir_open(s->dir, refused[i], &d) < 0);
         assert_true(os_stat_at(s->dir, refused[i], &st) < 0);
@@ -137,7 +137,7 @@ static void only_names_of_one_component_are_taken(void **state) {
     put_text(below(s->path, L"d\\f"), "x");
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         assert_true(os_open_read(s->dir, bad[i], &f) < 0);
-        assert_true(os_create(s->dir, bad[i], &f) < 0);
+        assert_true(os_create(s->dir, bad[i], 0600, &f) < 0);
         assert_true(os_dir_open(s->dir, bad[i], &d) < 0);
         assert_true(os_unlink_at(s->dir, bad[i]) < 0);
         assert_true(os_rename_at(s->dir, "d", bad[i]) < 0);

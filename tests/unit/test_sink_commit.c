@@ -52,7 +52,7 @@ static void batch_of_many_bytes_commits_itself(void **state) {
     for (uint64_t id = 1; id <= 2; id++) {
         assert_int_equal(settled_count(), 0);
         char name[] = {'f', (char)('0' + id), '\0'};
-        assert_int_equal(sink_file_begin(sink, id, name, 0, NULL), 0);
+        assert_int_equal(sink_file_begin(sink, id, name, 0, NULL, NULL), 0);
         assert_int_equal(sink_file_end(sink, SINK_BATCH_BYTES / 2,
                                        &(struct metadata){.mode = 0644, .mtime_sec = 0, .mtime_nsec = 0},
                                        NULL),
@@ -104,7 +104,7 @@ static void large_and_small_files_share_a_batch(void **state) {
             bool large = (i % 2 == 0) == (order == 0);
             uint64_t size = large ? CHUNK_SIZE_DEFAULT + 1 : 1;
             char name[] = {(char)('a' + order), (char)('0' + i), '\0'};
-            assert_int_equal(sink_file_begin(sink, base + i, name, size, NULL), 0);
+            assert_int_equal(sink_file_begin(sink, base + i, name, size, NULL, NULL), 0);
             assert_int_equal(sink_file_write(sink, "x", 1, 0, NULL), 0);
             assert_int_equal(sink_file_end(sink, size,
                                            &(struct metadata){.mode = 0644, .mtime_sec = 0, .mtime_nsec = 0},
@@ -184,7 +184,7 @@ static void no_file_lands_outside_while(bool fallback) {
     waiters_start(&w, 1, flip, &f);
     for (bool last = false; !last;) {
         last = atomic_load(&f.done);
-        if (sink_file_begin(sink, 1, "d/f", 0, NULL) == 0 &&
+        if (sink_file_begin(sink, 1, "d/f", 0, NULL, NULL) == 0 &&
             sink_file_end(sink, 0, &(struct metadata){.mode = 0644, .mtime_sec = 0, .mtime_nsec = 0}, NULL) ==
                 0)
             sink_commit(sink);
@@ -256,7 +256,7 @@ static void owner_and_group_are_set_by_a_privileged_receiver(void **state) {
     }
     struct metadata theirs = {.mode = 0640, .uid = 12345, .gid = 23456}; /* of 1970 */
     open_sink((struct sink_options){.owner = true, .group = true, .perms = true, .times = true});
-    assert_int_equal(sink_file_begin(sink, 1, "f", 0, NULL), 0);
+    assert_int_equal(sink_file_begin(sink, 1, "f", 0, NULL, NULL), 0);
     assert_int_equal(sink_file_end(sink, 0, &theirs, NULL), 0);
     sink_commit(sink);
     struct entry dir = {

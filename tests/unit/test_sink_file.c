@@ -72,7 +72,7 @@ static void directory_that_was_replaced_is_not_used_any_more(void **state) {
     send_file(2, "d", "file");
     sink_commit(sink);
     assert_text(root, "d", "file");
-    assert_int_equal(sink_file_begin(sink, 3, "d/y", 0, &err), -1);
+    assert_int_equal(sink_file_begin(sink, 3, "d/y", 0, NULL, &err), -1);
     assert_int_equal(err.sys, ENOTDIR);
 }
 
@@ -82,7 +82,7 @@ static void old_file_stays_until_the_commit(void **state) {
     (void)state;
     open_sink(plain);
     put_text(root, "f", "old");
-    assert_int_equal(sink_file_begin(sink, 1, "f", 0, NULL), 0);
+    assert_int_equal(sink_file_begin(sink, 1, "f", 0, NULL, NULL), 0);
     assert_text(root, "f", "old");
     assert_int_equal(temps_below(root.fd, "."), 1);
     struct temp_name temp;
@@ -107,7 +107,7 @@ static void dropped_file_leaves_the_old_one_and_no_trace(void **state) {
     (void)state;
     open_sink(plain);
     put_text(root, "f", "old");
-    assert_int_equal(sink_file_begin(sink, 1, "f", 0, NULL), 0);
+    assert_int_equal(sink_file_begin(sink, 1, "f", 0, NULL, NULL), 0);
     assert_int_equal(sink_file_write(sink, "bad", 3, 0, NULL), 0);
     sink_file_drop(sink); /* what the session does when the digest is wrong */
     sink_file_drop(sink);
@@ -125,7 +125,7 @@ static void closing_drops_what_was_not_committed(void **state) {
     put_text(root, "a", "old");
     send_file(1, "a", "new");
     send_file(2, "b", "new");
-    assert_int_equal(sink_file_begin(sink, 3, "c", 0, NULL), 0);
+    assert_int_equal(sink_file_begin(sink, 3, "c", 0, NULL, NULL), 0);
     assert_int_equal(sink_file_write(sink, "part", 4, 0, NULL), 0);
     assert_int_equal(temps_below(root.fd, "."), 3);
     sink_close(sink);
@@ -146,7 +146,7 @@ static void failed_write_drops_the_file_and_the_next_one_succeeds(void **state) 
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
     small.rlim_max = before.rlim_max;
     (void)signal(SIGXFSZ, SIG_IGN);
-    assert_int_equal(sink_file_begin(sink, 1, "f", 0, NULL), 0);
+    assert_int_equal(sink_file_begin(sink, 1, "f", 0, NULL, NULL), 0);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
     int written = sink_file_write(sink, "x", 1, 4096, &err);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
@@ -168,7 +168,7 @@ static void failed_end_drops_the_file(void **state) {
     struct err err;
     open_sink(plain);
     put_text(root, "f", "old");
-    assert_int_equal(sink_file_begin(sink, 1, "f", 0, NULL), 0);
+    assert_int_equal(sink_file_begin(sink, 1, "f", 0, NULL, NULL), 0);
     assert_int_equal(sink_file_end(sink, UINT64_MAX,
                                    &(struct metadata){.mode = 0644, .mtime_sec = 0, .mtime_nsec = 0}, &err),
                      -1); /* no file is so long */
@@ -183,7 +183,7 @@ static void file_that_cannot_fit_is_refused_before_it_begins(void **state) {
     (void)state;
     struct err err;
     open_sink(plain);
-    assert_int_equal(sink_file_begin(sink, 1, "f", INT64_MAX, &err), -1);
+    assert_int_equal(sink_file_begin(sink, 1, "f", INT64_MAX, NULL, &err), -1);
     assert_int_equal(err.code, EXIT_NO_SPACE);
     assert_int_equal(temps_below(root.fd, "."), 0);
 }
@@ -202,7 +202,7 @@ static void full_disk_keeps_the_old_file_and_the_sink_goes_on(void **state) {
     assert_int_equal(os_dir_open(scratch.dir, "root", &root), 0);
     open_sink(plain);
     put_text(root, "f", "old");
-    assert_int_equal(sink_file_begin(sink, 1, "f", 0, NULL), 0);
+    assert_int_equal(sink_file_begin(sink, 1, "f", 0, NULL, NULL), 0);
     int result = 0;
     for (uint64_t i = 0; i < 16 && result == 0; i++)
         result = sink_file_write(sink, block, sizeof block, i * sizeof block, &err);
@@ -243,7 +243,7 @@ static void file_that_waits_for_its_commit_is_not_begun_again(void **state) {
     struct err err;
     open_sink(plain);
     send_file(1, "f", "whole");
-    assert_int_equal(sink_file_begin(sink, 1, "f", 0, &err), -1);
+    assert_int_equal(sink_file_begin(sink, 1, "f", 0, NULL, &err), -1);
     assert_int_equal(err.code, EXIT_STREAM);
     sink_commit(sink);
     assert_text(root, "f", "whole");
@@ -256,9 +256,9 @@ static void link_on_the_way_to_the_file_is_not_followed(void **state) {
     open_sink(plain);
     assert_int_equal(mkdirat(scratch.dir.fd, "outside", 0777), 0);
     assert_int_equal(symlinkat("../outside", root.fd, "link"), 0);
-    assert_int_equal(sink_file_begin(sink, 1, "link/f", 0, &err), -1);
+    assert_int_equal(sink_file_begin(sink, 1, "link/f", 0, NULL, &err), -1);
     assert_non_null(strstr(err.msg, "link/f"));
-    assert_int_equal(sink_file_begin(sink, 1, "missing/f", 0, &err), -1);
+    assert_int_equal(sink_file_begin(sink, 1, "missing/f", 0, NULL, &err), -1);
     assert_int_equal(err.sys, ENOENT);
     assert_int_equal(unlinkat(scratch.dir.fd, "outside", AT_REMOVEDIR), 0); /* it stayed empty */
 }
@@ -269,12 +269,12 @@ static void file_without_a_byte_and_file_of_pieces_have_their_sizes(void **state
     (void)state;
     open_sink(plain);
     send_file(1, "empty", "");
-    assert_int_equal(sink_file_begin(sink, 2, "pieces", 0, NULL), 0);
+    assert_int_equal(sink_file_begin(sink, 2, "pieces", 0, NULL, NULL), 0);
     assert_int_equal(sink_file_write(sink, "lo!", 3, 3, NULL), 0);
     assert_int_equal(sink_file_write(sink, "hel", 3, 0, NULL), 0);
     assert_int_equal(
         sink_file_end(sink, 6, &(struct metadata){.mode = 0644, .mtime_sec = 0, .mtime_nsec = 0}, NULL), 0);
-    assert_int_equal(sink_file_begin(sink, 3, "cut", 0, NULL), 0);
+    assert_int_equal(sink_file_begin(sink, 3, "cut", 0, NULL, NULL), 0);
     assert_int_equal(sink_file_write(sink, "too long", 8, 0, NULL), 0);
     assert_int_equal(sink_file_write(sink, "T", 1, 0, NULL), 0);
     assert_int_equal(
@@ -294,13 +294,13 @@ static void what_is_not_written_is_a_hole(void **state) {
     open_sink(plain);
     char zeros[64], got[64];
     memset(zeros, 0, sizeof zeros);
-    assert_int_equal(sink_file_begin(sink, 1, "sparse", 2, NULL), 0);
+    assert_int_equal(sink_file_begin(sink, 1, "sparse", 2, NULL, NULL), 0);
     assert_int_equal(sink_file_write(sink, "a", 1, 0, NULL), 0);
     assert_int_equal(sink_file_write(sink, "b", 1, AT, NULL), 0);
     assert_int_equal(
         sink_file_end(sink, SIZE, &(struct metadata){.mode = 0644, .mtime_sec = 0, .mtime_nsec = 0}, NULL),
         0);
-    assert_int_equal(sink_file_begin(sink, 2, "hole", 0, NULL), 0);
+    assert_int_equal(sink_file_begin(sink, 2, "hole", 0, NULL, NULL), 0);
     assert_int_equal(
         sink_file_end(sink, SIZE, &(struct metadata){.mode = 0644, .mtime_sec = 0, .mtime_nsec = 0}, NULL),
         0);
@@ -321,16 +321,15 @@ static void what_is_not_written_is_a_hole(void **state) {
 }
 
 static void end_file(uint64_t id, const char *path, uint32_t mode) {
-    assert_int_equal(sink_file_begin(sink, id, path, 0, NULL), 0);
-    assert_int_equal(sink_file_end(sink, 0,
-                                   &(struct metadata){.mode = mode, .mtime_sec = -7, .mtime_nsec = 123456789},
-                                   NULL),
-                     0);
+    struct metadata meta = {.mode = mode, .mtime_sec = -7, .mtime_nsec = 123456789};
+    assert_int_equal(sink_file_begin(sink, id, path, 0, &meta, NULL), 0);
+    assert_int_equal(sink_file_end(sink, 0, &meta, NULL), 0);
 }
 
 static void preserved_modes_are_exact_but_never_set_id(void **state) {
     (void)state;
-    static const uint32_t modes[] = {0, 0400, 0644, 0755, 0777, 04755, 02755, 01777, 07777};
+    static const uint32_t modes[] = {0,     0400, 0644, 0755,  0777,  04755, 02755, 01777,
+                                     07777, 0666, 0666, 04666, 02755, 02755, 0,     0};
     char name[8];
     open_sink((struct sink_options){.perms = true, .umask = 077});
     for (unsigned i = 0; i < sizeof modes / sizeof modes[0]; i++) {
@@ -361,6 +360,60 @@ static void modes_that_are_not_preserved_come_from_the_old_file_or_the_umask(voi
     assert_int_equal(stat_of(root, "new").st_mode & 07777, 0750);
     assert_int_equal(stat_of(root, "link").st_mode & 07777, 0750);
     assert_int_equal(stat_of(root, "dir").st_mode & 07777, 0640);
+}
+
+/* They are created with the modes that they are to have, as far as the umask of the process allows. */
+static void modes_in_a_directory_of_our_own_are_exact_too(void **state) {
+    (void)state;
+    static const uint32_t modes[] = {0644, 0644, 0666, 0666, 0755, 0400, 0, 0666, 04777};
+    char name[8];
+    uint64_t id = 0;
+    for (unsigned turn = 0; turn < 2; turn++) {
+        const char *parent = turn ? "plain" : "kept";
+        open_sink((struct sink_options){.umask = 002, .perms = turn == 0, .times = true});
+        assert_int_equal(sink_make_dir(sink, parent, 0755, NULL), 0);
+        for (unsigned i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+            (void)snprintf(name, sizeof name, "%s/%u", parent, i);
+            end_file(++id, name, modes[i]);
+        }
+        sink_commit(sink);
+        for (unsigned i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+            (void)snprintf(name, sizeof name, "%s/%u", parent, i);
+            struct stat st = stat_of(root, name);
+            assert_int_equal(st.st_mode & 07777, modes[i] & (turn ? 0775 : 0777));
+            assert_int_equal(st.st_mtim.tv_sec, -7);
+            assert_int_equal(st.st_mtim.tv_nsec, 123456789);
+        }
+        sink_close(sink);
+        sink = NULL;
+    }
+}
+
+static uint32_t mode_of_the_temp(void) {
+    struct temp_name temp;
+    sink_temp_name(sink, sink->file_id, &temp);
+    return stat_of(root, temp.s).st_mode & 07777;
+}
+
+static void nobody_else_can_open_what_will_change_hands(void **state) {
+    (void)state;
+    if (geteuid() != 0) {
+        print_message("skipped: only root gives files to others\n");
+        skip();
+    }
+    struct metadata ours = {.mode = 0644, .uid = geteuid(), .gid = getegid()}, theirs = ours;
+    theirs.gid = 23456;
+    open_sink((struct sink_options){.perms = true, .owner = true, .group = true});
+    end_file(1, "first", 0644);
+    assert_int_equal(sink_file_begin(sink, 2, "ours", 0, &ours, NULL), 0);
+    assert_int_equal(mode_of_the_temp(), 0644); /* nothing will change */
+    assert_int_equal(sink_file_end(sink, 0, &ours, NULL), 0);
+    assert_int_equal(sink_file_begin(sink, 3, "theirs", 0, &theirs, NULL), 0);
+    assert_int_equal(mode_of_the_temp(), 0600);
+    assert_int_equal(sink_file_end(sink, 0, &theirs, NULL), 0);
+    sink_commit(sink);
+    assert_int_equal(stat_of(root, "theirs").st_gid, 23456);
+    assert_int_equal(stat_of(root, "theirs").st_mode & 07777, 0644);
 }
 
 static void times_are_preserved_to_the_nanosecond_or_not_at_all(void **state) {
@@ -397,6 +450,8 @@ int main(void) {
         SINK_TEST(what_is_not_written_is_a_hole),
         SINK_TEST(preserved_modes_are_exact_but_never_set_id),
         SINK_TEST(modes_that_are_not_preserved_come_from_the_old_file_or_the_umask),
+        SINK_TEST(modes_in_a_directory_of_our_own_are_exact_too),
+        SINK_TEST(nobody_else_can_open_what_will_change_hands),
         SINK_TEST(times_are_preserved_to_the_nanosecond_or_not_at_all),
     };
     return cmocka_run_group_tests_name("sink_file", tests, NULL, NULL);

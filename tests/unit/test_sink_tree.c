@@ -130,7 +130,7 @@ static void read_only_directory_takes_files_again(void **state) {
     int results[6];
     for (unsigned turn = 0; turn < 2; turn++) {
         results[turn] = sink_make_dir(sink, "d", 0555, NULL);
-        results[2 + turn] = sink_file_begin(sink, turn + 1, "d/f", 0, NULL);
+        results[2 + turn] = sink_file_begin(sink, turn + 1, "d/f", 0, NULL, NULL);
         if (results[2 + turn] == 0)
             (void)sink_file_end(sink, 0, &(struct metadata){.mode = 0444, .mtime_sec = 0, .mtime_nsec = 0},
                                 NULL);
@@ -153,7 +153,7 @@ static void directory_without_rights_fails_with_its_reason(void **state) {
     open_sink((struct sink_options){.umask = 022});
     int made = mkdirat(root.fd, "d", 0555);
     int kept = sink_make_dir(sink, "d", 0555, NULL);
-    int begun = sink_file_begin(sink, 1, "d/f", 0, &err);
+    int begun = sink_file_begin(sink, 1, "d/f", 0, NULL, &err);
     become_oneself();
     assert_int_equal(made, 0);
     assert_int_equal(kept, 0);

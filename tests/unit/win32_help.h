@@ -100,7 +100,7 @@ static inline bool exists(const wchar_t *path) {
 /* A new file in `at` with this content, closed again. */
 static inline void make(struct os_dir at, const char *name, const char *text) {
     struct os_file f;
-    assert_int_equal(os_create(at, name, &f), 0);
+    assert_int_equal(os_create(at, name, 0600, &f), 0);
     assert_int_equal(os_pwrite(f, text, strlen(text), 0), 0);
     assert_int_equal(os_close_checked(&f), 0);
 }

@@ -12,8 +12,8 @@ int os_open_read(struct os_dir at, const char *name, struct os_file *ret) {
     return 0;
 }
 
-int os_create(struct os_dir at, const char *name, struct os_file *ret) {
-    int fd = os_open_beneath(at.fd, name, O_RDWR | O_CREAT | O_EXCL, 0600);
+int os_create(struct os_dir at, const char *name, uint32_t mode, struct os_file *ret) {
+    int fd = os_open_beneath(at.fd, name, O_RDWR | O_CREAT | O_EXCL, mode);
     if (fd < 0)
         return fd;
     ret->fd = fd;

@@ -56,7 +56,8 @@ int os_open_read(struct os_dir at, const char *name, struct os_file *ret) {
     return result;
 }
 
-int os_create(struct os_dir at, const char *name, struct os_file *ret) {
+int os_create(struct os_dir at, const char *name, uint32_t mode, struct os_file *ret) {
+    (void)mode;
     static const struct nt_how how = {FILE_GENERIC_READ | FILE_GENERIC_WRITE, 0, FILE_CREATE,
                                       FILE_NON_DIRECTORY_FILE};
     return nt_open(at.handle, name, &how, &ret->handle);
