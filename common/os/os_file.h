@@ -89,6 +89,22 @@ int os_sync(struct os_file file);
  * Where the file system cannot tell, all of the file is data. */
 int os_next_data(struct os_file file, uint64_t offset, uint64_t size, uint64_t *ret_start, uint64_t *ret_end);
 
+/* What several sessions may meet at. A claim says that the session `id` lives, and ends with the process, however that
+ * ends; closing *ret ends it sooner. -ENOTSUP where others could not see it (network file systems). */
+int os_claim(struct os_dir dir, uint64_t id, struct os_file *ret);
+/* 1: that session lives, or may live; 0: it does not; a negative result when nobody can tell. */
+int os_is_claimed(struct os_dir dir, uint64_t id);
+/* A regular file for reading and writing, which nobody else can open in this way until it is closed. `ours`: it is made
+ * (mode 0600) if it is missing, and must be this user's, under this one name only. -EBUSY: another has it. -EPERM,
+ * -ENOTSUP: it is not ours, or locks prove nothing there. */
+int os_open_locked(struct os_dir at, const char *name, bool ours, struct os_file *ret);
+
+/* The same bytes at the same offset of another file, without passing through the process, shared where the file system
+ * can. -ENODATA: `from` is shorter. -ENOTSUP: read and write them. */
+int os_copy_range(struct os_file from, struct os_file to, uint64_t offset, uint64_t n);
+/* The range reads as zeros, a hole where that can be had. The file does not become longer than offset + n. */
+int os_zero_range(struct os_file file, uint64_t offset, uint64_t n);
+
 /* Listing. */
 struct os_list;
 int os_list_open(struct os_dir dir, struct os_list **ret); /* does not take dir over */

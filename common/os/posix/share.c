@@ -1,0 +1,140 @@
+/* share.c: claims on directories, files that one session at a time writes, copies and holes inside a file system.
+ *
+ * Claims and locks are those of open file descriptions (fcntl(2), F_OFD_SETLK): they end with the process, do not reach
+ * its children past exec, and one is not lost when another descriptor on the same file is closed. A claim is a read lock
+ * on one byte of the directory itself, at an offset that stands for the id, so that it leaves nothing behind.
+ */
+#include "os/posix/os_posix.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <linux/magic.h>
+#include <stddef.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+/* Not in every linux/magic.h. */
+#define BCACHEFS_MAGIC 0xca451a4eL
+#define EXFAT_MAGIC 0x2011bab0L
+#define JFS_MAGIC 0x3153464aL
+#define ZFS_MAGIC 0x2fc12fc1L
+
+/* True for file systems that only this kernel writes to: locks on others may be known to one machine alone. */
+static bool is_local(int fd) {
+    static const long known[] = {EXT4_SUPER_MAGIC,      XFS_SUPER_MAGIC,   BTRFS_SUPER_MAGIC,
+                                 TMPFS_MAGIC,           RAMFS_MAGIC,       F2FS_SUPER_MAGIC,
+                                 OVERLAYFS_SUPER_MAGIC, MSDOS_SUPER_MAGIC, BCACHEFS_MAGIC,
+                                 EXFAT_MAGIC,           JFS_MAGIC,         ZFS_MAGIC};
+    struct statfs fs;
+    if (fstatfs(fd, &fs) != 0)
+        return false;
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if ((unsigned long)fs.f_type == (unsigned long)known[i])
+            return true;
+    return false;
+}
+
+static struct flock byte_of(uint64_t id, short type) {
+    return (struct flock){
+        .l_type = type, .l_whence = SEEK_SET, .l_start = (off_t)(id & INT64_MAX >> 1), .l_len = 1};
+}
+
+/* A description of its own, for locks; -ENOTSUP where locks prove nothing. */
+static int open_for_locks(struct os_dir dir) {
+    int fd = openat(dir.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    if (is_local(fd))
+        return fd;
+    (void)close(fd);
+    return -ENOTSUP;
+}
+
+int os_claim(struct os_dir dir, uint64_t id, struct os_file *ret) {
+    struct flock lock = byte_of(id, F_RDLCK);
+    int fd = open_for_locks(dir);
+    if (fd < 0)
+        return fd;
+    if (fcntl(fd, F_OFD_SETLK, &lock) != 0) {
+        (void)close(fd);
+        return -ENOTSUP;
+    }
+    ret->fd = fd;
+    return 0;
+}
+
+int os_is_claimed(struct os_dir dir, uint64_t id) {
+    struct flock lock = byte_of(id, F_WRLCK); /* would it conflict with a read lock? */
+    int fd = open_for_locks(dir);
+    if (fd < 0)
+        return fd;
+    int result = fcntl(fd, F_OFD_GETLK, &lock) != 0 ? -ENOTSUP : lock.l_type != F_UNLCK;
+    (void)close(fd);
+    return result;
+}
+
+/* 0 when the file is one that this user alone may have under this one name. */
+static int check_ours(int fd) {
+    struct stat st;
+    if (fstat(fd, &st) != 0)
+        return -errno;
+    bool ours = S_ISREG(st.st_mode) && st.st_nlink == 1 && (st.st_uid == geteuid() || geteuid() == 0);
+    return ours && is_local(fd) ? 0 : -EPERM;
+}
+
+/* Whoever held the lock until now may have renamed or removed the file. */
+static int check_name(int fd, struct os_dir at, const char *name) {
+    struct stat st, named;
+    if (fstat(fd, &st) != 0 || fstatat(at.fd, name, &named, AT_SYMLINK_NOFOLLOW) != 0)
+        return -EBUSY;
+    return st.st_dev == named.st_dev && st.st_ino == named.st_ino ? 0 : -EBUSY;
+}
+
+int os_open_locked(struct os_dir at, const char *name, bool ours, struct os_file *ret) {
+    struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    int fd = os_open_beneath(at.fd, name, O_RDWR | O_NONBLOCK | (ours ? O_CREAT : 0), ours ? 0600 : 0);
+    if (fd < 0)
+        return fd;
+    int result = ours ? check_ours(fd) : 0;
+    if (result == 0 && fcntl(fd, F_OFD_SETLK, &all) != 0)
+        result = errno == EAGAIN || errno == EACCES ? -EBUSY : ours ? -ENOTSUP : 0;
+    if (result == 0)
+        result = check_name(fd, at, name);
+    if (result != 0) {
+        (void)close(fd);
+        return result;
+    }
+    ret->fd = fd;
+    return 0;
+}
+
+int os_copy_range(struct os_file from, struct os_file to, uint64_t offset, uint64_t n) {
+    off_t in = (off_t)offset, out = (off_t)offset;
+    while (n > 0) {
+        size_t want = n < PTRDIFF_MAX ? (size_t)n : PTRDIFF_MAX;
+        ssize_t done = copy_file_range(from.fd, &in, to.fd, &out, want, 0);
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done < 0)
+            return errno == ENOSPC || errno == EDQUOT || errno == EIO || errno == EFBIG ? -errno : -ENOTSUP;
+        if (done == 0)
+            return -ENODATA;
+        n -= (uint64_t)done;
+    }
+    return 0;
+}
+
+int os_zero_range(struct os_file file, uint64_t offset, uint64_t n) {
+    static const char zeros[64 * 1024];
+    if (fallocate(file.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)n) == 0)
+        return 0;
+    int result = 0;
+    while (n > 0 && result == 0) {
+        size_t part = n < sizeof zeros ? (size_t)n : sizeof zeros;
+        result = os_pwrite(file, zeros, part, offset);
+        offset += part;
+        n -= part;
+    }
+    return result;
+}

@@ -1,0 +1,68 @@
+/* share.c: claims on directories, files that one session at a time writes, copies and holes inside a file system.
+ *
+ * A claim is an empty file with a reserved name that Windows removes with its last handle, so also when the process is
+ * ended. What one session at a time writes is opened so that nobody else can open it for writing.
+ */
+#include "os/win32/os_win32.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <winioctl.h>
+
+struct claim_name {
+    char s[sizeof RESERVED_PREFIX + 24];
+};
+
+static void name_claim(uint64_t id, struct claim_name *ret) {
+    (void)snprintf(ret->s, sizeof ret->s, RESERVED_PREFIX "live.%016" PRIx64, id);
+}
+
+int os_claim(struct os_dir dir, uint64_t id, struct os_file *ret) {
+    static const struct nt_how how = {FILE_GENERIC_WRITE | DELETE, FILE_SHARE_READ | FILE_SHARE_DELETE,
+                                      FILE_CREATE, FILE_NON_DIRECTORY_FILE | FILE_DELETE_ON_CLOSE};
+    struct claim_name name;
+    name_claim(id, &name);
+    return nt_open(dir.handle, name.s, &how, &ret->handle);
+}
+
+int os_is_claimed(struct os_dir dir, uint64_t id) {
+    struct claim_name name;
+    struct os_stat st;
+    name_claim(id, &name);
+    int result = os_stat_at(dir, name.s, &st);
+    return result == -ENOENT ? 0 : result == 0 ? 1 : result;
+}
+
+int os_open_locked(struct os_dir at, const char *name, bool ours, struct os_file *ret) {
+    const struct nt_how how = {FILE_GENERIC_READ | FILE_GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_DELETE,
+                               ours ? FILE_OPEN_IF : FILE_OPEN, FILE_NON_DIRECTORY_FILE};
+    struct os_stat st;
+    void *handle;
+    int result = nt_open(at.handle, name, &how, &handle);
+    if (result != 0)
+        return result == -ETXTBSY ? -EBUSY : result;
+    result = nt_stat(handle, &st);
+    if (result == 0 && st.kind != OS_FILE)
+        result = -ELOOP;
+    if (result != 0) {
+        (void)CloseHandle(handle);
+        return result;
+    }
+    ret->handle = handle;
+    return 0;
+}
+
+int os_copy_range(struct os_file from, struct os_file to, uint64_t offset, uint64_t n) {
+    (void)from, (void)to, (void)offset, (void)n;
+    return -ENOTSUP;
+}
+
+int os_zero_range(struct os_file file, uint64_t offset, uint64_t n) {
+    FILE_ZERO_DATA_INFORMATION range = {.FileOffset.QuadPart = (LONGLONG)offset,
+                                        .BeyondFinalZero.QuadPart = (LONGLONG)(offset + n)};
+    DWORD returned;
+    return DeviceIoControl(file.handle, FSCTL_SET_ZERO_DATA, &range, sizeof range, NULL, 0, &returned, NULL)
+               ? 0
+               : win_error(GetLastError());
+}
