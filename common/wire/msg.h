@@ -167,6 +167,7 @@ int msg_chunk_decode(struct span body, uint32_t data_length, uint32_t chunk_size
 struct msg_hole {
     uint64_t file_id, offset, length;
 };
+enum { REUSE_SIZE = 24 };
 void msg_hole_encode(struct wr *w, const struct msg_hole *m);
 int msg_hole_decode(struct span body, struct msg_hole *ret, struct err *err);
 
@@ -238,7 +239,8 @@ int msg_refused_decode(struct span body, struct msg_refused *ret, struct err *er
 
 /* BASIS: file_id u64 | size u64 | kind u8 | reserved 3 | block_size u32 | first_block u64 | count u32 | reserved 4 |
  * digests 16 each. BASIS_CONTENT: one digest, as in FILE_END but over the grid of blocks of block_size (the
- * chunk size) with holes read as zeros, so that it does not depend on the layout. */
+ * chunk size) with holes read as zeros, so that it does not depend on the layout. BASIS_BLOCKS: digests of `count` blocks
+ * from first_block on; none: no more of this file will come. */
 struct msg_basis {
     uint64_t file_id, size, first_block;
     uint8_t kind;

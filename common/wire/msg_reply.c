@@ -57,7 +57,7 @@ void msg_basis_encode(struct wr *w, const struct msg_basis *m) {
     wr_bytes(w, m->digests.p, m->digests.n);
 }
 
-/* BASIS_CONTENT has one digest; BASIS_BLOCKS those of blocks that the file has. */
+/* BASIS_CONTENT has one digest; BASIS_BLOCKS those of blocks that the file has, or none: no more will come. */
 static int basis_check(const struct msg_basis *m, const struct rd *r, uint64_t reserved, struct err *err) {
     const struct field head[] = {
         {"file_id", m->file_id, 1, UINT64_MAX},
@@ -73,7 +73,7 @@ static int basis_check(const struct msg_basis *m, const struct rd *r, uint64_t r
     bool content = m->kind == BASIS_CONTENT;
     uint64_t blocks = content ? 1 : m->size / m->block_size + (m->size % m->block_size != 0);
     const struct field list[] = {
-        {"count", m->count, 1, blocks},
+        {"count", m->count, content ? 1 : 0, blocks},
         {"first_block", m->first_block, 0, blocks - m->count},
     };
     return FIELDS_CHECK("BASIS", r, list, err);

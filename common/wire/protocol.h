@@ -27,6 +27,7 @@ enum {
     CHUNK_SIZE_DEFAULT = 1024 * 1024,
 
     BASIS_BLOCK_MIN = 4096, /* bytes of a block of BASIS; at most CHUNK_SIZE_MAX */
+    BASIS_AHEAD_MAX = 32768, /* blocks of BASIS_BLOCKS beyond what the sender has sent, over all files */
     BUNDLE_FILES_MAX = 1024, /* members of one bundle */
     UNSETTLED_MAX = 16384, /* entries: newest file_id - oldest unsettled file_id stays below this */
     UNSETTLED_BYTES_MAX = 8 * 1024 * 1024, /* sum over unsettled entries of path bytes + 64 */
@@ -104,7 +105,7 @@ enum {
     FEATURE_STREAMS = 1 << 0,
     FEATURE_RESUME = 1 << 1,
     FEATURE_AUTH = 1 << 2,
-    FEATURE_DELTA = 1 << 3,
+    FEATURE_DELTA = 1 << 3, /* send what differs: BASIS kind BLOCKS, REUSE */
     FEATURE_DELETE = 1 << 4,
     FEATURE_XATTR = 1 << 5,
     FEATURE_CHECK = 1 << 6, /* compare by digest: verdict CHECK, BASIS kind CONTENT, FILE_SAME */

@@ -143,7 +143,13 @@ static void basis_blocks_lie_inside_the_file(void **state) {
     ACCEPTS(basis, m, first_block, 2);
     REFUSES(basis, m, first_block, 3);
     REFUSES(basis, m, first_block, UINT64_MAX);
-    m = sample_basis(BASIS_BLOCKS, 0);
+}
+
+static void basis_without_blocks_says_that_no_more_come(void **state) {
+    (void)state;
+    struct msg_basis m = sample_basis(BASIS_BLOCKS, 0);
+    assert_int_equal(through_basis(&m), 0);
+    m.digests.n = DIGEST_SIZE;
     assert_int_equal(through_basis(&m), EXIT_STREAM);
 }
 
@@ -268,6 +274,7 @@ int main(void) {
         cmocka_unit_test(basis_is_held_to_its_limits),
         cmocka_unit_test(basis_of_content_has_one_digest),
         cmocka_unit_test(basis_blocks_lie_inside_the_file),
+        cmocka_unit_test(basis_without_blocks_says_that_no_more_come),
         cmocka_unit_test(ack_is_held_to_its_limits),
         cmocka_unit_test(totals_must_add_up),
         cmocka_unit_test(totals_are_equal_only_in_every_field),
