@@ -31,6 +31,10 @@ enum {
     O_ZC,
     O_ZL,
     O_DURABLE,
+    O_DELTA,
+    O_INPLACE,
+    O_PARTIAL,
+    O_NO_PARTIAL,
     O_TIMEOUT,
     O_CONTIMEOUT,
     O_RETRY,
@@ -82,6 +86,12 @@ static const struct option_row rows[] = {
     {'z', "compress", NULL, PROGRAM_HVSEND, "same as --compress-choice=zstd (zlib where zstd is missing)"},
     {O_CHUNK_SIZE, "chunk-size", "SIZE", BOTH, "64K to 16M, default 1M"},
     {O_DURABLE, "durable", "WHEN", BOTH, "flush by batch (default), file, or none"},
+    {O_DELTA, "delta", "WHEN", BOTH, "send only blocks that differ: auto (default), on or off"},
+    {'W', "whole-file", NULL, BOTH, "same as --delta=off"},
+    {O_INPLACE, "inplace", NULL, BOTH,
+     "write into files that are there: after a crash they are neither old nor new"},
+    {O_PARTIAL, "partial", NULL, BOTH, NULL},
+    {O_NO_PARTIAL, "no-partial", NULL, PROGRAM_HVRECV, "keep nothing of a large file that was interrupted"},
     {O_TIMEOUT, "timeout", "SECONDS", BOTH, "end when the peer is silent for so long (default 60, 0 never)"},
     {O_CONTIMEOUT, "contimeout", "SECONDS", BOTH,
      "bound on one try to connect, and on the handshake (default 10)"},
@@ -104,13 +114,13 @@ static const struct option_row rows[] = {
 enum { ROW_COUNT = sizeof rows / sizeof rows[0] };
 
 /* Options of the same meaning in rsync that will come: the message says so instead of "unknown". */
-static const char later_letters[] = "DHAXSWuni0";
+static const char later_letters[] = "DHAXSuni0";
 static const char *const later_names[] = {
-    "devices",      "specials",   "hard-links", "acls",         "xattrs",  "sparse",      "whole-file",
-    "update",       "dry-run",    "delete",     "max-delete",   "exclude", "include",     "exclude-from",
-    "include-from", "files-from", "from0",      "chmod",        "chown",   "numeric-ids", "partial",
-    "inplace",      "bwlimit",    "log-file",   "streams",      "delta",   "verify",      "key-file",
-    "quota",        "min-free",   "max-files",  "max-sessions", "to",      "force",       "itemize-changes",
+    "devices",    "specials", "hard-links",      "acls",    "xattrs",      "sparse",       "update",
+    "dry-run",    "delete",   "max-delete",      "exclude", "include",     "exclude-from", "include-from",
+    "files-from", "from0",    "chmod",           "chown",   "numeric-ids", "bwlimit",      "log-file",
+    "streams",    "verify",   "key-file",        "quota",   "min-free",    "max-files",    "max-sessions",
+    "to",         "force",    "itemize-changes",
 };
 
 static void print_help(enum program program) {
@@ -182,6 +192,16 @@ static int set_durable(struct options *o, const char *word, struct err *err) {
     return err_set(err, EXIT_USAGE, "--durable: '%s' is none of batch, file, none", ESCAPED(word));
 }
 
+static int set_delta(struct options *o, const char *word, struct err *err) {
+    static const char *const words[] = {[DELTA_AUTO] = "auto", [DELTA_ON] = "on", [DELTA_OFF] = "off"};
+    for (int i = DELTA_AUTO; i <= DELTA_OFF; i++)
+        if (strcmp(word, words[i]) == 0) {
+            o->delta = (enum delta_choice)i;
+            return 0;
+        }
+    return err_set(err, EXIT_USAGE, "--delta: '%s' is none of auto, on, off", ESCAPED(word));
+}
+
 static int set_seconds(int *to_ms, const char *text, bool zero_is_never, struct err *err) {
     uint64_t seconds;
     if (parse_number(text, zero_is_never ? 0 : 1, 86400, &seconds, err) != 0)
@@ -226,6 +246,7 @@ static int set_with_argument(struct options *o, int id, const char *arg, struct 
     case O_ALLOW_PEER: return allow_add(&o->allow, arg, err);
     case O_ZC: return set_codec(o, arg, err);
     case O_DURABLE: return set_durable(o, arg, err);
+    case O_DELTA: return set_delta(o, arg, err);
     case O_TIMEOUT: return set_seconds(&o->timeout_ms, arg, true, err);
     case O_CONTIMEOUT: return set_seconds(&o->connect_timeout_ms, arg, false, err);
     case O_GRACE:
@@ -278,6 +299,10 @@ static void set_flag(struct options *o, int id) {
     case 'h': o->human = true; break;
     case 'P':
     case O_PROGRESS: o->progress = true; break;
+    case 'W': o->delta = DELTA_OFF; break;
+    case O_INPLACE: o->inplace = true; break;
+    case O_PARTIAL: o->no_partial = false; break;
+    case O_NO_PARTIAL: o->no_partial = true; break;
     case O_STDIO: o->use_stdio = true; break;
     case O_ONCE: o->once = true; break;
     case O_ALLOW_REMOTE: o->allow_remote = true; break;
@@ -374,5 +399,6 @@ enum parsed options_parse(enum program program, int argc, char **argv, struct op
 uint64_t options_flags(const struct options *o) {
     return (o->recursive ? OPT_RECURSIVE : 0u) | (o->links ? OPT_LINKS : 0u) | (o->perms ? OPT_PERMS : 0u) |
            (o->times ? OPT_TIMES : 0u) | (o->owner ? OPT_OWNER : 0u) | (o->group ? OPT_GROUP : 0u) |
-           (o->ignore_times ? OPT_IGNORE_TIMES : 0u) | (o->checksum ? OPT_CHECKSUM : 0u);
+           (o->ignore_times ? OPT_IGNORE_TIMES : 0u) | (o->checksum ? OPT_CHECKSUM : 0u) |
+           (o->inplace ? OPT_INPLACE : 0u);
 }

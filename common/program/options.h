@@ -13,10 +13,15 @@ enum program { PROGRAM_HVSEND = 1, PROGRAM_HVRECV = 2 };
 
 enum { CODEC_AUTO = 255 }; /* options.codec: chosen per chunk */
 
+/* Send only what differs from what the receiver has: where that pays, wherever the receiver has something, or never. */
+enum delta_choice { DELTA_AUTO, DELTA_ON, DELTA_OFF };
+
 struct options {
     /* What to preserve and what to skip. */
     bool recursive, links, perms, times, owner, group;
     bool ignore_times, checksum;
+    enum delta_choice delta;
+    bool inplace, no_partial;
     /* Where. */
     const char *listen, *connect, *into;
     bool use_stdio, once, allow_remote, no_connected_suspend, mkpath;
