@@ -91,6 +91,7 @@ int receive(int argc, char **argv) {
         .durable_given = o.durable_given,
         .durable = o.durable,
         .umask = os_umask(),
+        .no_partial = o.no_partial,
     };
     if (parsed == PARSED_ERROR || check_usage(&o, &err) != 0 || read_selects(&o, &session, &err) != 0 ||
         open_root(&o, &root, &err) != 0 || interrupt_setup(&err) != 0)
@@ -102,6 +103,7 @@ int receive(int argc, char **argv) {
         .timeout_ms = o.timeout_ms,
         .handshake_ms = o.connect_timeout_ms,
         .serial = o.serial,
+        .whole_files = o.delta == DELTA_OFF,
         .style = setup_style("receiver", &o, !o.listen || o.once),
     };
     int code = run(&o, &config, &err);

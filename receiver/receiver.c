@@ -3,6 +3,7 @@
  *   ingest      socket -> frames; a data area lands straight in a pooled buffer
  *   unpack ×N   inflate into exactly raw_length, verify the digest; damaged: refuse; within ingest on one processor
  *   sink        in the order of the messages: verdicts, writes, commits (recv_session, sink)
+ *   basis       digests of what is here of files that are to come, beside all of it
  *   reply       the only writer: verdicts, durable, credit
  *
  * Memory: the credit that we grant bounds what can be between ingest and sink; the pool has a buffer for each
@@ -101,6 +102,8 @@ static int build(struct receiver *r, struct err *err) {
     run_on_cancel(&r->run, queue_cancel, r->packed);
     run_on_cancel(&r->run, tally_cancel, &r->unpacking);
     run_on_cancel(&r->run, sequencer_cancel, r->ordered);
+    if (r->session->basis)
+        run_on_cancel(&r->run, basis_close, r->session->basis);
     return r->config->dialler ? recv_session_request(r->session, err) : 0;
 }
 
@@ -110,7 +113,8 @@ static int start_stages(struct receiver *r, struct err *err) {
     for (unsigned i = 0; i < r->unpack_threads; i++)
         if (run_start(&r->run, "unpack", stage_unpack, r, err) != 0)
             return -1;
-    if (run_start(&r->run, "sink", stage_sink, r, err) != 0)
+    if (run_start(&r->run, "sink", stage_sink, r, err) != 0 ||
+        (r->session->basis && run_start(&r->run, "basis", stage_basis, r, err) != 0))
         return -1;
     return run_start(&r->run, "reply", stage_reply, r, err);
 }
@@ -145,7 +149,7 @@ static int run(void *session, const void *arg, struct way *way) {
                 .role = ROLE_RECEIVER,
                 .dialler = config->dialler,
                 .chunk_size = config->chunk_size,
-                .features = FEATURE_CHECK,
+                .features = FEATURE_CHECK | (config->whole_files ? 0u : FEATURE_DELTA),
             },
         .handshake_ms = config->handshake_ms,
         .timeout_ms = config->timeout_ms,

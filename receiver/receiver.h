@@ -13,6 +13,7 @@ struct receiver_config {
     int handshake_ms;
     bool dialler;
     bool serial; /* one thread does everything */
+    bool whole_files; /* --delta=off */
     struct report_style style;
 };
 

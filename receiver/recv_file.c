@@ -6,8 +6,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* The open file failed here: what still comes for it is passed over. */
-static void fail_open_file(struct recv_session *s, const struct err *why) {
+void recv_fail_open_file(struct recv_session *s, const struct err *why) {
     struct wanted *w = recv_find(s, s->file.begin.file_id);
     s->file.ignored = true;
     sink_file_drop(s->sink);
@@ -28,19 +27,19 @@ int recv_file_begin(struct recv_session *s, struct item *item, struct err *err) 
     sink_file_drop(s->sink); /* an earlier attempt at the same file */
     struct wanted *w = recv_find(s, m.file_id);
     s->file.open = true;
+    s->file.reused = false;
     s->file.ignored = w == NULL; /* it failed here while the sender was already sending it */
     s->file.begin = m;
     s->file.next_offset = s->file.chunks = 0;
     file_digest_start(s->file.digest);
     struct err why = {0};
-    if (w && sink_file_begin(s->sink, m.file_id, w->path, m.data_size, NULL, &why) != 0)
-        fail_open_file(s, &why);
+    if (w && sink_file_begin_large(s->sink, m.file_id, w->path, &m, &w->basis, &why) != 0)
+        recv_fail_open_file(s, &why);
     return 0;
 }
 
-/* The message belongs to the open file and does not go back in it; *ret_end is where it ends. */
-static int check_place(struct recv_session *s, const char *name, uint64_t file_id, uint64_t offset,
-                       uint64_t length, uint64_t *ret_end, struct err *err) {
+int recv_check_place(struct recv_session *s, const char *name, uint64_t file_id, uint64_t offset,
+                     uint64_t length, uint64_t *ret_end, struct err *err) {
     if (!s->file.open || s->file.begin.file_id != file_id)
         return err_set(err, EXIT_STREAM, "%s: file %" PRIu64 " is not open", name, file_id);
     if (offset < s->file.next_offset || !add_u64(offset, length, ret_end) || *ret_end > INT64_MAX)
@@ -49,16 +48,23 @@ static int check_place(struct recv_session *s, const char *name, uint64_t file_i
     return 0;
 }
 
+void recv_moved(struct recv_session *s, uint64_t end) {
+    struct wanted *w = recv_find(s, s->file.begin.file_id);
+    s->file.next_offset = end;
+    if (w && w->job)
+        basis_move(s->basis, w->job, end);
+}
+
 int recv_chunk(struct recv_session *s, struct item *item, struct err *err) {
     struct msg_chunk m;
     uint64_t end = 0;
     if (msg_chunk_decode(item_body(item), item->frame.data_length, s->agreed.chunk_size, &m, err) != 0 ||
-        check_place(s, "CHUNK", m.file_id, m.offset, m.raw_length, &end, err) != 0)
+        recv_check_place(s, "CHUNK", m.file_id, m.offset, m.raw_length, &end, err) != 0)
         return -1;
     struct digest digest;
     memcpy(digest.b, m.digest, sizeof digest.b);
     file_digest_add(s->file.digest, m.offset, m.raw_length, &digest);
-    s->file.next_offset = end;
+    recv_moved(s, end);
     s->file.chunks++;
     s->in->written += m.raw_length;
     count(&s->report->bytes_raw, m.raw_length);
@@ -67,7 +73,7 @@ int recv_chunk(struct recv_session *s, struct item *item, struct err *err) {
     struct err why = {0};
     if (!s->file.ignored && sink_file_write(s->sink, item->data->data, m.raw_length, m.offset, &why) != 0) {
         (void)err_wrap(&why, "chunk %" PRIu64, s->file.chunks - 1);
-        fail_open_file(s, &why);
+        recv_fail_open_file(s, &why);
     }
     return 0;
 }
@@ -76,9 +82,9 @@ int recv_hole(struct recv_session *s, struct item *item, struct err *err) {
     struct msg_hole m;
     uint64_t end = 0;
     if (msg_hole_decode(item_body(item), &m, err) != 0 ||
-        check_place(s, "HOLE", m.file_id, m.offset, m.length, &end, err) != 0)
+        recv_check_place(s, "HOLE", m.file_id, m.offset, m.length, &end, err) != 0)
         return -1;
-    s->file.next_offset = end; /* the file is sparse where nothing is written */
+    recv_moved(s, end); /* the file is sparse where nothing is written */
     count(&s->report->bytes_done, m.length);
     return 0;
 }
@@ -87,7 +93,7 @@ int recv_file_end(struct recv_session *s, struct item *item, struct err *err) {
     struct msg_file_end m;
     uint64_t end = 0;
     if (msg_file_end_decode(item_body(item), &m, err) != 0 ||
-        check_place(s, "FILE_END", m.file_id, m.size, 0, &end, err) != 0)
+        recv_check_place(s, "FILE_END", m.file_id, m.size, 0, &end, err) != 0)
         return -1;
     struct digest digest = file_digest_finish(s->file.digest, m.size);
     struct wanted *w = recv_find(s, m.file_id);
@@ -96,12 +102,17 @@ int recv_file_end(struct recv_session *s, struct item *item, struct err *err) {
         const struct msg_file_begin *b = &s->file.begin;
         struct metadata meta = {b->mode, b->mtime_sec, b->mtime_nsec, w->uid, w->gid};
         bool same = m.chunks == s->file.chunks && memcmp(digest.b, m.digest, DIGEST_SIZE) == 0;
-        if (!same) {
+        int again = same ? 0 : recv_want_whole(s, w, err);
+        if (again < 0)
+            return -1;
+        if (again > 0) {
+            sink_file_drop(s->sink);
+        } else if (!same) {
             (void)err_set(&why, EXIT_VERIFY, "%s: the file digest does not match; send it again",
                           ESCAPED(w->path));
-            fail_open_file(s, &why);
+            recv_fail_open_file(s, &why);
         } else if (sink_file_end(s->sink, m.size, &meta, &why) != 0) {
-            fail_open_file(s, &why);
+            recv_fail_open_file(s, &why);
         }
     }
     s->file.open = false;

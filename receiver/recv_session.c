@@ -15,8 +15,11 @@ int recv_session_new(const struct recv_config *config, const struct agreement *a
     struct recv_session *s = calloc(1, sizeof *s);
     struct file_digest *digest = file_digest_new();
     bool *select_came = calloc(config->select_count + 1, sizeof *select_came);
-    if (s == NULL || digest == NULL || select_came == NULL) {
+    bool delta = agreed->features & FEATURE_DELTA;
+    struct basis *basis = delta ? basis_new(out) : NULL;
+    if (s == NULL || digest == NULL || select_came == NULL || (delta && basis == NULL)) {
         free(s);
+        basis_free(basis);
         file_digest_free(digest);
         free(select_came);
         return err_set(err, EXIT_MEMORY, "out of memory");
@@ -26,6 +29,7 @@ int recv_session_new(const struct recv_config *config, const struct agreement *a
     s->in = in;
     s->out = out;
     s->report = report;
+    s->basis = basis;
     s->file.digest = digest;
     s->select_came = select_came;
     *ret = s;
@@ -37,7 +41,9 @@ void recv_session_free(struct recv_session *s) {
         return;
     sink_close(s->sink);
     for (size_t i = 0; i < UNSETTLED_MAX; i++)
-        free(s->wanted[i]);
+        if (s->wanted[i])
+            recv_forget(s, s->wanted[i]);
+    basis_free(s->basis);
     item_free(s->verdicts);
     item_free(s->durables);
     file_digest_free(s->file.digest);
@@ -65,6 +71,8 @@ int recv_want(struct recv_session *s, const struct entry *e, struct err *err) {
     w->uid = e->uid;
     w->gid = e->gid;
     w->bytes = n + PER_ENTRY;
+    w->basis = (struct sink_basis){0};
+    w->job = NULL;
     memcpy(w->path, e->path, n + 1);
     s->wanted_bytes += w->bytes;
     *slot = w;
@@ -72,6 +80,7 @@ int recv_want(struct recv_session *s, const struct entry *e, struct err *err) {
 }
 
 void recv_forget(struct recv_session *s, struct wanted *w) {
+    recv_stop_basis(s, w);
     s->wanted[w->file_id % UNSETTLED_MAX] = NULL;
     s->wanted_bytes -= w->bytes;
     free(w);
@@ -126,6 +135,9 @@ void recv_flush_replies(struct recv_session *s) {
 }
 
 void recv_file_error(struct recv_session *s, uint64_t file_id, const char *path, const struct err *why) {
+    struct wanted *w = recv_find(s, file_id);
+    if (w)
+        recv_stop_basis(s, w); /* before the sender hears of it */
     s->totals.failed++;
     count(&s->report->files_failed, 1);
     count(&s->report->files_done, 1);
@@ -147,6 +159,7 @@ void recv_settled(void *ctx, uint64_t file_id, uint64_t size, const struct err *
     struct err failure;
     if (w == NULL)
         return;
+    recv_stop_basis(s, w);
     if (err == NULL) {
         struct run_of_ids run = {.first_id = file_id, .count = 1};
         s->totals.committed++;
@@ -227,6 +240,7 @@ static recv_handler *const handlers[RECV_STATES][MSG_TYPE_LIMIT] = {
             [MSG_FILE_BEGIN] = recv_file_begin,
             [MSG_CHUNK] = recv_chunk,
             [MSG_HOLE] = recv_hole,
+            [MSG_REUSE] = recv_reuse,
             [MSG_BUNDLE] = recv_bundle,
             [MSG_FILE_END] = recv_file_end,
             [MSG_FILE_FAIL] = recv_file_fail,

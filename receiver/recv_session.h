@@ -10,6 +10,7 @@
 #include "flow/outbox.h"
 #include "program/handshake.h"
 #include "program/report.h"
+#include "receiver/basis.h"
 #include "receiver/sink.h"
 
 enum recv_state {
@@ -25,6 +26,8 @@ struct wanted {
     uint64_t file_id;
     uint32_t uid, gid;
     size_t bytes; /* what it counts against UNSETTLED_BYTES_MAX */
+    struct sink_basis basis; /* size 0: all of it is to come */
+    struct basis_job *job; /* its digests, until they are of no use any more; NULL: none */
     char path[];
 };
 
@@ -36,6 +39,7 @@ struct recv_config {
     bool durable_given; /* the receiver's --durable counts, not the sender's */
     enum durable durable;
     uint32_t umask;
+    bool no_partial; /* nothing of an interrupted file stays */
 };
 
 struct recv_session {
@@ -46,6 +50,7 @@ struct recv_session {
     struct outbox *out;
     struct report *report;
     struct sink *sink;
+    struct basis *basis; /* NULL without FEATURE_DELTA */
     uint64_t flags;
     uint64_t highest_id;
     struct msg_totals totals;
@@ -56,6 +61,7 @@ struct recv_session {
         bool open; /* between FILE_BEGIN and FILE_END */
         bool ignored; /* it has failed: what comes for it is passed over */
         struct msg_file_begin begin;
+        bool reused; /* a part of it is of the basis */
         uint64_t next_offset, chunks;
         struct file_digest *digest;
     } file;

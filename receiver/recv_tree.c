@@ -12,7 +12,7 @@
 /* What START may ask of this version. */
 enum {
     SUPPORTED = OPT_RECURSIVE | OPT_LINKS | OPT_PERMS | OPT_TIMES | OPT_IGNORE_TIMES | OPT_CHECKSUM |
-                OPT_OWNER | OPT_GROUP,
+                OPT_OWNER | OPT_GROUP | OPT_INPLACE,
 };
 
 int recv_session_request(struct recv_session *s, struct err *err) {
@@ -112,10 +112,18 @@ int recv_start(struct recv_session *s, struct item *item, struct err *err) {
         .group = s->flags & OPT_GROUP,
         .durable = s->config.durable_given ? s->config.durable : (enum durable)m.durable,
         .umask = s->config.umask,
+        .partial_min = s->config.no_partial ? 0 : s->agreed.our_window,
+        .inplace = s->flags & OPT_INPLACE,
     };
     os_random(&opt.name_salt, sizeof opt.name_salt);
     if (sink_open(root, &opt, recv_settled, s, &s->sink, err) != 0)
         return -1;
+    if (s->basis) {
+        result = os_dir_dup(s->sink->root, &root);
+        if (result != 0)
+            return os_file_error(err, result, "cannot open the destination");
+        basis_set_root(s->basis, root);
+    }
     const char *lost = OS_MODES_LOST;
     if (lost && opt.perms)
         report_note(lost);
@@ -182,6 +190,9 @@ static int judge_file(struct recv_session *s, const struct entry *e, struct err 
         return -1;
     if (compare && check && sink_has(s->sink, e, false))
         return send_basis(s, e, err);
+    int offered = recv_offer_basis(s, recv_find(s, e->file_id), e->size, err);
+    if (offered != 0)
+        return offered < 0 ? -1 : 0;
     return recv_verdict(s, e->file_id, VERDICT_WANT, err);
 }
 

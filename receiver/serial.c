@@ -18,6 +18,14 @@ static int apply_all(struct receiver *r, struct err *err) {
     return 0;
 }
 
+/* What is asked for beside the pipeline. */
+static int make_digests(struct receiver *r, struct err *err) {
+    int more = r->session->basis != NULL;
+    while (more > 0)
+        more = basis_step(r->session->basis, err);
+    return more;
+}
+
 static int take_one(struct receiver *r, struct item *item, struct codec_state *state, struct err *err) {
     if (ingest_item(r, item, &item, err) != 0)
         return -1;
@@ -65,6 +73,8 @@ int receive_serially(struct receiver *r, struct err *err) {
             result = take_one(r, item, state, err);
         if (result == 0)
             result = apply_all(r, err);
+        if (result == 0)
+            result = make_digests(r, err);
         if (result == 0)
             result = send_answers(r, err);
     }

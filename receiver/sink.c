@@ -5,8 +5,6 @@
 #include "core/text.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,8 +23,11 @@ int sink_open(struct os_dir root, const struct sink_options *opt, sink_settled_f
     sink->opt = *opt;
     sink->settled = settled;
     sink->ctx = ctx;
-    sink->file = OS_FILE_NONE;
+    sink->file = sink->old = sink->claim = OS_FILE_NONE;
     dir_cache_init(&sink->dirs, root);
+    (void)os_claim(root, sink->opt.name_salt,
+                   &sink->claim); /* without it nothing of this session is removed */
+    sink_remove_orphans(sink, "");
     *ret = sink;
     return 0;
 }
@@ -40,11 +41,6 @@ int sink_name_changed(struct sink *sink, struct os_dir dir) {
         return os_dir_sync(dir);
     sink->names_changed = true;
     return result;
-}
-
-void sink_temp_name(const struct sink *sink, uint64_t file_id, struct temp_name *ret) {
-    (void)snprintf(ret->s, sizeof ret->s, RESERVED_PREFIX "%016" PRIx64 ".%" PRIx64, sink->opt.name_salt,
-                   file_id);
 }
 
 int sink_parent(struct sink *sink, const char *path, struct os_dir *ret, const char **ret_name,
@@ -94,6 +90,7 @@ int sink_make_dir(struct sink *sink, const char *path, uint32_t mode, struct err
     struct os_stat st;
     if (result == -EEXIST && (result = os_stat_at(at, name, &st)) == 0) {
         if (st.kind == OS_DIR) {
+            sink_remove_orphans(sink, path);
             result = make_writable(sink, at, name, st.mode);
             return result == 0 ? 0 : os_file_error(err, result, "%s: cannot make it writable", ESCAPED(path));
         }
@@ -159,7 +156,7 @@ static int finish_link(struct sink *sink, const struct entry *e, struct os_dir a
 static int create_link(struct sink *sink, const struct entry *e, const char *target, struct os_dir at,
                        const char *name, struct err *err) {
     struct temp_name temp;
-    sink_temp_name(sink, e->file_id, &temp);
+    sink_temp_name(sink, e->path, e->file_id, &temp);
     int result = os_symlink_at(target, at, temp.s);
     if (result != 0)
         return os_file_error(err, result, "%s: cannot create the link", ESCAPED(e->path));

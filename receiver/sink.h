@@ -18,6 +18,7 @@
 enum {
     SINK_BATCH_FILES = 512,
     SINK_BATCH_BYTES = 64 * 1024 * 1024,
+    SINK_BLOCK_BYTES = 1024 * 1024,
     SINK_SYNC_DIRS = 8, /* more directories than this in a batch: the volume is flushed instead */
 };
 
@@ -37,11 +38,22 @@ struct sink_options {
     enum durable durable;
     uint32_t umask; /* for modes that are not preserved */
     uint64_t name_salt; /* random; makes the temporary names of a session its own */
+    uint64_t partial_min; /* what is larger is kept when it is interrupted; 0: nothing is */
+    bool inplace; /* files that are there are written into */
+};
+
+/* What the destination already has of a file, block by block at the same offsets. */
+struct sink_basis {
+    uint64_t size; /* of all of it; 0: there is none */
+    uint64_t split; /* bytes that are in the unfinished file itself; what follows is in the old one */
+    uint32_t block_size;
+    bool inplace; /* the unfinished file is the old one */
 };
 
 struct sink_commit {
     uint64_t file_id, size;
     char *path;
+    bool inplace; /* has its name already */
     struct os_file kept; /* open only for the last file, see sink_commit.c */
     int closed; /* result of closing it */
     bool synced;
@@ -54,13 +66,19 @@ struct sink {
     struct sink_options opt;
     sink_settled_fn *settled;
     void *ctx;
+    struct os_file claim; /* says on the root that this session lives; open: its temporary names tell where */
     /* The file being written. */
-    struct os_file file;
+    struct os_file file, old; /* old: what a basis is in, open once it was needed */
     char *path;
+    enum { SINK_TEMP, SINK_PARTIAL, SINK_INPLACE } place;
     uint64_t file_id, end_of_data;
     struct os_stat made; /* it or the one before it, as it was created */
     uint32_t made_with; /* mode that it was created with */
+    bool made_known; /* `made` is of a file that was created, not of one that was written on */
     bool as_before; /* it is as `made` */
+    uint64_t had; /* bytes that were in it before anything was written */
+    struct sink_basis basis;
+    uint8_t *block; /* SINK_BLOCK_BYTES, for blocks that are used again; NULL until then */
     /* Finished, not yet committed. */
     struct sink_commit batch[SINK_BATCH_FILES];
     unsigned batch_count;
@@ -95,7 +113,19 @@ int sink_touch(struct sink *sink, const char *path, const struct metadata *meta,
  * meta: what will be set at the end, where that is known; may be NULL. */
 int sink_file_begin(struct sink *sink, uint64_t file_id, const char *path, uint64_t data_size,
                     const struct metadata *meta, struct err *err);
+/* The same for a file of `size` bytes that travels alone. What is larger than partial_min is written under a name made of
+ * its own, by which the next session finds it. */
+int sink_file_begin_large(struct sink *sink, uint64_t file_id, const char *path,
+                          const struct msg_file_begin *begin, const struct sink_basis *basis,
+                          struct err *err);
 int sink_file_write(struct sink *sink, const void *p, size_t n, uint64_t offset, struct err *err);
+/* Bytes of the basis, read again once they are where they belong: `add` gets the digest of each block. As
+ * sink_file_write, but a basis that is not what it was gives EXIT_VERIFY, and the file goes on. */
+typedef void sink_block_fn(void *ctx, uint64_t offset, uint32_t n, const struct digest *digest);
+int sink_file_reuse(struct sink *sink, uint64_t offset, uint64_t n, sink_block_fn *add, void *ctx,
+                    struct err *err);
+/* What there is of a file of `size` bytes before it is written. */
+struct sink_basis sink_find_basis(struct sink *sink, const char *path, uint64_t size);
 /* Makes it ready and puts it into the batch. `settled` is called for it later, from here or from sink_commit. */
 int sink_file_end(struct sink *sink, uint64_t size, const struct metadata *meta, struct err *err);
 void sink_file_drop(struct sink *sink);

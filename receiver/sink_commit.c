@@ -25,8 +25,8 @@ static void fail(struct sink *sink, struct sink_commit *c, const struct err *err
     struct os_dir at;
     const char *name;
     struct temp_name temp;
-    sink_temp_name(sink, c->file_id, &temp);
-    if (dir_cache_parent(&sink->dirs, c->path, &at, &name) == 0)
+    sink_temp_name(sink, c->path, c->file_id, &temp);
+    if (!c->inplace && dir_cache_parent(&sink->dirs, c->path, &at, &name) == 0)
         (void)os_unlink_at(at, temp.s);
     settle(sink, c, err);
 }
@@ -53,10 +53,12 @@ static void rename_one(struct sink *sink, struct sink_commit *c) {
     struct os_dir at;
     const char *name;
     struct temp_name temp;
-    sink_temp_name(sink, c->file_id, &temp);
+    sink_temp_name(sink, c->path, c->file_id, &temp);
     if (c->closed != 0) {
         (void)os_file_error(&err, c->closed, "%s: cannot write", ESCAPED(c->path));
         fail(sink, c, &err);
+    } else if (c->inplace) {
+        return;
     } else if (sink_parent(sink, c->path, &at, &name, &err) != 0 ||
                sink_replace(sink, at, temp.s, name, c->path, &err) != 0)
         fail(sink, c, &err);

@@ -3,12 +3,16 @@
 
 #include "core/path.h"
 #include "core/text.h"
+#include "os/os.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-static int out_of_space(const char *path, uint64_t need, uint64_t have, struct err *err) {
+static int check_space(struct os_dir at, const char *path, uint64_t need, struct err *err) {
+    uint64_t have = 0;
+    if (need <= CHUNK_SIZE_DEFAULT || os_volume_free(at, &have) != 0 || have >= need)
+        return 0;
     return err_set(err, EXIT_NO_SPACE, "%s: needs %s bytes, but only %s are free", ESCAPED(path),
                    SIZE_TEXT(need, true), SIZE_TEXT(have, true));
 }
@@ -22,7 +26,8 @@ static bool is_in_batch(const struct sink *sink, uint64_t file_id) {
 
 /* True when the file that is to be created will be as `sink->made`, but for its mode: it comes after its neighbour. */
 static bool is_foretold(const struct sink *sink, const char *path) {
-    return sink->batch_count > 0 && path_are_neighbours(sink->batch[sink->batch_count - 1].path, path);
+    return sink->batch_count > 0 && sink->made_known &&
+           path_are_neighbours(sink->batch[sink->batch_count - 1].path, path);
 }
 
 /* The mode to create the file with. It is the one that it is to have, where its owner and group will be right from the
@@ -37,18 +42,10 @@ static uint32_t first_mode(struct sink *sink, const char *path, const struct met
     return dir_cache_has_new_parent(&sink->dirs, path) ? meta->mode & 0777 & ~sink->opt.umask : 0600;
 }
 
-int sink_file_begin(struct sink *sink, uint64_t file_id, const char *path, uint64_t data_size,
-                    const struct metadata *meta, struct err *err) {
-    struct os_dir at;
-    const char *name;
-    uint64_t free_bytes = 0;
-    uint32_t mode = first_mode(sink, path, meta);
+static int create_temp(struct sink *sink, struct os_dir at, uint64_t file_id, const char *path, uint32_t mode,
+                       struct err *err) {
     struct temp_name temp;
-    if (sink_parent(sink, path, &at, &name, err) != 0)
-        return -1;
-    if (data_size > CHUNK_SIZE_DEFAULT && os_volume_free(at, &free_bytes) == 0 && free_bytes < data_size)
-        return out_of_space(path, data_size, free_bytes, err);
-    sink_temp_name(sink, file_id, &temp);
+    sink_temp_name(sink, path, file_id, &temp);
     int result = os_create(at, temp.s, mode, &sink->file);
     if (result == -EEXIST && is_in_batch(sink, file_id)) /* what waits to be renamed must stay as it is */
         return err_set(err, EXIT_STREAM, "%s: came again before it was committed", ESCAPED(path));
@@ -56,45 +53,148 @@ int sink_file_begin(struct sink *sink, uint64_t file_id, const char *path, uint6
         (void)os_unlink_at(at, temp.s);
         result = os_create(at, temp.s, mode, &sink->file);
     }
-    if (result != 0)
-        return os_file_error(err, result, "%s: cannot create", ESCAPED(path));
+    sink->place = SINK_TEMP;
     /* Created in the same way in the same directory, it is the same as the one before, whatever umask, lists of access
      * rights or the file system make of the mode. */
     sink->as_before = is_foretold(sink, path) && sink->made_with == mode;
     sink->made_with = mode;
+    return result == 0 ? 0 : os_file_error(err, result, "%s: cannot create", ESCAPED(path));
+}
+
+/* The unfinished file, if there is one, else a new one under its name. False: another way has to be taken, because a
+ * second session is at it or nobody can tell. */
+static bool open_partial(struct sink *sink, struct os_dir at, const char *name, uint64_t size) {
+    struct temp_name partial;
+    struct os_stat st;
+    if (!sink_keeps_partial(sink, size) || os_dir_stat(at, &st) != 0 || st.device != sink->volume)
+        return false;
+    sink_partial_name(name, &partial);
+    sink->place = SINK_PARTIAL;
+    return os_open_locked(at, partial.s, true, &sink->file) == 0;
+}
+
+/* --inplace: the file that is there already. 1: there is none to write into, 0, or -1 and err. */
+static int open_inplace(struct sink *sink, struct os_dir at, const char *name, const char *path,
+                        struct err *err) {
+    struct os_stat st;
+    if (!sink->opt.inplace || os_stat_at(at, name, &st) != 0 || st.kind != OS_FILE)
+        return 1;
+    int result = os_open_locked(at, name, false, &sink->file);
+    sink->place = SINK_INPLACE;
+    if (result == -EBUSY)
+        return err_set(err, EXIT_PARTIAL, "%s: another session is writing into it (--inplace); send it again",
+                       ESCAPED(path));
+    return result == 0 ? 0 : os_file_error(err, result, "%s: cannot open for --inplace", ESCAPED(path));
+}
+
+static void close_file(struct sink *sink) {
+    os_close(&sink->file);
+    os_close(&sink->old);
+    free(sink->path);
+    sink->path = NULL;
+}
+
+/* How much is in the open file already, and whether the rest fits. */
+static int measure_old(struct sink *sink, struct os_dir at, uint64_t data_size, struct err *err) {
+    struct os_stat st;
+    int result = os_fstat(sink->file, &st);
+    if (result != 0)
+        return os_file_error(err, result, "%s: cannot look at the unfinished file", ESCAPED(sink->path));
+    sink->had = st.size;
+    return check_space(at, sink->path, data_size > st.allocated ? data_size - st.allocated : 0, err);
+}
+
+static int begin(struct sink *sink, uint64_t file_id, const char *path, uint64_t size, uint64_t data_size,
+                 uint32_t mode, const struct sink_basis *basis, struct err *err) {
+    struct os_dir at;
+    const char *name;
+    sink->as_before = false;
+    if (sink_parent(sink, path, &at, &name, err) != 0)
+        return -1;
+    int result = open_inplace(sink, at, name, path, err);
+    if (result == 1)
+        result = open_partial(sink, at, name, size) ? 0 : 1;
+    bool new = result == 1;
+    if (new) /* before it is created: where nothing fits, nothing is left */
+        result = check_space(at, path, data_size, err) != 0 ||
+                 create_temp(sink, at, file_id, path, mode, err) != 0;
+    if (result != 0)
+        return -1;
     sink->path = strdup(path);
     sink->file_id = file_id;
-    sink->end_of_data = 0;
-    if (sink->path == NULL) {
-        os_close(&sink->file);
-        (void)os_unlink_at(at, temp.s);
-        return err_set(err, EXIT_MEMORY, "%s: out of memory", ESCAPED(path));
-    }
-    return 0;
+    sink->end_of_data = sink->had = 0;
+    sink->basis = *basis;
+    if (sink->path == NULL)
+        result = err_set(err, EXIT_MEMORY, "%s: out of memory", ESCAPED(path));
+    else if (!new)
+        result = measure_old(sink, at, data_size, err);
+    if (result != 0)
+        sink_file_drop(sink);
+    return result == 0 ? 0 : -1;
+}
+
+int sink_file_begin(struct sink *sink, uint64_t file_id, const char *path, uint64_t data_size,
+                    const struct metadata *meta, struct err *err) {
+    static const struct sink_basis none = {0};
+    return begin(sink, file_id, path, 0, data_size, first_mode(sink, path, meta), &none, err);
+}
+
+int sink_file_begin_large(struct sink *sink, uint64_t file_id, const char *path,
+                          const struct msg_file_begin *m, const struct sink_basis *basis, struct err *err) {
+    return begin(sink, file_id, path, m->size, m->data_size, 0600, basis, err);
 }
 
 static void remove_temp(struct sink *sink, const char *path, uint64_t file_id) {
     struct os_dir at;
     const char *name;
     struct temp_name temp;
-    sink_temp_name(sink, file_id, &temp);
+    sink_temp_name(sink, path, file_id, &temp);
     if (dir_cache_parent(&sink->dirs, path, &at, &name) == 0)
         (void)os_unlink_at(at, temp.s);
 }
 
-void sink_file_drop(struct sink *sink) {
-    if (sink->path == NULL)
+static void remove_partial(struct sink *sink, const char *path) {
+    struct os_dir at;
+    const char *name;
+    struct temp_name partial;
+    if (dir_cache_parent(&sink->dirs, path, &at, &name) != 0)
         return;
-    os_close(&sink->file);
-    remove_temp(sink, sink->path, sink->file_id);
-    free(sink->path);
-    sink->path = NULL;
+    sink_partial_name(name, &partial);
+    (void)os_unlink_at(at, partial.s);
+}
+
+void sink_file_drop(struct sink *sink) {
+    if (!os_file_is_open(sink->file))
+        return;
+    if (sink->path && sink->place == SINK_PARTIAL)
+        remove_partial(sink, sink->path); /* while it is locked */
+    else if (sink->path && sink->place == SINK_TEMP)
+        remove_temp(sink, sink->path, sink->file_id);
+    close_file(sink);
+}
+
+/* The session ends while the file is open: what the next one can use stays. */
+static void leave_file(struct sink *sink) {
+    uint64_t useful = sink->end_of_data > sink->had ? sink->end_of_data : sink->had;
+    if (sink->path && sink->place == SINK_PARTIAL && useful > sink->opt.partial_min)
+        close_file(sink);
+    else
+        sink_file_drop(sink);
+}
+
+int sink_leave_hole(struct sink *sink, uint64_t offset) {
+    if (offset <= sink->end_of_data)
+        return 0;
+    os_expect_holes(sink->file);
+    uint64_t end = offset < sink->had ? offset : sink->had;
+    return end > sink->end_of_data ? os_zero_range(sink->file, sink->end_of_data, end - sink->end_of_data)
+                                   : 0;
 }
 
 int sink_file_write(struct sink *sink, const void *p, size_t n, uint64_t offset, struct err *err) {
-    if (offset > sink->end_of_data)
-        os_expect_holes(sink->file);
-    int result = os_pwrite(sink->file, p, n, offset);
+    int result = sink_leave_hole(sink, offset);
+    if (result == 0)
+        result = os_pwrite(sink->file, p, n, offset);
     if (result != 0) {
         (void)os_file_error(err, result, "%s: cannot write", ESCAPED(sink->path));
         sink_file_drop(sink);
@@ -112,6 +212,7 @@ static void batch_add(struct sink *sink, uint64_t size, bool synced, bool elsewh
         .file_id = sink->file_id,
         .size = size,
         .path = sink->path,
+        .inplace = sink->place == SINK_INPLACE,
         .kept = sink->file,
         .synced = synced,
     };
@@ -119,6 +220,7 @@ static void batch_add(struct sink *sink, uint64_t size, bool synced, bool elsewh
     sink->batch_elsewhere = sink->batch_elsewhere || elsewhere;
     sink->path = NULL;
     sink->file = OS_FILE_NONE;
+    os_close(&sink->old);
 }
 
 /* Everything that is to be true of the file before it is renamed, but for the flush of a small one. *ret_st is what
@@ -133,17 +235,33 @@ static int make_ready(struct sink *sink, uint64_t size, const struct metadata *m
     if (!sink->opt.perms && !dir_cache_has_new_parent(&sink->dirs, sink->path) &&
         os_stat_at(at, name, &old) != 0)
         old.kind = OS_NONE;
-    if (sink->end_of_data < size)
-        os_expect_holes(sink->file);
-    int result = sink->end_of_data == size ? 0 : os_truncate(sink->file, size);
+    int result = sink_leave_hole(sink, size);
+    if (result == 0 && (sink->end_of_data != size || sink->had > size))
+        result = os_truncate(sink->file, size);
     if (result == 0 && !sink->as_before)
         result = os_fstat(sink->file, &sink->made);
     if (result != 0)
         return os_file_error(err, result, "%s: cannot set the size", ESCAPED(sink->path));
+    sink->made_known = sink->place == SINK_TEMP;
     *ret_st = sink->made;
     if (sink->as_before)
         ret_st->mtime_nsec = UINT32_MAX; /* not known, and no time at all */
     return sink_set_metadata(sink, sink->file, ret_st, meta, &old, sink->path, err);
+}
+
+/* What waits to be renamed must not be taken for unfinished by another session: it gets a name of this session's own. */
+static int leave_partial_name(struct sink *sink, struct err *err) {
+    struct os_dir at;
+    const char *name;
+    struct temp_name partial, temp;
+    if (sink->place != SINK_PARTIAL)
+        return 0;
+    if (sink_parent(sink, sink->path, &at, &name, err) != 0)
+        return -1;
+    sink_partial_name(name, &partial);
+    sink_temp_name(sink, sink->path, sink->file_id, &temp);
+    int result = os_rename_at(at, partial.s, temp.s);
+    return result == 0 ? 0 : os_file_error(err, result, "%s: cannot rename the complete file", ESCAPED(name));
 }
 
 int sink_file_end(struct sink *sink, uint64_t size, const struct metadata *meta, struct err *err) {
@@ -161,6 +279,10 @@ int sink_file_end(struct sink *sink, uint64_t size, const struct metadata *meta,
         sink_file_drop(sink);
         return -1;
     }
+    if (leave_partial_name(sink, err) != 0) {
+        sink_file_drop(sink);
+        return -1;
+    }
     batch_add(sink, size, alone, elsewhere);
     if (sink->opt.durable == DURABLE_FILE || sink->batch_count == SINK_BATCH_FILES ||
         sink->batch_bytes >= SINK_BATCH_BYTES)
@@ -171,13 +293,16 @@ int sink_file_end(struct sink *sink, uint64_t size, const struct metadata *meta,
 void sink_close(struct sink *sink) {
     if (sink == NULL)
         return;
-    sink_file_drop(sink);
+    leave_file(sink);
     for (unsigned i = 0; i < sink->batch_count; i++) {
         os_close(&sink->batch[i].kept);
-        remove_temp(sink, sink->batch[i].path, sink->batch[i].file_id);
+        if (!sink->batch[i].inplace)
+            remove_temp(sink, sink->batch[i].path, sink->batch[i].file_id);
         free(sink->batch[i].path);
     }
     dir_cache_free(&sink->dirs);
+    os_close(&sink->claim);
     os_dir_close(&sink->root);
+    os_page_free(sink->block);
     free(sink);
 }

@@ -7,8 +7,16 @@
 struct temp_name {
     char s[sizeof RESERVED_PREFIX + 48];
 };
-/* The temporary name of a file of this session. */
-void sink_temp_name(const struct sink *sink, uint64_t file_id, struct temp_name *ret);
+/* The temporary name of a file of this session, for the directory of `path`. */
+void sink_temp_name(const struct sink *sink, const char *path, uint64_t file_id, struct temp_name *ret);
+/* The name of the unfinished file that is to become `name`. */
+void sink_partial_name(const char *name, struct temp_name *ret);
+/* True when the unfinished file of `size` bytes is to be found again. */
+static inline bool sink_keeps_partial(const struct sink *sink, uint64_t size) {
+    return sink->opt.partial_min > 0 && size > sink->opt.partial_min && os_file_is_open(sink->claim);
+}
+/* Remove what sessions that are dead left in the directory at `path`, "" for the root. What cannot be removed stays. */
+void sink_remove_orphans(struct sink *sink, const char *path);
 
 /* The parent directory of `path` and its last component; 0, or -1 and err that names the path. */
 int sink_parent(struct sink *sink, const char *path, struct os_dir *ret, const char **ret_name,
@@ -25,6 +33,9 @@ static inline bool sink_volume_reaches(const struct sink *sink, const struct os_
 /* A name in `dir` was made or changed that belongs to no file of the batch. 0, or a negative result when it had to be
  * flushed at once and that failed. */
 int sink_name_changed(struct sink *sink, struct os_dir dir);
+
+/* Nothing was sent for what lies before `offset`: it becomes a hole, whatever was there before. 0, or a negative result. */
+int sink_leave_hole(struct sink *sink, uint64_t offset);
 
 /* Rename `temp` over `name`; an empty directory in the way is removed first. */
 int sink_replace(struct sink *sink, struct os_dir dir, const char *temp, const char *name, const char *path,

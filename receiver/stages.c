@@ -162,8 +162,20 @@ int stage_sink(void *arg, struct err *err) {
         if (result != 0)
             return -1;
     }
+    if (s->basis)
+        basis_close(s->basis);
     outbox_close(r->out);
     return 0;
+}
+
+/* ---- basis: digests of what is here already ------------------------------------------------------------- */
+
+int stage_basis(void *arg, struct err *err) {
+    struct receiver *r = arg;
+    int result = 0;
+    while (result >= 0 && basis_wait(r->session->basis))
+        result = basis_step(r->session->basis, err);
+    return result < 0 ? -1 : 0;
 }
 
 /* ---- reply: the only writer ---------------------------------------------------------------------------- */

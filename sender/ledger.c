@@ -16,6 +16,7 @@ struct ledger {
     struct os_cond room;
     struct outbox *out;
     struct queue *wants;
+    struct delta_box *deltas;
     struct report *report;
     struct pending *ring[UNSETTLED_MAX]; /* lock; by file_id; NULL: settled */
     uint64_t base; /* lock; lowest id that may be unsettled */
@@ -34,9 +35,11 @@ struct ledger *ledger_new(struct outbox *out, struct report *report) {
     struct ledger *l = calloc(1, sizeof *l);
     /* Every unsettled file can be wanted once, and a SYNC may follow each re-wanted bundle. */
     struct queue *wants = queue_new(2 * UNSETTLED_MAX);
-    if (l == NULL || wants == NULL) {
+    struct delta_box *deltas = delta_box_new();
+    if (l == NULL || wants == NULL || deltas == NULL) {
         free(l);
         queue_free(wants, NULL);
+        delta_box_free(deltas);
         return NULL;
     }
     os_mutex_init(&l->lock);
@@ -44,13 +47,16 @@ struct ledger *ledger_new(struct outbox *out, struct report *report) {
     l->out = out;
     l->report = report;
     l->wants = wants;
+    l->deltas = deltas;
     l->base = l->release_at = l->next_id = 1;
     return l;
 }
 
 void pending_release(struct pending *p) {
-    if (p && atomic_fetch_sub(&p->users, 1) == 1)
-        free(p);
+    if (p == NULL || atomic_fetch_sub(&p->users, 1) != 1)
+        return;
+    delta_free(p->delta);
+    free(p);
 }
 
 static void drop_want(void *p) {
@@ -63,6 +69,7 @@ void ledger_free(struct ledger *l) {
     queue_free(l->wants, drop_want);
     for (size_t i = 0; i < UNSETTLED_MAX; i++)
         pending_release(l->ring[i]);
+    delta_box_free(l->deltas);
     os_cond_free(&l->room);
     os_mutex_free(&l->lock);
     free(l);
@@ -75,6 +82,7 @@ struct queue *ledger_wants(struct ledger *l) {
 void ledger_cancel(void *arg) {
     struct ledger *l = arg;
     queue_cancel(l->wants); /* first: who waits for room in it holds the lock */
+    delta_box_cancel(l->deltas);
     os_lock(&l->lock);
     l->cancelled = true;
     os_cond_broadcast(&l->room);
@@ -296,8 +304,8 @@ static bool judge(struct ledger *l, struct pending *p, unsigned verdict) {
             return skipped(l, p), true;
         return false;
     case VERDICT_WANT:
-        if (file && first)
-            return want(l, p), true;
+        if (file && (first || (p->delta && !p->whole)))
+            return p->whole = true, want(l, p), true;
         return false;
     case VERDICT_MADE:
         if (!file)
@@ -324,18 +332,28 @@ int ledger_verdicts(struct ledger *l, const struct run_of_ids *run, struct err *
     return result;
 }
 
+/* The content digest, or the first digests of blocks: the file is to be compared when its turn comes. */
+static int keep_basis(struct ledger *l, struct pending *p, const struct msg_basis *basis, struct err *err) {
+    if (basis->kind == BASIS_BLOCKS)
+        return delta_add(l->deltas, &p->delta, basis, err);
+    p->has_basis = true;
+    p->basis = *basis;
+    p->basis.digests = (struct span){0};
+    memcpy(p->basis_digest.b, basis->digests.p, sizeof p->basis_digest.b);
+    return 0;
+}
+
 int ledger_basis(struct ledger *l, const struct msg_basis *basis, struct err *err) {
     os_lock(&l->lock);
     struct pending *p = find(l, basis->file_id);
+    bool more = p && p->delta && basis->kind == BASIS_BLOCKS;
     int result = 0;
-    if (p == NULL || p->answered || p->type != ENTRY_FILE || basis->kind != BASIS_CONTENT ||
-        basis->count != 1) {
+    if (p == NULL || p->type != ENTRY_FILE || (p->answered && !more))
         result = unasked("BASIS: digests", basis->file_id, err);
-    } else {
-        p->has_basis = p->answered = true;
-        p->basis = *basis;
-        p->basis.digests = (struct span){0};
-        memcpy(p->basis_digest.b, basis->digests.p, sizeof p->basis_digest.b);
+    else
+        result = keep_basis(l, p, basis, err);
+    if (result == 0 && !more) {
+        p->answered = true;
         l->unanswered--;
         want(l, p);
         result = advance(l, err);
@@ -377,6 +395,7 @@ int ledger_failed(struct ledger *l, uint64_t file_id, const struct err *why, str
     } else {
         report_failure(l->report, p->path, why);
         atomic_store(&p->failed, true);
+        delta_box_wake(l->deltas);
         gone(l, p);
         result = advance(l, err);
     }

@@ -5,7 +5,7 @@
  * directory is held back until everything before it is settled, so that its times are set last. When the list is
  * complete and all of it settled, FINISH goes out.
  *
- * Lock order: ledger -> outbox, ledger -> wants.
+ * Lock order: ledger -> outbox, ledger -> wants, ledger -> delta_box.
  */
 #ifndef SENDER_LEDGER_H
 #define SENDER_LEDGER_H
@@ -13,6 +13,7 @@
 #include "codec/digest.h"
 #include "flow/outbox.h"
 #include "program/report.h"
+#include "sender/delta.h"
 #include "sender/scan.h"
 #include "wire/msg.h"
 
@@ -30,6 +31,8 @@ struct pending {
     bool has_basis; /* ack stage sets both before it puts it into `wants` */
     struct msg_basis basis;
     struct digest basis_digest;
+    struct delta *delta; /* as has_basis; it goes on growing */
+    bool whole; /* ledger's lock; it was asked for a second time, without a basis */
     bool answered; /* ledger's lock */
     char path[];
 };

@@ -114,6 +114,7 @@ int main(int argc, char **argv) {
         .codec = o.codec,
         .level = o.level,
         .chunk_size = o.chunk_size,
+        .delta = o.delta,
         .timeout_ms = o.timeout_ms,
         .handshake_ms = o.connect_timeout_ms,
         .serial = o.serial,

@@ -109,6 +109,8 @@ static int take_basis(struct send_session *s, struct item *item, struct err *err
     struct msg_basis m;
     if (msg_basis_decode(item_body(item), &m, err) != 0)
         return -1;
+    if (m.kind == BASIS_BLOCKS && !(s->agreed.features & FEATURE_DELTA))
+        return err_set(err, EXIT_STREAM, "BASIS: delta was not agreed on");
     return ledger_basis(s->ledger, &m, err);
 }
 

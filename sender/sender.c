@@ -69,6 +69,7 @@ static int build(struct sender *s, struct err *err) {
     link_in_init(&session->in, session->agreed.our_window, chunk_size);
     s->next_ticket = 1;
     source_init(&s->source, s->config->roots, chunk_size, s->pool, &s->report, NULL, NULL);
+    s->source.delta_always = s->config->delta == DELTA_ON;
     run_on_cancel(&s->run, outbox_cancel, s->out);
     run_on_cancel(&s->run, pool_cancel, s->pool);
     run_on_cancel(&s->run, pool_cancel, session->spare);
@@ -165,7 +166,7 @@ static int run(void *session, const void *arg, struct way *way) {
                 .role = ROLE_SENDER,
                 .dialler = config->dialler,
                 .chunk_size = config->chunk_size,
-                .features = FEATURE_CHECK,
+                .features = FEATURE_CHECK | (config->delta == DELTA_OFF ? 0u : FEATURE_DELTA),
             },
         .handshake_ms = config->handshake_ms,
         .timeout_ms = config->timeout_ms,

@@ -3,6 +3,7 @@
 #define SENDER_SENDER_H
 
 #include "program/line.h"
+#include "program/options.h"
 #include "program/serve.h"
 #include "sender/pack.h"
 #include "sender/send_session.h"
@@ -17,6 +18,7 @@ struct sender_config {
     unsigned codec; /* enum codec_id or CODEC_AUTO */
     int level;
     uint32_t chunk_size; /* wanted */
+    enum delta_choice delta;
     int timeout_ms, handshake_ms;
     bool dialler, serial;
     struct report_style style;

@@ -57,6 +57,13 @@ static int emit_now(void *ctx, struct item *item, struct err *err) {
     return send_all(serial->s, err);
 }
 
+static int await_now(void *ctx, struct pending *p, uint64_t block, struct err *err) {
+    struct serial *serial = ctx;
+    (void)p;
+    (void)block;
+    return take_reply(serial->s, true, err) < 0 ? -1 : 0;
+}
+
 static int read_wanted(struct sender *s, struct pending *p, struct err *err) {
     int result = p ? source_read(&s->source, p, err) : source_sync(&s->source, err);
     pending_release(p);
@@ -81,6 +88,7 @@ int send_serially(struct sender *s, struct err *err) {
     if (packer_init(&serial.packer, s->pool, err) != 0)
         return -1;
     s->source.emit = emit_now;
+    s->source.await = await_now;
     s->source.ctx = &serial;
     bool listed = false;
     int result = 0;

@@ -237,5 +237,7 @@ int source_read(struct source *s, struct pending *p, struct err *err) {
     if (attempt == ATTEMPT_CHANGED)
         attempt =
             source_give_up(s, p, EXIT_VANISHED, 0, "changed while it was being read; send it again", err);
+    if (p->delta)
+        delta_close(p->delta); /* whatever became of it: digests that still come are of no use */
     return attempt == ATTEMPT_FATAL ? -1 : 0;
 }

@@ -18,6 +18,10 @@ enum {
 /* Takes the item over. 0, or -1 and err (cancelled, out of memory). */
 typedef int source_emit(void *ctx, struct item *item, struct err *err);
 
+/* Something the receiver has to say is waited for: what is known about that block of p, or its failure. 0, or -1 and err
+ * (cancelled). It may return earlier. */
+typedef int source_await(void *ctx, struct pending *p, uint64_t block, struct err *err);
+
 struct source {
     const struct source_root *roots;
     struct dir_cache dirs;
@@ -27,7 +31,9 @@ struct source {
     struct pool *pool;
     struct report *report;
     source_emit *emit;
+    source_await *await;
     void *ctx;
+    bool delta_always; /* --delta=on: blocks are compared even where hardly any is equal */
     /* The bundle that is being filled. */
     struct item *bundle;
     uint32_t bundle_files;

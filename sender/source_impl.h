@@ -28,6 +28,24 @@ enum attempt source_failed(struct source *s, struct pending *p, int result, cons
                            struct err *err);
 /* A pooled buffer, or NULL and err. */
 struct buf *source_buffer(struct source *s, struct err *err);
+/* A chunk of the n bytes in `buf`, which is taken over. */
+int source_put_chunk(struct source *s, const struct pending *p, struct buf *buf, uint64_t offset, uint32_t n,
+                     struct err *err);
 int source_put(struct source *s, struct item *item, struct err *err); /* item NULL: out of memory */
+
+/* source_delta.c: comparing a file with the digests of what the receiver has. `records` counts what enters the file digest. */
+struct compare;
+struct compare *compare_new(const struct source *s, struct pending *p); /* NULL: all of it is sent */
+void compare_free(struct compare *c); /* NULL is fine */
+uint64_t compare_chunk(const struct compare *c); /* most bytes of a chunk */
+/* False: at `offset` nothing is to be compared. NULL is fine. */
+bool compare_pays(struct compare *c, uint64_t offset);
+/* Reads [offset, end) and emits what differs of it. 1, 0 when the file is shorter now, -1 and err; *ret_result is the
+ * failure of the file itself, if any. */
+int compare_emit(struct source *s, struct pending *p, struct compare *c, struct os_file file, uint64_t offset,
+                 uint64_t end, uint64_t *records, int *ret_result, struct err *err);
+/* Emits the equal blocks that wait for their neighbours. NULL is fine. */
+int compare_flush(struct source *s, const struct pending *p, struct compare *c, uint64_t *records,
+                  struct err *err);
 
 #endif

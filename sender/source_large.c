@@ -49,6 +49,22 @@ static int emit_end(struct source *s, const struct pending *p, uint64_t chunks, 
     return source_put(s, item, err);
 }
 
+int source_put_chunk(struct source *s, const struct pending *p, struct buf *buf, uint64_t offset, uint32_t n,
+                     struct err *err) {
+    struct item *item = item_new(MSG_CHUNK, 64);
+    if (item == NULL) {
+        buf_release(buf);
+        return err_set(err, EXIT_MEMORY, "out of memory");
+    }
+    item->data = buf;
+    item->raw_length = n;
+    item->file_id = p->file_id;
+    item->offset = offset;
+    count(&s->report->bytes_raw, n);
+    count(&s->report->bytes_done, n);
+    return source_put(s, item, err);
+}
+
 /* One chunk at `offset`. 1 when it was read whole, 0 when the file is shorter now, -1 and err; *ret_result is the
  * failure of the file itself, if any. */
 static int emit_chunk(struct source *s, const struct pending *p, struct os_file file, uint64_t offset,
@@ -57,26 +73,19 @@ static int emit_chunk(struct source *s, const struct pending *p, struct os_file 
     if (buf == NULL)
         return -1;
     ptrdiff_t got = os_pread(file, buf->data, n, offset);
-    struct item *item = got == (ptrdiff_t)n ? item_new(MSG_CHUNK, 64) : NULL;
-    if (item == NULL) {
-        buf_release(buf);
-        *ret_result = got < 0 ? (int)got : 0;
-        return got == (ptrdiff_t)n ? err_set(err, EXIT_MEMORY, "out of memory") : 0;
-    }
-    item->data = buf;
-    item->raw_length = n;
-    item->file_id = p->file_id;
-    item->offset = offset;
-    count(&s->report->bytes_raw, n);
-    count(&s->report->bytes_done, n);
-    return source_put(s, item, err) == 0 ? 1 : -1;
+    if (got == (ptrdiff_t)n)
+        return source_put_chunk(s, p, buf, offset, n, err) == 0 ? 1 : -1;
+    buf_release(buf);
+    *ret_result = got < 0 ? (int)got : 0;
+    return 0;
 }
 
 /* Where a read of a large file stands. */
 struct progress_at {
     uint64_t offset; /* everything before is emitted */
     uint64_t data_start, data_end; /* the run of data at or after offset */
-    uint64_t chunks;
+    uint64_t chunks; /* and reused blocks: records of the file digest */
+    struct compare *compare; /* NULL: the receiver has nothing of it */
     int result; /* failure of the file, negative */
     bool short_read;
 };
@@ -95,32 +104,48 @@ static int next_run(struct source *s, const struct pending *p, struct os_file fi
         at->data_start = size;
     if (at->data_end > size)
         at->data_end = size;
+    if (at->data_start > at->offset && compare_flush(s, p, at->compare, &at->chunks, err) != 0)
+        return -1;
     if (at->data_start > at->offset && emit_hole(s, p, at->offset, at->data_start - at->offset, err) != 0)
         return -1;
     at->offset = at->data_start;
     return at->data_start < size;
 }
 
+/* The bytes up to `end`, as far as the receiver lacks them. As emit_chunk. */
+static int emit_part(struct source *s, struct pending *p, struct os_file file, struct progress_at *at,
+                     uint64_t end, struct err *err) {
+    if (compare_pays(at->compare, at->offset))
+        return compare_emit(s, p, at->compare, file, at->offset, end, &at->chunks, &at->result, err);
+    if (compare_flush(s, p, at->compare, &at->chunks, err) != 0)
+        return -1;
+    int got = emit_chunk(s, p, file, at->offset, (uint32_t)(end - at->offset), &at->result, err);
+    at->chunks += got > 0;
+    return got;
+}
+
 /* Everything from at->offset to the end of the file. 0, or -1 and err. */
-static int emit_contents(struct source *s, const struct pending *p, struct os_file file,
-                         struct progress_at *at, struct err *err) {
+static int emit_contents(struct source *s, struct pending *p, struct os_file file, struct progress_at *at,
+                         struct err *err) {
+    uint64_t chunk = at->compare ? compare_chunk(at->compare) : s->chunk_size;
     while (at->offset < p->st.size) {
         int more = at->offset < at->data_end ? 1 : next_run(s, p, file, at, err);
-        if (more <= 0)
-            return more;
-        uint64_t end = (at->offset / s->chunk_size + 1) * s->chunk_size;
+        if (more < 0)
+            return -1;
+        if (more == 0)
+            break;
+        uint64_t end = (at->offset / chunk + 1) * chunk;
         if (end > at->data_end)
             end = at->data_end;
-        int got = emit_chunk(s, p, file, at->offset, (uint32_t)(end - at->offset), &at->result, err);
+        int got = emit_part(s, p, file, at, end, err);
         if (got < 0)
             return -1;
         at->short_read = got == 0 && at->result == 0;
         if (got == 0 || atomic_load(&p->failed))
             return 0;
-        at->chunks++;
         at->offset = end;
     }
-    return 0;
+    return compare_flush(s, p, at->compare, &at->chunks, err);
 }
 
 enum attempt source_read_large(struct source *s, struct pending *p, struct err *err) {
@@ -136,6 +161,7 @@ enum attempt source_read_large(struct source *s, struct pending *p, struct err *
     p->st = now; /* what is read from here on is held against this */
     source_await_tick(s, &now);
     atomic_store(&p->sent_size, now.size);
+    at.compare = compare_new(s, p);
     if (emit_begin(s, p, err) != 0 || emit_contents(s, p, file, &at, err) != 0)
         goto out;
     result = os_fstat(file, &now);
@@ -153,6 +179,7 @@ enum attempt source_read_large(struct source *s, struct pending *p, struct err *
     else if (emit_end(s, p, at.chunks, err) == 0)
         attempt = ATTEMPT_DONE;
 out:
+    compare_free(at.compare);
     os_close(&file);
     return attempt;
 }

@@ -114,10 +114,18 @@ static int emit_to_pack(void *ctx, struct item *item, struct err *err) {
     return put ? 0 : err_set(err, EXIT_SIGNAL, "cancelled");
 }
 
+/* The receiver must have all that was sent so far, or it may wait for us. */
+static int await_digests(void *ctx, struct pending *p, uint64_t block, struct err *err) {
+    struct sender *s = ctx;
+    outbox_kick(s->out);
+    return delta_wait(p->delta, block, &p->failed) ? 0 : err_set(err, EXIT_SIGNAL, "cancelled");
+}
+
 int stage_read(void *arg, struct err *err) {
     struct sender *s = arg;
     struct queue *wants = ledger_wants(s->session.ledger);
     s->source.emit = emit_to_pack;
+    s->source.await = await_digests;
     s->source.ctx = s;
     int result = s->pack_threads == 0 ? packer_init(&s->packer, s->pool, err) : 0;
     while (result == 0) {
@@ -167,6 +175,25 @@ int stage_pack(void *arg, struct err *err) {
 
 /* ---- send: the only writer -------------------------------------------------------------------------------------- */
 
+/* Digests of reused blocks stand behind the body of their item. */
+static int follow_reuse(struct sender *s, const struct item *item, struct err *err) {
+    struct msg_hole m;
+    if (msg_hole_decode(item_body(item), &m, err) != 0)
+        return -1;
+    struct rd r = rd_of(item->body + item->frame.body_length, item->capacity - item->frame.body_length);
+    uint32_t block_size = item->raw_length;
+    for (uint64_t at = 0; at < m.length; at += block_size) {
+        struct digest digest;
+        uint32_t n = m.length - at < block_size ? (uint32_t)(m.length - at) : block_size;
+        const uint8_t *bytes = rd_bytes(&r, sizeof digest.b);
+        if (bytes == NULL)
+            return err_set(err, EXIT_STREAM, "REUSE: digests are missing");
+        memcpy(digest.b, bytes, sizeof digest.b);
+        file_digest_add(s->digest, m.offset + at, n, &digest);
+    }
+    return 0;
+}
+
 /* The chunks pass here in order: the file digest is made of theirs. */
 static int follow_file(struct sender *s, struct item *item, struct err *err) {
     struct msg_chunk chunk;
@@ -183,6 +210,7 @@ static int follow_file(struct sender *s, struct item *item, struct err *err) {
         memcpy(digest.b, chunk.digest, DIGEST_SIZE);
         file_digest_add(s->digest, chunk.offset, chunk.raw_length, &digest);
         return 0;
+    case MSG_REUSE: return follow_reuse(s, item, err);
     case MSG_FILE_END:
         if (msg_file_end_decode(item_body(item), &end, err) != 0)
             return -1;

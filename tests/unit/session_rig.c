@@ -35,7 +35,7 @@ void recv_rig_new(struct recv_rig *rig, const char *const *select) {
     struct report_style style = quiet("receiver");
     *rig = (struct recv_rig){.scratch = tree_scratch()};
     report_init(&rig->report, &style);
-    rig->agreed = (struct agreement){.codecs = 1, .chunk_size = PAIR_CHUNK, .features = FEATURE_CHECK};
+    rig->agreed = (struct agreement){.codecs = 1, .chunk_size = PAIR_CHUNK, .features = FEATURE_CHECK | FEATURE_DELTA};
     link_in_init(&rig->in, RIG_CREDIT, PAIR_CHUNK);
     rig->out = outbox_new(RIG_CREDIT, PAIR_CHUNK);
     rig->pool = pool_new(PAIR_CHUNK, RIG_BUFFERS);
@@ -92,7 +92,7 @@ void send_rig_new(struct send_rig *rig, struct os_dir source, enum send_state st
     rig->pool = pool_new(PAIR_CHUNK, RIG_BUFFERS);
     rig->session = (struct send_session){
         .state = state,
-        .agreed = {.codecs = 1, .chunk_size = PAIR_CHUNK, .features = FEATURE_CHECK},
+        .agreed = {.codecs = 1, .chunk_size = PAIR_CHUNK, .features = FEATURE_CHECK | FEATURE_DELTA},
         .out = rig->out,
         .ledger = ledger_new(rig->out, &rig->report),
         .flight = flight_new(),

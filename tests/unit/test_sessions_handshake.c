@@ -348,7 +348,7 @@ static void welcome_with_more_than_was_offered_is_refused(void **state) {
         hello.tags = (struct span){.p = NULL};
         hello.chunk_size += i == 0;
         hello.codecs |= i == 1 ? UINT32_C(1) << 30 : 0;
-        hello.features |= i == 2 ? FEATURE_DELTA : 0;
+        hello.features |= i == 2 ? FEATURE_DELETE : 0;
         hello.session_id[0] ^= i == 3;
         assert_true(peer_say(&peer, hello_item(MSG_WELCOME, &hello)));
         assert_true(peer_hear(&peer, MSG_ABORT, NULL));

@@ -86,7 +86,7 @@ static void old_file_stays_until_the_commit(void **state) {
     assert_text(root, "f", "old");
     assert_int_equal(temps_below(root.fd, "."), 1);
     struct temp_name temp;
-    sink_temp_name(sink, 1, &temp);
+    sink_temp_name(sink, "f", 1, &temp);
     assert_int_equal(stat_of(root, temp.s).st_mode & 07777, 0600);
     assert_int_equal(sink_file_write(sink, "newer", 5, 0, NULL), 0);
     assert_text(root, "f", "old");
@@ -229,7 +229,7 @@ static void leftover_under_the_temporary_name_is_replaced(void **state) {
     (void)state;
     struct temp_name temp;
     open_sink(plain);
-    sink_temp_name(sink, 1, &temp);
+    sink_temp_name(sink, "f", 1, &temp);
     put_text(scratch.dir, "outside", "untouched");
     assert_int_equal(symlinkat("../outside", root.fd, temp.s), 0);
     send_file(1, "f", "new");
@@ -391,7 +391,7 @@ static void modes_in_a_directory_of_our_own_are_exact_too(void **state) {
 
 static uint32_t mode_of_the_temp(void) {
     struct temp_name temp;
-    sink_temp_name(sink, sink->file_id, &temp);
+    sink_temp_name(sink, sink->path, sink->file_id, &temp);
     return stat_of(root, temp.s).st_mode & 07777;
 }
 

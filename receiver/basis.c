@@ -1,0 +1,314 @@
+#include "receiver/basis.h"
+
+#include "receiver/sink_impl.h"
+#include "tree/dir_cache.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    BLOCKS_FIRST = 512, /* of a file's first BASIS: the sender can begin */
+    BLOCKS_PER_BASIS = 4096, /* later: 64 KiB of digests */
+    READ_BYTES = 1024 * 1024,
+};
+#define STRETCH_FIRST (UINT64_C(32) << 20) /* bytes that are passed over where nobody waits for digests */
+#define STRETCH_MAX (UINT64_C(512) << 20)
+
+struct basis_job {
+    struct basis_job *next; /* lock; in the order of adding, until it is complete */
+    uint64_t file_id, size, split;
+    uint32_t block_size;
+    bool inplace;
+    bool dropped, complete; /* lock */
+    bool opened; /* thread of basis_step */
+    struct os_file begun, old; /* thread of basis_step */
+    uint64_t front; /* lock; blocks before it are asked about, or passed over */
+    uint64_t start; /* lock; block at which the last run without gaps began */
+    uint64_t passed; /* lock; blocks before it have come */
+    uint64_t stretch; /* thread of basis_step */
+    char path[];
+};
+
+struct basis {
+    struct os_mutex lock;
+    struct os_cond changed;
+    struct outbox *out;
+    struct dir_cache dirs; /* thread of basis_step */
+    struct os_dir root;
+    uint8_t *data; /* thread of basis_step; READ_BYTES */
+    struct basis_job *first, *last; /* lock */
+    struct basis_job *busy; /* lock; that basis_step works on: it frees it when it was dropped */
+    uint64_t ahead; /* lock; blocks that were asked about and have not come */
+    bool closed; /* lock */
+};
+
+struct basis *basis_new(struct outbox *out) {
+    struct basis *b = calloc(1, sizeof *b);
+    if (b == NULL)
+        return NULL;
+    b->data = os_page_alloc(READ_BYTES);
+    if (b->data == NULL) {
+        free(b);
+        return NULL;
+    }
+    os_mutex_init(&b->lock);
+    os_cond_init(&b->changed);
+    b->out = out;
+    b->root = OS_DIR_NONE;
+    dir_cache_init(&b->dirs, b->root);
+    return b;
+}
+
+static void job_free(struct basis_job *job) {
+    os_close(&job->begun);
+    os_close(&job->old);
+    free(job);
+}
+
+void basis_free(struct basis *b) {
+    if (b == NULL)
+        return;
+    while (b->first) {
+        struct basis_job *job = b->first;
+        b->first = job->next;
+        job_free(job);
+    }
+    dir_cache_free(&b->dirs);
+    os_dir_close(&b->root);
+    os_page_free(b->data);
+    os_cond_free(&b->changed);
+    os_mutex_free(&b->lock);
+    free(b);
+}
+
+void basis_set_root(struct basis *b, struct os_dir root) {
+    os_lock(&b->lock);
+    b->root = root;
+    dir_cache_init(&b->dirs, root);
+    os_unlock(&b->lock);
+}
+
+struct basis_job *basis_add(struct basis *b, uint64_t file_id, const char *path,
+                            const struct sink_basis *basis) {
+    size_t n = strlen(path);
+    struct basis_job *job = calloc(1, sizeof *job + n + 1);
+    if (job == NULL)
+        return NULL;
+    job->file_id = file_id;
+    job->size = basis->size;
+    job->split = basis->split;
+    job->block_size = basis->block_size;
+    job->inplace = basis->inplace;
+    job->begun = job->old = OS_FILE_NONE;
+    job->stretch = STRETCH_FIRST;
+    memcpy(job->path, path, n + 1);
+    os_lock(&b->lock);
+    if (b->first)
+        b->last->next = job;
+    else
+        b->first = job;
+    b->last = job;
+    os_cond_broadcast(&b->changed);
+    os_unlock(&b->lock);
+    return job;
+}
+
+/* ---- under the lock ------------------------------------------------------------------------------------ */
+
+static uint64_t outstanding(const struct basis_job *job) {
+    uint64_t from = job->passed > job->start ? job->passed : job->start;
+    return job->front > from ? job->front - from : 0;
+}
+
+static void take_out(struct basis *b, struct basis_job *job) {
+    struct basis_job **at = &b->first, *before = NULL;
+    for (; *at != job; at = &(*at)->next)
+        before = *at;
+    *at = job->next;
+    if (b->last == job)
+        b->last = before;
+}
+
+void basis_move(struct basis *b, struct basis_job *job, uint64_t offset) {
+    os_lock(&b->lock);
+    uint64_t before = outstanding(job), passed = offset / job->block_size;
+    if (passed > job->passed)
+        job->passed = passed;
+    b->ahead -= before - outstanding(job);
+    os_cond_broadcast(&b->changed);
+    os_unlock(&b->lock);
+}
+
+void basis_drop(struct basis *b, struct basis_job *job) {
+    if (job == NULL)
+        return;
+    os_lock(&b->lock);
+    b->ahead -= outstanding(job);
+    if (!job->complete)
+        take_out(b, job);
+    job->dropped = true;
+    bool busy = b->busy == job;
+    os_cond_broadcast(&b->changed);
+    os_unlock(&b->lock);
+    if (!busy)
+        job_free(job);
+}
+
+/* ---- the digests ------------------------------------------------------------------------------------------ */
+
+static void open_files(struct basis *b, struct basis_job *job) {
+    struct os_dir at;
+    const char *name;
+    struct temp_name partial;
+    job->opened = true;
+    if (dir_cache_parent(&b->dirs, job->path, &at, &name) != 0)
+        return;
+    sink_partial_name(name, &partial);
+    if (job->split > 0)
+        (void)os_open_read(at, job->inplace ? name : partial.s, &job->begun);
+    if (job->split < job->size)
+        (void)os_open_read(at, name, &job->old);
+}
+
+/* Digests of `count` blocks from `block` on into `w`; how many could be had. */
+static uint32_t digest_blocks(struct basis *b, struct basis_job *job, uint64_t block, uint32_t count,
+                              struct wr *w) {
+    uint32_t done = 0;
+    while (done < count) {
+        uint64_t offset = (block + done) * job->block_size;
+        bool begun = offset < job->split;
+        uint64_t end = begun ? job->split : job->size;
+        uint64_t want = (uint64_t)(count - done) * job->block_size;
+        if (want > READ_BYTES)
+            want = READ_BYTES;
+        if (want > end - offset)
+            want = end - offset;
+        struct os_file file = begun ? job->begun : job->old;
+        if (!os_file_is_open(file) || os_pread(file, b->data, (size_t)want, offset) != (ptrdiff_t)want)
+            break;
+        for (uint64_t at = 0; at < want; at += job->block_size, done++) {
+            uint64_t n = want - at < job->block_size ? want - at : job->block_size;
+            struct digest d = digest_of(b->data + at, (size_t)n);
+            wr_bytes(w, d.b, sizeof d.b);
+        }
+    }
+    return done;
+}
+
+/* BASIS of up to `count` blocks from `block` on; with fewer it is the last one. */
+static struct item *make_item(struct basis *b, struct basis_job *job, uint64_t block, uint32_t count,
+                              uint32_t *ret_count) {
+    struct item *item = item_new(MSG_BASIS, 64 + count * DIGEST_SIZE);
+    if (item == NULL)
+        return NULL;
+    struct wr w = item_writer(item);
+    struct msg_basis m = {
+        .file_id = job->file_id,
+        .size = job->size,
+        .kind = BASIS_BLOCKS,
+        .block_size = job->block_size,
+        .first_block = block,
+    };
+    msg_basis_encode(&w, &m);
+    m.count = *ret_count = digest_blocks(b, job, block, count, &w);
+    item_written(item, &w);
+    w = item_writer(item);
+    msg_basis_encode(&w, &m); /* the head again, with the count */
+    return item;
+}
+
+static uint64_t blocks_of(const struct basis_job *job) {
+    return job->size / job->block_size + (job->size % job->block_size != 0);
+}
+
+/* Lock held. The job that basis_step is to go on with, or NULL. */
+static struct basis_job *next_job(const struct basis *b) {
+    return b->ahead < BASIS_AHEAD_MAX - BLOCKS_PER_BASIS ? b->first : NULL;
+}
+
+/* No more digests of this file come: nobody is to wait for them. Lock held. */
+static void put_end(struct basis *b, const struct basis_job *job) {
+    struct item *item = item_new(MSG_BASIS, 64);
+    if (item == NULL)
+        return; /* nobody waits longer than for the end of a session without memory */
+    struct wr w = item_writer(item);
+    struct msg_basis m = {
+        .file_id = job->file_id, .size = job->size, .kind = BASIS_BLOCKS, .block_size = job->block_size};
+    msg_basis_encode(&w, &m);
+    item_written(item, &w);
+    (void)outbox_put(b->out, item);
+}
+
+static void complete(struct basis *b, struct basis_job *job, bool say_so) {
+    job->complete = true;
+    take_out(b, job);
+    if (say_so)
+        put_end(b, job);
+}
+
+/* Lock held. The item with `count` of the `wanted` digests goes out; or it does not, because the sender was faster. */
+static void advance(struct basis *b, struct basis_job *job, struct item *item, uint32_t wanted,
+                    uint32_t count) {
+    uint64_t before = outstanding(job), end = job->front + count;
+    bool passed = count == wanted && job->passed >= end;
+    if (passed) {
+        item_free(item);
+        job->front = job->start = job->passed + job->stretch / job->block_size;
+        job->stretch = job->stretch < STRETCH_MAX ? job->stretch * 2 : job->stretch;
+    } else {
+        job->front = end;
+        (void)outbox_put(b->out, item);
+    }
+    b->ahead += outstanding(job) - before;
+    if (count < wanted || job->front >= blocks_of(job))
+        complete(b, job, passed || count < wanted);
+}
+
+int basis_step(struct basis *b, struct err *err) {
+    os_lock(&b->lock);
+    struct basis_job *job = b->busy = next_job(b);
+    if (job == NULL) {
+        os_unlock(&b->lock);
+        return 0;
+    }
+    if (job->passed > job->front)
+        job->front = job->start = job->passed;
+    uint64_t block = job->front, left = block < blocks_of(job) ? blocks_of(job) - block : 0;
+    os_unlock(&b->lock);
+    if (!job->opened)
+        open_files(b, job);
+    uint32_t most = block == 0 ? BLOCKS_FIRST : BLOCKS_PER_BASIS;
+    uint32_t wanted = left < most ? (uint32_t)left : most, count = 0;
+    struct item *item = wanted > 0 ? make_item(b, job, block, wanted, &count) : NULL;
+    os_lock(&b->lock);
+    b->busy = NULL;
+    bool dropped = job->dropped;
+    if (dropped)
+        item_free(item);
+    else if (item)
+        advance(b, job, item, wanted, count);
+    else
+        complete(b, job, true);
+    os_unlock(&b->lock);
+    if (dropped)
+        job_free(job);
+    return wanted > 0 && item == NULL ? err_set(err, EXIT_MEMORY, "out of memory") : 1;
+}
+
+bool basis_wait(struct basis *b) {
+    os_lock(&b->lock);
+    while (!b->closed && next_job(b) == NULL)
+        os_cond_wait(&b->changed, &b->lock);
+    bool result = !b->closed;
+    os_unlock(&b->lock);
+    return result;
+}
+
+void basis_close(void *arg) {
+    struct basis *b = arg;
+    os_lock(&b->lock);
+    b->closed = true;
+    os_cond_broadcast(&b->changed);
+    os_unlock(&b->lock);
+}

@@ -1,0 +1,38 @@
+/* basis.h: digests of what the receiver has of files that are to come (BASIS_BLOCKS), made beside everything else.
+ *
+ * One file at a time, in the order in which they were added, block by block, at most BASIS_AHEAD_MAX blocks ahead of what
+ * has come of the files: that bounds the memory of the sender, which keeps digests until it gets there. Where the sender
+ * does not wait for digests it finds no use for them, and is asked about ever fewer blocks.
+ *
+ * The sink stage adds, moves and drops; basis_step belongs to one thread at a time. Lock order: basis -> outbox.
+ */
+#ifndef RECEIVER_BASIS_H
+#define RECEIVER_BASIS_H
+
+#include "core/err.h"
+#include "flow/outbox.h"
+#include "os/os_file.h"
+#include "receiver/sink.h"
+
+struct basis;
+struct basis_job; /* the digests of one file */
+
+struct basis *basis_new(struct outbox *out); /* NULL: no memory */
+void basis_free(struct basis *b); /* jobs that were not dropped too; NULL is fine */
+/* What the paths of jobs are below; before the first of them. Taken over. */
+void basis_set_root(struct basis *b, struct os_dir root);
+/* NULL: no memory. Whoever adds a job drops it. */
+struct basis_job *basis_add(struct basis *b, uint64_t file_id, const char *path,
+                            const struct sink_basis *basis);
+/* All before `offset` has come. */
+void basis_move(struct basis *b, struct basis_job *job, uint64_t offset);
+/* No BASIS of that file is put out from now on. NULL is fine. */
+void basis_drop(struct basis *b, struct basis_job *job);
+
+/* Makes one BASIS. 1: it did; 0: nothing to do now; -1 and err (EXIT_MEMORY). */
+int basis_step(struct basis *b, struct err *err);
+/* Waits until there is something to do. False: over. */
+bool basis_wait(struct basis *b);
+void basis_close(void *b); /* ends all waits for good */
+
+#endif

@@ -1,0 +1,91 @@
+/* sink_names.c: the names of unfinished files, and what dead sessions left under them.
+ *
+ *   .hvferry.SALT.ID.UP   a file of the session SALT, which claims (os_claim) the directory UP levels above
+ *   .hvferry.SALT.ID      the same of a session that could claim nothing: nobody can tell whether it lives
+ *   .hvferry.part.DIGEST  a large file; the digest is that of the name it is to get, so that one look finds it
+ *
+ * A file whose session is dead is removed by whoever works in that directory. The large ones stay: the next session that
+ * gets the same file goes on with them, or starts them anew.
+ */
+#include "receiver/sink_impl.h"
+
+#include "core/path.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SALT_DIGITS = 16 };
+
+void sink_temp_name(const struct sink *sink, const char *path, uint64_t file_id, struct temp_name *ret) {
+    int n = snprintf(ret->s, sizeof ret->s, RESERVED_PREFIX "%0*" PRIx64 ".%" PRIx64, SALT_DIGITS,
+                     sink->opt.name_salt, file_id);
+    if (os_file_is_open(sink->claim))
+        (void)snprintf(ret->s + n, sizeof ret->s - (size_t)n, ".%x", path_depth(path) - 1);
+}
+
+void sink_partial_name(const char *name, struct temp_name *ret) {
+    struct digest d = digest_of(name, strlen(name));
+    int n = snprintf(ret->s, sizeof ret->s, RESERVED_PREFIX "part.");
+    for (size_t i = 0; i < sizeof d.b; i++)
+        n += snprintf(ret->s + n, sizeof ret->s - (size_t)n, "%02x", d.b[i]);
+}
+
+/* Hexadecimal digits up to `end`; exactly `digits` of them unless that is 0. What follows, or NULL. */
+static const char *read_hex(const char *p, size_t digits, char end, uint64_t *ret) {
+    size_t n = strspn(p, "0123456789abcdef");
+    if (n == 0 || n > 16 || (digits && n != digits) || p[n] != end)
+        return NULL;
+    *ret = strtoull(p, NULL, 16);
+    return p + n + (end != '\0');
+}
+
+/* True when the name is that of a session that claims a directory. */
+static bool read_temp_name(const char *name, uint64_t *ret_salt, uint64_t *ret_up) {
+    uint64_t id;
+    size_t prefix = sizeof RESERVED_PREFIX - 1;
+    const char *at = strncmp(name, RESERVED_PREFIX, prefix) == 0 ? name + prefix : NULL;
+    at = at ? read_hex(at, SALT_DIGITS, '.', ret_salt) : NULL;
+    at = at ? read_hex(at, 0, '.', &id) : NULL;
+    return at && read_hex(at, 0, '\0', ret_up);
+}
+
+/* True when the session is dead. Where its claim would be must lie below our own root, on the same volume: only there
+ * can it be told. */
+static bool is_dead(struct sink *sink, const char *path, uint64_t salt, uint64_t up) {
+    struct os_dir claimed;
+    struct os_stat st;
+    size_t n = strlen(path);
+    if (salt == sink->opt.name_salt || up > path_depth(path))
+        return false;
+    for (; up > 0; up--)
+        while (n > 0 && path[--n] != '/') {
+        }
+    return dir_cache_get(&sink->dirs, path, n, &claimed) == 0 && os_dir_stat(claimed, &st) == 0 &&
+           st.device == sink->volume && os_is_claimed(claimed, salt) == 0;
+}
+
+void sink_remove_orphans(struct sink *sink, const char *path) {
+    struct os_dir dir;
+    struct os_stat st;
+    struct os_list *list;
+    const char *name;
+    enum os_kind kind;
+    uint64_t salt, up, dead = 0; /* neighbours are of the same session: it is asked for once */
+    bool any_dead = false;
+    if (dir_cache_get(&sink->dirs, path, strlen(path), &dir) != 0 || os_dir_stat(dir, &st) != 0 ||
+        st.device != sink->volume || os_list_open(dir, &list) != 0)
+        return;
+    while (os_list_next(list, &name, &kind) == 1) {
+        if (!read_temp_name(name, &salt, &up))
+            continue;
+        if (!(any_dead && salt == dead) && !is_dead(sink, path, salt, up))
+            continue;
+        any_dead = true;
+        dead = salt;
+        if (dir_cache_get(&sink->dirs, path, strlen(path), &dir) == 0)
+            (void)os_unlink_at(dir, name);
+    }
+    os_list_close(list);
+}
