@@ -72,7 +72,7 @@ void sink_remove_orphans(struct sink *sink, const char *path) {
     struct os_list *list;
     const char *name;
     enum os_kind kind;
-    uint64_t salt, up, dead = 0; /* neighbours are of the same session: it is asked for once */
+    uint64_t salt, up, dead = 0, dead_up = 0; /* neighbours are of the same session: it is asked for once */
     bool any_dead = false;
     if (dir_cache_get(&sink->dirs, path, strlen(path), &dir) != 0 || os_dir_stat(dir, &st) != 0 ||
         st.device != sink->volume || os_list_open(dir, &list) != 0)
@@ -80,10 +80,11 @@ void sink_remove_orphans(struct sink *sink, const char *path) {
     while (os_list_next(list, &name, &kind) == 1) {
         if (!read_temp_name(name, &salt, &up))
             continue;
-        if (!(any_dead && salt == dead) && !is_dead(sink, path, salt, up))
+        if (!(any_dead && salt == dead && up == dead_up) && !is_dead(sink, path, salt, up))
             continue;
         any_dead = true;
         dead = salt;
+        dead_up = up;
         if (dir_cache_get(&sink->dirs, path, strlen(path), &dir) == 0)
             (void)os_unlink_at(dir, name);
     }

@@ -35,7 +35,8 @@ void recv_rig_new(struct recv_rig *rig, const char *const *select) {
     struct report_style style = quiet("receiver");
     *rig = (struct recv_rig){.scratch = tree_scratch()};
     report_init(&rig->report, &style);
-    rig->agreed = (struct agreement){.codecs = 1, .chunk_size = PAIR_CHUNK, .features = FEATURE_CHECK | FEATURE_DELTA};
+    rig->agreed =
+        (struct agreement){.codecs = 1, .chunk_size = PAIR_CHUNK, .features = FEATURE_CHECK | FEATURE_DELTA};
     link_in_init(&rig->in, RIG_CREDIT, PAIR_CHUNK);
     rig->out = outbox_new(RIG_CREDIT, PAIR_CHUNK);
     rig->pool = pool_new(PAIR_CHUNK, RIG_BUFFERS);

@@ -1,0 +1,403 @@
+#!/usr/bin/env python3
+"""Of a file that the receiver has something of, only what differs is sent: after an interruption, and of an old version.
+Whatever is there, and whoever else works in the directory, the result is the exact file."""
+
+import os
+import random
+import signal
+
+import lib
+from lib import HVSEND, KIB, MIB, SMALL, case, check, check_equal, each, failed, good, noise, put, put_sparse, wait_until
+from proxy import AfterBytes, Before, NoRule, TO_LISTENER, session
+
+SIZE = 24 * MIB if SMALL else 64 * MIB
+PAGE = 4 * KIB
+WINDOW = 9 * MIB + MIB  # 8 MiB of data, and what else may be on its way
+DIGESTS = 16 / PAGE  # of each byte
+SEND = ["-a", "--zc", "none"]
+FILE_END, CHUNK = 23, 20
+
+
+def send_counted(ws, source, dest, *options, recv=()):
+    """Bytes in both directions of a good session."""
+    with session(ws, NoRule(), [*SEND, *options, f"{source}/"], dest, recv) as s:
+        good(s.wait())
+        return s.proxy.total
+
+
+def change_pages(path, share, seed):
+    rng = random.Random(seed)
+    size = os.path.getsize(path)
+    pages = range(size // PAGE)
+    with open(path, "r+b") as f:
+        for page in rng.sample(pages, int(len(pages) * share)):
+            f.seek(page * PAGE)
+            f.write(rng.randbytes(PAGE))
+
+
+def require_equal(source, dest):
+    check((dest / "f").read_bytes() == (source / "f").read_bytes(), "the file is not that of the source")
+    lib.same_tree(source, dest)
+
+
+def partial_in(dest):
+    """The unfinished large file, or None."""
+    found = [path for path in dest.iterdir() if path.name.startswith(".hvferry.part.")]
+    check(len(found) < 2, f"more than one: {found}")
+    return found[0] if found else None
+
+
+def source_and_dest(ws, size=SIZE):
+    source, dest = ws.dir("source"), ws.dir("dest")
+    put(source / "f", noise(size, "new"))
+    return source, dest
+
+
+def interrupt(ws, source, dest, at, number=signal.SIGKILL, recv=()):
+    """Ends the receiver when `at` bytes have passed, and what is left of the sender."""
+    with session(ws, AfterBytes(at), [*SEND, f"{source}/"], dest, recv) as s:
+        check(s.stands(), "the session ended before it could be interrupted")
+        held = wait_until(lambda: partial_in(dest), "the unfinished file") if not recv else None
+        if held:
+            wait_until(lambda: held.stat().st_size > at - WINDOW, "what has passed is written")
+        s.receiver.signal(number)
+        s.proxy.cut()
+        s.receiver.popen.wait()
+        s.sender.wait()
+
+
+# ---- after an interruption ----------------------------------------------------------------------------------------
+
+
+@each(["SIGKILL", "SIGTERM"])
+def interrupted_file_goes_on_where_it_was(ws, name):
+    source, dest = source_and_dest(ws)
+    interrupt(ws, source, dest, SIZE // 2, getattr(signal, name))
+    check(partial_in(dest), "nothing was kept")
+    sent = send_counted(ws, source, dest)
+    check(sent <= SIZE / 2 + WINDOW + SIZE * DIGESTS, f"{sent} of {SIZE} bytes were sent again")
+    require_equal(source, dest)
+
+
+@case
+def interrupted_file_over_an_old_version_uses_both(ws):
+    source, dest = source_and_dest(ws)
+    put(dest / "f", noise(SIZE, "new"), mtime_ns=10**18)
+    change_pages(dest / "f", 0.01, "old")
+    with session(ws, Before(TO_LISTENER, FILE_END), [*SEND, f"{source}/"], dest) as s:
+        check(s.stands(), "the session ended")
+        wait_until(lambda: partial_in(dest), "the unfinished file")
+        s.receiver.kill()
+        s.proxy.cut()
+        s.sender.wait()
+    os.truncate(partial_in(dest), SIZE // 2 + 1000)
+    sent = send_counted(ws, source, dest)
+    check(sent <= SIZE * 0.02, f"{sent} of {SIZE} bytes were sent")
+    require_equal(source, dest)
+
+
+def truncated(path):
+    os.truncate(path, path.stat().st_size // 2 + 7)
+
+
+def longer(path):
+    with open(path, "ab") as f:
+        f.write(noise(SIZE, "longer"))
+
+
+def damaged(path):
+    with open(path, "r+b") as f:
+        for at in range(0, path.stat().st_size, 5 * MIB + 1):
+            f.seek(at)
+            f.write(b"damaged")
+
+
+def emptied(path):
+    os.truncate(path, 0)
+
+
+def of_another_file(path):
+    path.write_bytes(noise(SIZE // 2, "another"))
+
+
+def a_link(path):
+    outside = path.parent.parent / "outside"
+    outside.write_bytes(b"untouched")
+    path.unlink()
+    path.symlink_to(outside)
+
+
+def another_name_of_a_file(path):
+    outside = path.parent.parent / "outside"
+    outside.write_bytes(b"untouched")
+    path.unlink()
+    os.link(outside, path)
+
+
+def a_directory(path):
+    path.unlink()
+    path.mkdir()
+
+
+@each([(f.__name__.replace("_", " "), f) for f in
+       (truncated, longer, damaged, emptied, of_another_file, a_link, another_name_of_a_file, a_directory)])
+def unfinished_file_is_never_believed(ws, value):
+    source, dest = source_and_dest(ws, 24 * MIB)
+    interrupt(ws, source, dest, 16 * MIB)
+    value[1](partial_in(dest))
+    send_counted(ws, source, dest)
+    check((dest / "f").read_bytes() == (source / "f").read_bytes(), "the file is not that of the source")
+    check(not (dest / "f").is_symlink() and (dest / "f").stat().st_nlink == 1, "it is not a file of its own")
+    outside = ws.path / "outside"
+    if outside.exists():
+        check_equal(outside.read_bytes(), b"untouched", "what lies outside")
+
+
+@case
+def unfinished_file_that_changes_meanwhile_is_sent_again_whole(ws):
+    source, dest = source_and_dest(ws, 24 * MIB)
+    interrupt(ws, source, dest, 16 * MIB)
+    with session(ws, Before(TO_LISTENER, CHUNK), [*SEND, f"{source}/"], dest) as s:
+        check(s.stands(), "the session ended")  # digests are made, what is equal is on its way
+        put(partial_in(dest), bytes(16 * MIB))
+        s.proxy.go_on()
+        pair = s.wait()
+    check_equal((pair.sender.code, pair.receiver.code), (0, 0), f"codes of\n{pair}")
+    require_equal(source, dest)
+
+
+@case
+def old_holes_do_not_show_through(ws):
+    source, dest = ws.dir("source"), ws.dir("dest")
+    put_sparse(source / "f", 40 * MIB, [(0, noise(MIB, 1)), (20 * MIB, noise(2 * MIB, 2)), (39 * MIB, noise(MIB, 3))])
+    interrupt(ws, source, dest, 3 * MIB)
+    put(partial_in(dest), noise(39 * MIB, "stale"))
+    send_counted(ws, source, dest)
+    require_equal(source, dest)
+    check((dest / "f").stat().st_blocks * 512 < 8 * MIB, "its holes are filled")
+
+
+@case
+def nothing_is_kept_with_no_partial(ws):
+    source, dest = source_and_dest(ws, 24 * MIB)
+    interrupt(ws, source, dest, 16 * MIB, signal.SIGTERM, ["--no-partial"])
+    lib.no_temporary_names(dest)
+    good(ws.push([*SEND, f"{source}/"], dest))
+    require_equal(source, dest)
+
+
+# ---- an old version -------------------------------------------------------------------------------------------------
+
+
+@each([("both ends with threads", [], []), ("serial sender", ["--serial"], []), ("serial receiver", [], ["--serial"]),
+       ("both serial", ["--serial"], ["--serial"]), ("large chunks", ["--chunk-size", "4M"], ["--chunk-size", "4M"]),
+       ("odd chunks", ["--chunk-size", "68K"], []), ("in place", ["--inplace"], [])])
+def one_percent_of_pages_is_two_percent_of_bytes(ws, value):
+    _, send, recv = value
+    source, dest = source_and_dest(ws)
+    put(dest / "f", noise(SIZE, "new"), mtime_ns=10**18)
+    change_pages(source / "f", 0.01, "changed")
+    sent = send_counted(ws, source, dest, *send, recv=recv)
+    check(sent <= SIZE * 0.02, f"{sent} of {SIZE} bytes were sent")
+    require_equal(source, dest)
+
+
+@case
+def unchanged_contents_cost_their_digests(ws):
+    source, dest = source_and_dest(ws)
+    put(dest / "f", noise(SIZE, "new"), mtime_ns=10**18)
+    sent = send_counted(ws, source, dest)
+    check(sent <= SIZE * DIGESTS * 1.1 + 20 * KIB, f"{sent} of {SIZE} bytes were sent")
+    require_equal(source, dest)
+
+
+@each([("longer", SIZE + 12345), ("shorter", SIZE // 3 + 12345), ("much shorter", 200 * KIB)])
+def old_version_of_another_size_serves_too(ws, value):
+    _, size = value
+    source, dest = source_and_dest(ws)
+    put(dest / "f", noise(max(size, SIZE), "new")[:size], mtime_ns=10**18)
+    put(source / "f", noise(SIZE, "new"))
+    sent = send_counted(ws, source, dest)
+    check(sent <= max(0, SIZE - size) + SIZE * 0.02 + MIB, f"{sent} of {SIZE} bytes were sent")
+    require_equal(source, dest)
+
+
+@each([("auto", []), ("on", ["--delta=on"])])
+def where_nothing_matches_all_is_sent(ws, value):
+    source, dest = source_and_dest(ws)
+    put(dest / "f", noise(SIZE, "other"), mtime_ns=10**18)
+    sent = send_counted(ws, source, dest, *value[1])
+    check(sent <= SIZE * (1.005 + DIGESTS), f"{sent} of {SIZE} bytes were sent")
+    require_equal(source, dest)
+
+
+@each([("--whole-file", ["-W"], []), ("--delta=off", ["--delta", "off"], []), ("receiver's --delta=off", [], ["--delta=off"])])
+def all_is_sent_with(ws, value):
+    _, send, recv = value
+    source, dest = source_and_dest(ws, 12 * MIB)
+    put(dest / "f", noise(12 * MIB, "new"), mtime_ns=10**18)
+    sent = send_counted(ws, source, dest, *send, recv=recv)
+    check(sent >= 12 * MIB, f"only {sent} bytes were sent")
+    require_equal(source, dest)
+
+
+@case
+def many_files_of_which_something_is_there(ws):
+    source, dest = ws.dir("source"), ws.dir("dest")
+    for i in range(200):
+        data = noise(200 * KIB + i * 1111, i)
+        put(source / f"{i}", data)
+        put(dest / f"{i}", data[:5000] + bytes(3000) + data[8000:], mtime_ns=10**18)
+    sent = send_counted(ws, source, dest)
+    check(sent < 200 * 24 * KIB, f"{sent} bytes were sent")
+    lib.same_tree(source, dest)
+
+
+@case
+def broken_session_of_a_delta_goes_on(ws):
+    source, dest = source_and_dest(ws)
+    put(dest / "f", noise(SIZE, "new"), mtime_ns=10**18)
+    change_pages(source / "f", 0.2, "changed")
+    address, middle = ws.unix(), ws.unix()
+    receiver = ws.receiver(address, dest)
+    from proxy import Proxy
+
+    path = middle.removeprefix("unix:")
+    with Proxy(path, address.removeprefix("unix:"), AfterBytes(SIZE // 10)) as proxy:
+        sender = ws.start(HVSEND, *SEND, "--retry", "100", f"{source}/", middle)
+        wait_until(proxy.reached.is_set, "the stream reaches its place")
+        os.unlink(path)
+        proxy.cut()
+    with Proxy(path, address.removeprefix("unix:"), NoRule()):
+        codes = sender.wait().code, receiver.wait().code
+    check_equal(codes, (0, 0), "codes")
+    require_equal(source, dest)
+
+
+# ---- in place ----------------------------------------------------------------------------------------------------------
+
+
+@case
+def in_place_the_file_stays_the_same_one(ws):
+    source, dest = source_and_dest(ws, 12 * MIB)
+    put(source / "small", b"new")
+    put(dest / "f", noise(13 * MIB, "other"), mtime_ns=10**18)
+    put(dest / "small", b"older", mtime_ns=10**18)
+    before = {name: (dest / name).stat().st_ino for name in ("f", "small")}
+    good(ws.push([*SEND, "--inplace", f"{source}/"], dest))
+    check_equal({name: (dest / name).stat().st_ino for name in before}, before, "files")
+    require_equal(source, dest)
+
+
+@case
+def two_sessions_do_not_write_into_one_file(ws):
+    source, dest = source_and_dest(ws, 24 * MIB)
+    put(dest / "f", noise(24 * MIB, "other"), mtime_ns=10**18)
+    with session(ws, AfterBytes(12 * MIB), [*SEND, "--inplace", f"{source}/"], dest) as s:
+        check(s.stands(), "the session ended")
+        with session(ws, NoRule(), [*SEND, "--inplace", f"{source}/"], dest) as second:
+            pair = second.wait()
+        failed(pair.receiver, 23, "another session is writing into it")
+        s.proxy.go_on()
+        good(s.wait())
+    require_equal(source, dest)
+
+
+# ---- others in the same directory -------------------------------------------------------------------------------------
+
+
+@case
+def two_sessions_send_one_file_and_the_last_one_wins_whole(ws):
+    source, dest = source_and_dest(ws, 24 * MIB)
+    other = ws.dir("other")
+    put(other / "f", noise(24 * MIB, "other"))
+    with session(ws, AfterBytes(12 * MIB), [*SEND, f"{source}/"], dest) as s:
+        check(s.stands(), "the session ended")
+        wait_until(lambda: partial_in(dest), "the unfinished file")
+        with session(ws, NoRule(), [*SEND, f"{other}/"], dest) as second:
+            good(second.wait())
+        check((dest / "f").read_bytes() == (other / "f").read_bytes(), "it is not the second session's file")
+        s.proxy.go_on()
+        good(s.wait())
+    require_equal(source, dest)
+
+
+def leave_orphans(ws, source, dest):
+    """What a receiver leaves that is killed before it commits."""
+    with session(ws, Before(TO_LISTENER, FILE_END), [*SEND, f"{source}/"], dest) as s:
+        check(s.stands(), "the session ended")
+        wait_until(lambda: temps_below(dest), "unfinished files")
+        s.receiver.kill()
+        s.proxy.cut()
+        s.sender.wait()
+
+
+def temps_below(root):
+    return [os.path.join(at, name) for at, _, names in os.walk(root) for name in names if name.startswith(".hvferry.")]
+
+
+def small_tree(root):
+    (root / "a" / "b").mkdir(parents=True)
+    for name in ("one", "a/two", "a/b/three"):
+        put(root / name, noise(MIB, name))
+
+
+@each([("the same directory", "."), ("one above", ".."), ("the subdirectory only", "a/b")])
+def files_of_a_dead_session_are_removed_by_one_in(ws, value):
+    source, top = ws.dir("source"), ws.dir("top")
+    small_tree(source)
+    dest = top / "dest"
+    dest.mkdir()
+    for directory in ("", "a", "a/b"):  # one file is under way at a time
+        only = ws.dir(f"only-{directory.replace('/', '-')}")
+        (only / directory).mkdir(parents=True, exist_ok=True)
+        put(only / directory / "large", noise(2 * MIB, directory))
+        leave_orphans(ws, only, dest)
+    temps = temps_below(dest)
+    check(temps, "there are no orphans to remove")
+    where = os.path.normpath(dest / value[1])
+    if value[1] == "..":
+        whole = ws.dir("whole")
+        os.rename(source, whole / "dest")
+        source = whole
+    if value[1] == "a/b":
+        source = source / "a" / "b"
+    good(ws.push([*SEND, f"{source}/"], where))
+    left = temps_below(dest)
+    if value[1] == "a/b":  # whether their session lives can only be told from further up
+        check_equal(sorted(left), sorted(temps), "unfinished files")
+    else:
+        check_equal(left, [], "unfinished files")
+
+
+@case
+def files_of_a_live_session_stay(ws):
+    source, dest, other = ws.dir("source"), ws.dir("dest"), ws.dir("other")
+    put(source / "f", noise(2 * MIB, 1))
+    put(other / "g", b"another")
+    with session(ws, Before(TO_LISTENER, FILE_END), [*SEND, f"{source}/"], dest) as s:
+        check(s.stands(), "the session ended")
+        temps = wait_until(lambda: temps_below(dest), "the unfinished file")
+        good(ws.push([*SEND, f"{other}/"], dest))
+        check_equal(temps_below(dest), temps, "unfinished files")
+        s.proxy.go_on()
+        check_equal(s.wait().receiver.code, 0, "the live session's code")
+    check((dest / "f").read_bytes() == (source / "f").read_bytes(), "the file is not that of the source")
+
+
+@case
+def names_that_only_look_like_ours_stay(ws):
+    source, dest = ws.dir("source"), ws.dir("dest")
+    put(source / "f", b"f")
+    names = [".hvferry.", ".hvferry.1", ".hvferry.0123456789abcdef.1", ".hvferry.0123456789abcdef.1.9",
+             ".hvferry.0123456789abcdeg.1.0", ".hvferry.0123456789ABCDEF.1.0", ".hvferry.0123456789abcdef.1.0.x",
+             ".hvferry.part.00112233445566778899aabbccddeeff", ".hvferry.0123456789abcdef0.1.0"]
+    for name in names:
+        put(dest / name, b"kept")
+    (dest / ".hvferry.0123456789abcdef.2.0").mkdir()
+    put(dest / ".hvferry.0123456789abcdef.3.0", b"removed")
+    good(ws.push([*SEND, f"{source}/"], dest))
+    check_equal(sorted(os.listdir(dest)), sorted([*names, "f", ".hvferry.0123456789abcdef.2.0"]), "names")
+
+
+lib.main()
