@@ -9,7 +9,8 @@
 #   nested    an emulated host with vhost_vsock, and its guest
 #   bench     measures in a pair, and prints Markdown
 #   shell     [pair|loopback] a prompt: each line is run inside
-# Environment: LAB_SIZES=small, less data in a pair.
+# Environment: LAB_SIZES=small, less data in a pair; LAB_PART=K/N, only every Nth case, beginning with the Kth.
+# Several may run at once.
 # Exit code 0 when all passed, 77 when the machine lacks what the target needs.
 set -euo pipefail
 
@@ -36,13 +37,18 @@ case $target in
 qemu | nested) scripts/setup.sh lab-full ;;
 *) scripts/setup.sh lab ;;
 esac
+# One of several runs builds, the others wait for it.
+exec {lock}>build-lab.lock
+flock "$lock"
 # Static, so that the programs run in any kernel's root.
 configure build-lab --buildtype=release -Dtests=enabled -Dzstd=enabled -Ddefault_library=static \
     -Dprefer_static=true -Dc_link_args=-static || die "the build failed"
-programs=(sender/hvsend receiver/hvrecv tests/lab/vsw/vsw tests/lab/stream)
+programs=(sender/hvsend receiver/hvrecv tests/lab/vsw/vsw tests/lab/stream tests/lab/labtree)
 quietly ninja -C build-lab -j "$(nproc)" "${programs[@]}" || die "the build failed"
+exec {lock}>&-
 
 export HVSEND=$PWD/build-lab/sender/hvsend HVRECV=$PWD/build-lab/receiver/hvrecv
 export VSW=$PWD/build-lab/tests/lab/vsw/vsw LAB_STREAM=$PWD/build-lab/tests/lab/stream
+export LABTREE=$PWD/build-lab/tests/lab/labtree
 export PYTHONDONTWRITEBYTECODE=1
 exec /usr/bin/python3 "$module" "$@"

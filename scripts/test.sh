@@ -66,15 +66,15 @@ configuration() {
     "${fixed_addresses[@]}" "$(meson_path)" test -C "$dir" --no-rebuild --print-errorlogs $tests </dev/null || true
 }
 
-lab() { # TARGET
-    local tap=build-ci-results/lab-$1.tap code=0
-    echo "== lab $1"
-    scripts/lab.sh "$1" </dev/null | tee "$tap" || code=$?
-    logs+=("lab=$tap")
+# lab TARGET [PART]: PART is as LAB_PART of lab.sh.
+lab() {
+    local name=$1${2:+-${2%/*}} code=0
+    LAB_PART=${2:-1/1} scripts/lab.sh "$1" </dev/null | tee "build-ci-results/lab-$name.tap" | sed -u "s/^/lab $name: /" ||
+        code=$?
     case $code in
-    0) result lab "lab/$1" OK ;;
+    0) result lab "lab/$name" OK ;;
     77) ;; # the TAP has the reason, for the summary to judge
-    *) result lab "lab/$1" FAIL ;;
+    *) result lab "lab/$name" FAIL ;;
     esac
 }
 
@@ -110,11 +110,19 @@ if [ "$mode" != --quick ]; then
 fi
 
 [ "$mode" = --full ] || export LAB_SIZES=small
-lab loopback
-lab pair
+# They mostly wait: for silence, for kernels to boot.
+echo "== lab"
+rm -f build-ci-results/lab-*.tap
+lab loopback &
+lab pair 1/2 &
+lab pair 2/2 &
+wait
 if [ "$mode" = --full ]; then
     lab qemu
     lab nested
 fi
+for tap in build-ci-results/lab-*.tap; do
+    logs+=("lab=$tap")
+done
 
 /usr/bin/python3 scripts/test_summary.py tests/allowed-skips.txt "$results" "${logs[@]}"

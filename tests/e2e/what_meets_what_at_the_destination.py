@@ -116,6 +116,34 @@ def a_new(ws, value):
 
 
 @case
+def all_of_that_happens_in_one_session(ws):
+    source, dest, outside = ws.dir("source"), ws.dir("dest"), ws.dir("outside")
+    put(outside / "file", b"precious", 0o600, 1)
+    refused, kept = [], source.with_name("kept")
+    for new, old, outcome in TABLE:
+        name = f"{new.__name__}-on-{old.__name__}"
+        new(source / name)
+        old(dest / name)
+        if outcome == REFUSED:
+            refused.append(name)
+    was_outside = status_of_tree(outside)
+    was_there = {name: status_of_tree(dest / name) for name in refused}
+    for result in ws.push(["-a", f"{source}/"], dest):
+        for name in refused:
+            failed(result, 23, f"{name}: .*in its place")
+    check_equal(status_of_tree(outside), was_outside, "what is outside")
+    check_equal((outside / "file").read_bytes(), b"precious", "the file outside")
+    check_equal({name: status_of_tree(dest / name) for name in refused}, was_there, "what was there")
+    kept.mkdir()
+    for name in refused:  # what is left is as it was sent
+        (source / name).rename(kept / f"new-{name}")
+        (dest / name).rename(kept / f"old-{name}")
+    os.utime(dest, ns=(0, 0))
+    os.utime(source, ns=(0, 0))
+    same_tree(source, dest)
+
+
+@case
 def a_directory_that_may_stay_keeps_what_it_has(ws):
     """Nothing is deleted from it unless that is asked for."""
     source, dest = ws.dir("source"), ws.dir("dest")

@@ -1,15 +1,17 @@
 """What every recipe of the lab gives to its cases: kernels that run commands, and what can be done to them.
 
 A recipe is a Lab with two ends, `host` and `guest`: two kernels, or one kernel that is both. Commands are scripts
-for sh; hvsend and hvrecv are in their PATH. The machine itself never makes an AF_VSOCK socket: only what runs inside
+for sh; hvsend, hvrecv and labtree are in their PATH. The machine itself never makes an AF_VSOCK socket: only what runs inside
 a kernel whose command line has the word `labvsock` does.
 """
 
+import os
 import shlex
 
 from lib import Failed  # noqa: F401  (what everything here raises)
 
 PATIENCE = 300  # seconds for one command; it only ends what hangs
+LABTREE = os.environ.get("LABTREE", "labtree")
 CID_NAMES = {1: "local", 2: "host"}
 
 
@@ -52,10 +54,6 @@ class Guest:
     def run(self, command, patience=PATIENCE):
         return self.start(command).wait(patience)
 
-    def clear(self):
-        """Takes away what the case before has left in `data`: cases make nothing but room-NUMBER there."""
-        self.run(f"rm -rf {self.data}/room-*")
-
     def kill(self):
         """Powers off the hard way, as a crash does."""
         raise NotImplementedError
@@ -97,6 +95,7 @@ class Lab:
     small = False
     silence = 3
     switch = None
+    directory = None  # of the run, which guests see at the same path, to be read; None: they do not
 
     def __init__(self, name, host, guest):
         self.name, self.host, self.guest = name, host, guest
@@ -109,6 +108,11 @@ class Lab:
 
     def can(self, what):
         return what in self.abilities
+
+    def clear(self):
+        """Takes away what the case before has left in `data`: cases make nothing but room-NUMBER there."""
+        for job in [guest.start(f"rm -rf {guest.data}/room-*") for guest in {self.host, self.guest}]:
+            job.wait()
 
     def size(self, full, small):
         return small if self.small else full

@@ -20,6 +20,7 @@ def boot(directory):
     prepare()
     guest = UmlGuest("guest", 1, directory, "vsock_loopback")
     lab = Loopback("loopback", guest, guest)
+    lab.directory = directory
     try:
         guest.boot()
         guest.wait_ready()

@@ -18,7 +18,7 @@ import socket
 import subprocess
 from pathlib import Path
 
-from guest import Guest, script
+from guest import LABTREE, Guest, script
 from initramfs import Initramfs
 from lib import HVRECV, HVSEND, Failed, Skipped
 from line import Line
@@ -88,6 +88,7 @@ def basic_initramfs(kernel, modules, agent):
     add_program(tree, "bin/busybox", BUSYBOX)
     add_program(tree, "bin/hvsend", HVSEND)
     add_program(tree, "bin/hvrecv", HVRECV)
+    add_program(tree, "bin/labtree", LABTREE)
     paths = {module: f"lib/modules/{module}.ko" for module in modules}
     for module, path in paths.items():
         tree.file(path, kernel.module(module))

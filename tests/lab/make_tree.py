@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Fills a directory with the tree that the end-to-end tests send. Runs inside a guest.
+"""Fills a directory with the tree that the end-to-end tests send.
 
 usage: make_tree.py DIRECTORY
 """

@@ -27,6 +27,7 @@ class Pair(Lab):
             for name, cid in (("host", HOST), ("guest", GUEST))
         ]
         super().__init__("pair", *ends)
+        self.directory = directory
         try:
             for end in ends:
                 end.boot()

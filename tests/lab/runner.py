@@ -1,11 +1,11 @@
 """Runs the cases of the lab on a recipe, and prints TAP.
 
 A target is a module of this directory; `scripts/lab.sh TARGET [WORDS]` runs it. It ends with runner.main(boot),
-where boot(directory) returns a Lab that is up. WORDS choose the cases whose names hold them.
+where boot(directory) returns a Lab that is up. WORDS choose the cases whose names hold them. LAB_PART=K/N in the
+environment leaves every Nth of those, beginning with the Kth: N runs at once do what one does.
 """
 
 import os
-import shutil
 import signal
 import sys
 import tempfile
@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 
-from lib import Failed, Skipped  # noqa: E402
+from lib import Failed, Skipped, remove_tree  # noqa: E402
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 EXIT_SKIPPED = 77
@@ -51,12 +51,10 @@ class Tap:
     def __init__(self):
         self.count = self.failures = 0
 
-    def line(self, verdict, name, seconds=None, directive=""):
+    def line(self, verdict, name, directive=""):
         self.count += 1
         self.failures += verdict != "ok"
         print(f"{verdict} {self.count} - {name}{directive}", flush=True)
-        if seconds is not None:
-            self.comment(f"{seconds:.1f} s")
 
     @staticmethod
     def comment(text):
@@ -71,11 +69,35 @@ def reason_of(error):
     return str(error) if isinstance(error, Failed) else traceback.format_exc()
 
 
+def processor_seconds():
+    """What all kernels, programs and switches of this run have used so far: those that run, and those that ended."""
+    used = {}  # pid: (parent, ticks, its own and those of children that ended)
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            fields = Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        used[int(name)] = int(fields[1]), sum(map(int, fields[11:15]))
+    ours, found = 0, [os.getpid()]
+    while found:
+        parent = found.pop()
+        ours += used[parent][1]
+        found += [pid for pid, (its_parent, _) in used.items() if its_parent == parent]
+    return ours / os.sysconf("SC_CLK_TCK")
+
+
+class Stopwatch:
+    def __init__(self):
+        self.start, self.used = time.monotonic(), processor_seconds()
+
+    def __str__(self):
+        return f"{time.monotonic() - self.start:.1f} s, {processor_seconds() - self.used:.1f} s of processors"
+
+
 def run_case(tap, lab, name, function):
-    start = time.monotonic()
+    watch = Stopwatch()
     try:
-        for end in {lab.host, lab.guest}:
-            end.clear()
+        lab.clear()
         function(lab, lab.host, lab.guest)
     except Skipped as reason:
         tap.line("ok", name, directive=f" # SKIP {reason}")
@@ -85,14 +107,16 @@ def run_case(tap, lab, name, function):
         for console, text in lab.logs():
             tap.comment(f"{console}, last lines:\n" + "\n".join(text.splitlines()[-10:]))
     else:
-        tap.line("ok", name, time.monotonic() - start)
+        tap.line("ok", name)
+        tap.comment(str(watch))
 
 
 def run_cases(lab, words):
     tap = Tap()
-    for name, needs, function in cases:
-        if words in name and all(lab.can(need) for need in needs):
-            run_case(tap, lab, name, function)
+    part, parts = map(int, os.environ.get("LAB_PART", "1/1").split("/"))
+    chosen = [case for case in cases if words in case[0] and all(lab.can(need) for need in case[1])]
+    for name, _, function in chosen[part - 1 :: parts]:
+        run_case(tap, lab, name, function)
     return tap.end()
 
 
@@ -104,7 +128,7 @@ class Directory:
         return self.path
 
     def __exit__(self, *_):
-        shutil.rmtree(self.path)
+        remove_tree(self.path)
 
 
 def exit_on_signals():
@@ -125,10 +149,11 @@ def main(boot, use=run_cases):
     exit_on_signals()
     try:
         with Directory() as directory:
-            start = time.monotonic()
+            watch = Stopwatch()
             with boot(directory) as lab:
-                Tap.comment(f"{lab.name} was up after {time.monotonic() - start:.1f} s")
+                Tap.comment(f"{lab.name} was up after {watch}")
                 code = use(lab, " ".join(sys.argv[1:]))
+                Tap.comment(f"{lab.name} took {watch}")
     except Skipped as reason:
         print(f"1..0 # SKIP {reason}", flush=True)
         code = EXIT_SKIPPED

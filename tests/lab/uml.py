@@ -14,7 +14,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from guest import PATIENCE, Guest, Job, script
+from guest import LABTREE, PATIENCE, Guest, Job, script
 from lib import HVRECV, HVSEND, Failed, Result, Skipped, wait_until
 from runner import REPOSITORY
 
@@ -129,7 +129,7 @@ class UmlGuest(Guest):
 
     def boot(self):
         """Begins to boot; wait_ready() waits for it. Also after kill()."""
-        path = f"{Path(HVSEND).resolve().parent}:{Path(HVRECV).resolve().parent}"
+        path = ":".join(str(Path(program).resolve().parent) for program in (HVSEND, HVRECV, LABTREE))
         scratch = self.share.with_name(f"{self.name}.uml")
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir()
