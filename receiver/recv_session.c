@@ -5,6 +5,7 @@
 #include "core/text.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -200,11 +201,19 @@ static int recv_sync(struct recv_session *s, struct item *item, struct err *err)
     return 0;
 }
 
+static void tell_how_verified(const struct recv_session *s) {
+    char note[160];
+    (void)snprintf(note, sizeof note, "every file was read back %s", s->sink->verify.how);
+    report_note(note);
+}
+
 static int recv_finish(struct recv_session *s, struct item *item, struct err *err) {
     struct msg_totals theirs;
     if (msg_totals_decode(item_body(item), &theirs, err) != 0 || sink_finish(s->sink, err) != 0)
         return -1;
     recv_flush_replies(s);
+    if (s->sink->verify.how)
+        tell_how_verified(s);
     if (!msg_totals_equal(&theirs, &s->totals))
         return err_set(err, EXIT_STREAM,
                        "the totals differ: the sender counts %" PRIu64 " entries and %" PRIu64

@@ -12,7 +12,7 @@
 /* What START may ask of this version. */
 enum {
     SUPPORTED = OPT_RECURSIVE | OPT_LINKS | OPT_PERMS | OPT_TIMES | OPT_IGNORE_TIMES | OPT_CHECKSUM |
-                OPT_OWNER | OPT_GROUP | OPT_INPLACE,
+                OPT_OWNER | OPT_GROUP | OPT_INPLACE | OPT_VERIFY,
 };
 
 int recv_session_request(struct recv_session *s, struct err *err) {
@@ -110,6 +110,7 @@ int recv_start(struct recv_session *s, struct item *item, struct err *err) {
         .times = s->flags & OPT_TIMES,
         .owner = s->flags & OPT_OWNER,
         .group = s->flags & OPT_GROUP,
+        .verify = s->flags & OPT_VERIFY,
         .durable = s->config.durable_given ? s->config.durable : (enum durable)m.durable,
         .umask = s->config.umask,
         .partial_min = s->config.no_partial ? 0 : s->agreed.our_window,

@@ -28,6 +28,10 @@ int sink_open(struct os_dir root, const struct sink_options *opt, sink_settled_f
     (void)os_claim(root, sink->opt.name_salt,
                    &sink->claim); /* without it nothing of this session is removed */
     sink_remove_orphans(sink, "");
+    if (sink_verify_open(sink, err) != 0) {
+        sink_close(sink);
+        return -1;
+    }
     *ret = sink;
     return 0;
 }

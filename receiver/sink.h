@@ -37,6 +37,7 @@ struct sink_options {
     bool perms, times, owner, group;
     enum durable durable;
     uint32_t umask; /* for modes that are not preserved */
+    bool verify; /* files are read back from storage before they are renamed; flushed one by one for that */
     uint64_t name_salt; /* random; makes the temporary names of a session its own */
     uint64_t partial_min; /* what is larger is kept when it is interrupted; 0: nothing is */
     bool inplace; /* files that are there are written into */
@@ -48,6 +49,13 @@ struct sink_basis {
     uint64_t split; /* bytes that are in the unfinished file itself; what follows is in the old one */
     uint32_t block_size;
     bool inplace; /* the unfinished file is the old one */
+};
+
+/* What was written to the open file, to compare with what is read back. Zeros stand for holes. */
+struct sink_verify {
+    struct stream_digest *digest;
+    uint64_t end; /* of what the digest has */
+    const char *how; /* files were read back, for people; NULL: none was yet */
 };
 
 struct sink_commit {
@@ -79,6 +87,7 @@ struct sink {
     uint64_t had; /* bytes that were in it before anything was written */
     struct sink_basis basis;
     uint8_t *block; /* SINK_BLOCK_BYTES, for blocks that are used again; NULL until then */
+    struct sink_verify verify; /* digest NULL: not wanted */
     /* Finished, not yet committed. */
     struct sink_commit batch[SINK_BATCH_FILES];
     unsigned batch_count;

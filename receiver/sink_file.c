@@ -124,6 +124,7 @@ static int begin(struct sink *sink, uint64_t file_id, const char *path, uint64_t
     sink->file_id = file_id;
     sink->end_of_data = sink->had = 0;
     sink->basis = *basis;
+    sink_verify_start(sink);
     if (sink->path == NULL)
         result = err_set(err, EXIT_MEMORY, "%s: out of memory", ESCAPED(path));
     else if (!new)
@@ -200,6 +201,7 @@ int sink_file_write(struct sink *sink, const void *p, size_t n, uint64_t offset,
         sink_file_drop(sink);
         return -1;
     }
+    sink_verify_add(sink, p, n, offset);
     if (offset + n > sink->end_of_data)
         sink->end_of_data = offset + n;
     return 0;
@@ -261,7 +263,10 @@ static int leave_partial_name(struct sink *sink, struct err *err) {
     sink_partial_name(name, &partial);
     sink_temp_name(sink, sink->path, sink->file_id, &temp);
     int result = os_rename_at(at, partial.s, temp.s);
-    return result == 0 ? 0 : os_file_error(err, result, "%s: cannot rename the complete file", ESCAPED(name));
+    if (result != 0)
+        return os_file_error(err, result, "%s: cannot rename the complete file", ESCAPED(name));
+    sink->place = SINK_TEMP;
+    return 0;
 }
 
 int sink_file_end(struct sink *sink, uint64_t size, const struct metadata *meta, struct err *err) {
@@ -272,14 +277,15 @@ int sink_file_end(struct sink *sink, uint64_t size, const struct metadata *meta,
     }
     /* A large file is flushed by itself, and so is one that the flush of the root's volume does not reach. */
     bool elsewhere = !sink_volume_reaches(sink, &st);
-    bool alone = size > CHUNK_SIZE_DEFAULT || sink->opt.durable == DURABLE_FILE || elsewhere;
+    bool alone =
+        size > CHUNK_SIZE_DEFAULT || sink->opt.durable == DURABLE_FILE || elsewhere || sink->opt.verify;
     int result = alone && sink->opt.durable != DURABLE_NONE ? os_sync(sink->file) : 0;
     if (result != 0) {
         (void)os_file_error(err, result, "%s: cannot flush", ESCAPED(sink->path));
         sink_file_drop(sink);
         return -1;
     }
-    if (leave_partial_name(sink, err) != 0) {
+    if (leave_partial_name(sink, err) != 0 || sink_verify_check(sink, size, err) != 0) {
         sink_file_drop(sink);
         return -1;
     }
@@ -300,6 +306,7 @@ void sink_close(struct sink *sink) {
             remove_temp(sink, sink->batch[i].path, sink->batch[i].file_id);
         free(sink->batch[i].path);
     }
+    sink_verify_close(sink);
     dir_cache_free(&sink->dirs);
     os_close(&sink->claim);
     os_dir_close(&sink->root);

@@ -30,6 +30,14 @@ static inline bool sink_volume_reaches(const struct sink *sink, const struct os_
     return OS_CAN_SYNC_VOLUME && st->device == sink->volume;
 }
 
+/* sink_verify.c. For every file: start, then add all that is written, in order of offset; once it is flushed, check reads
+ * it back: 0, or -1 and err (EXIT_VERIFY: it differs). Without --verify they do nothing. */
+int sink_verify_open(struct sink *sink, struct err *err);
+void sink_verify_start(struct sink *sink);
+void sink_verify_add(struct sink *sink, const void *p, size_t n, uint64_t offset);
+int sink_verify_check(struct sink *sink, uint64_t size, struct err *err);
+void sink_verify_close(struct sink *sink);
+
 /* A name in `dir` was made or changed that belongs to no file of the batch. 0, or a negative result when it had to be
  * flushed at once and that failed. */
 int sink_name_changed(struct sink *sink, struct os_dir dir);

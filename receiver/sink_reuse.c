@@ -91,6 +91,7 @@ static int read_back(struct sink *sink, uint64_t offset, uint64_t n, sink_block_
         ptrdiff_t got = os_pread(sink->file, sink->block, part, offset);
         if (got != (ptrdiff_t)part)
             return got < 0 ? (int)got : -ENODATA;
+        sink_verify_add(sink, sink->block, part, offset);
         for (size_t i = 0; i < part; i += block_size) {
             uint32_t m = (uint32_t)lower(part - i, block_size);
             struct digest digest = digest_of(sink->block + i, m);

@@ -74,3 +74,46 @@ struct digest file_digest_finish(const struct file_digest *fd, uint64_t size) {
     (void)XXH3_128bits_update(fd->last, tail, sizeof tail);
     return canonical(XXH3_128bits_digest(fd->last));
 }
+
+struct stream_digest {
+    XXH3_state_t *state;
+};
+
+struct stream_digest *stream_digest_new(void) {
+    struct stream_digest *sd = calloc(1, sizeof *sd);
+    if (sd == NULL)
+        return NULL;
+    sd->state = XXH3_createState();
+    if (sd->state == NULL) {
+        free(sd);
+        return NULL;
+    }
+    stream_digest_start(sd);
+    return sd;
+}
+
+void stream_digest_free(struct stream_digest *sd) {
+    if (sd == NULL)
+        return;
+    (void)XXH3_freeState(sd->state);
+    free(sd);
+}
+
+void stream_digest_start(struct stream_digest *sd) {
+    (void)XXH3_128bits_reset(sd->state);
+}
+
+void stream_digest_add(struct stream_digest *sd, const void *p, size_t n) {
+    (void)XXH3_128bits_update(sd->state, p, n);
+}
+
+void stream_digest_add_zeros(struct stream_digest *sd, uint64_t n) {
+    static const uint8_t zeros[64 * 1024];
+    for (; n > sizeof zeros; n -= sizeof zeros)
+        stream_digest_add(sd, zeros, sizeof zeros);
+    stream_digest_add(sd, zeros, (size_t)n);
+}
+
+struct digest stream_digest_finish(const struct stream_digest *sd) {
+    return canonical(XXH3_128bits_digest(sd->state));
+}

@@ -22,4 +22,13 @@ void file_digest_add(struct file_digest *fd, uint64_t offset, uint32_t raw_lengt
                      const struct digest *chunk);
 struct digest file_digest_finish(const struct file_digest *fd, uint64_t size);
 
+/* XXH3-128 of a content that comes in pieces, one after the other. */
+struct stream_digest;
+struct stream_digest *stream_digest_new(void); /* NULL: no memory */
+void stream_digest_free(struct stream_digest *sd);
+void stream_digest_start(struct stream_digest *sd);
+void stream_digest_add(struct stream_digest *sd, const void *p, size_t n);
+void stream_digest_add_zeros(struct stream_digest *sd, uint64_t n);
+struct digest stream_digest_finish(const struct stream_digest *sd);
+
 #endif

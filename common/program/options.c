@@ -35,6 +35,7 @@ enum {
     O_INPLACE,
     O_PARTIAL,
     O_NO_PARTIAL,
+    O_VERIFY,
     O_TIMEOUT,
     O_CONTIMEOUT,
     O_RETRY,
@@ -92,6 +93,7 @@ static const struct option_row rows[] = {
      "write into files that are there: after a crash they are neither old nor new"},
     {O_PARTIAL, "partial", NULL, BOTH, NULL},
     {O_NO_PARTIAL, "no-partial", NULL, PROGRAM_HVRECV, "keep nothing of a large file that was interrupted"},
+    {O_VERIFY, "verify", NULL, BOTH, "read every file back from storage before it replaces the old one"},
     {O_TIMEOUT, "timeout", "SECONDS", BOTH, "end when the peer is silent for so long (default 60, 0 never)"},
     {O_CONTIMEOUT, "contimeout", "SECONDS", BOTH,
      "bound on one try to connect, and on the handshake (default 10)"},
@@ -116,11 +118,11 @@ enum { ROW_COUNT = sizeof rows / sizeof rows[0] };
 /* Options of the same meaning in rsync that will come: the message says so instead of "unknown". */
 static const char later_letters[] = "DHAXSuni0";
 static const char *const later_names[] = {
-    "devices",    "specials", "hard-links",      "acls",    "xattrs",      "sparse",       "update",
-    "dry-run",    "delete",   "max-delete",      "exclude", "include",     "exclude-from", "include-from",
-    "files-from", "from0",    "chmod",           "chown",   "numeric-ids", "bwlimit",      "log-file",
-    "streams",    "verify",   "key-file",        "quota",   "min-free",    "max-files",    "max-sessions",
-    "to",         "force",    "itemize-changes",
+    "devices",      "specials",     "hard-links",   "acls",       "xattrs",   "sparse",
+    "update",       "dry-run",      "delete",       "max-delete", "exclude",  "include",
+    "exclude-from", "include-from", "files-from",   "from0",      "chmod",    "chown",
+    "numeric-ids",  "bwlimit",      "log-file",     "streams",    "key-file", "quota",
+    "min-free",     "max-files",    "max-sessions", "to",         "force",    "itemize-changes",
 };
 
 static void print_help(enum program program) {
@@ -303,6 +305,7 @@ static void set_flag(struct options *o, int id) {
     case O_INPLACE: o->inplace = true; break;
     case O_PARTIAL: o->no_partial = false; break;
     case O_NO_PARTIAL: o->no_partial = true; break;
+    case O_VERIFY: o->verify = true; break;
     case O_STDIO: o->use_stdio = true; break;
     case O_ONCE: o->once = true; break;
     case O_ALLOW_REMOTE: o->allow_remote = true; break;
@@ -400,5 +403,5 @@ uint64_t options_flags(const struct options *o) {
     return (o->recursive ? OPT_RECURSIVE : 0u) | (o->links ? OPT_LINKS : 0u) | (o->perms ? OPT_PERMS : 0u) |
            (o->times ? OPT_TIMES : 0u) | (o->owner ? OPT_OWNER : 0u) | (o->group ? OPT_GROUP : 0u) |
            (o->ignore_times ? OPT_IGNORE_TIMES : 0u) | (o->checksum ? OPT_CHECKSUM : 0u) |
-           (o->inplace ? OPT_INPLACE : 0u);
+           (o->inplace ? OPT_INPLACE : 0u) | (o->verify ? OPT_VERIFY : 0u);
 }

@@ -32,6 +32,7 @@ struct options {
     int level; /* 0: the codec's default */
     enum durable durable;
     bool durable_given;
+    bool verify;
     int timeout_ms; /* -1: none */
     int connect_timeout_ms; /* of each try */
     bool retries_given; /* else it depends on the transport: addr_retries */

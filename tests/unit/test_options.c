@@ -279,9 +279,9 @@ static void what_is_wrong_is_refused_as_usage(void **state) {
 static void options_that_come_later_say_so(void **state) {
     (void)state;
     static const char *const words[] = {
-        "-D",       "-H",           "-A",        "-X",          "-S",           "-u",          "-n",
-        "-an",      "--delete",     "--dry-run", "--exclude=x", "--bwlimit=1M", "--streams=4", "--streams 4",
-        "--verify", "--to=unix:/a", "--verify",  "--key-file",  "--chmod=u+w",  "--hard-links"};
+        "-D",          "-H",           "-A",         "-X",          "-S",          "-u",
+        "-n",          "-an",          "--delete",   "--dry-run",   "--exclude=x", "--streams=4",
+        "--streams 4", "--to=unix:/a", "--key-file", "--chmod=u+w", "--hard-links"};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         for (int program = S; program <= R; program++) {
             struct line l;

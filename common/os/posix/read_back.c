@@ -1,0 +1,58 @@
+#include "os/os.h"
+#include "os/posix/os_posix.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+enum {
+    PIECE = 1024 * 1024,
+    ALIGNMENT = 4096, /* of offsets and lengths: no storage asks for more */
+};
+
+/* True when reads of the file now go past the cache. */
+static bool go_direct(int fd, bool on) {
+    int flags = fcntl(fd, F_GETFL);
+    return flags >= 0 && fcntl(fd, F_SETFL, on ? flags | O_DIRECT : flags & ~O_DIRECT) == 0;
+}
+
+/* As pread, for lengths that are no multiple of what O_DIRECT can do. */
+static ssize_t read_piece(int fd, void *to, uint64_t left, uint64_t offset) {
+    size_t n = left < PIECE ? (size_t)(left + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT : PIECE;
+    ssize_t got;
+    do
+        got = pread(fd, to, n, (off_t)offset);
+    while (got < 0 && errno == EINTR);
+    return got >= 0 && (uint64_t)got > left ? (ssize_t)left : got;
+}
+
+static int read_all(int fd, void *buffer, uint64_t size, os_piece_fn *take, void *ctx) {
+    for (uint64_t offset = 0; offset < size;) {
+        ssize_t got = read_piece(fd, buffer, size - offset, offset);
+        if (got <= 0)
+            return got < 0 ? -errno : -EIO;
+        take(ctx, buffer, (size_t)got);
+        offset += (uint64_t)got;
+    }
+    return 0;
+}
+
+int os_read_back(struct os_dir at, const char *name, struct os_file *file, uint64_t size, os_piece_fn *take,
+                 void *ctx, const char **ret_how) {
+    (void)at;
+    (void)name; /* the file need not be opened again */
+    void *buffer = os_page_alloc(PIECE);
+    if (buffer == NULL)
+        return -ENOMEM;
+    bool direct = go_direct(file->fd, true);
+    /* Some file systems take the flag and refuse the read. */
+    if (direct && size > 0 && read_piece(file->fd, buffer, size, 0) < 0 && errno == EINVAL)
+        direct = !go_direct(file->fd, false);
+    int result = direct ? 0 : -posix_fadvise(file->fd, 0, 0, POSIX_FADV_DONTNEED);
+    if (result == 0)
+        result = read_all(file->fd, buffer, size, take, ctx);
+    os_page_free(buffer);
+    *ret_how = direct ? "past the cache (O_DIRECT)"
+                      : "after the cache was told to drop them (this file system has no O_DIRECT)";
+    return result;
+}

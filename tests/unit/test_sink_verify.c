@@ -1,0 +1,175 @@
+/* --verify: what storage gives back decides. The linker puts a storage that can forget between the sink and the system. */
+#include "sink_help.h"
+
+#include "os/os.h"
+
+enum { MIB = 1024 * 1024 };
+
+static const struct sink_options verified = {.umask = 022, .perms = true, .verify = true};
+
+/* The byte of what is read back that comes out wrong; -1: none. */
+static int64_t damaged_at;
+static int error_instead;
+static unsigned times_read_back;
+
+struct damage {
+    os_piece_fn *take;
+    void *ctx;
+    int64_t left; /* bytes before the damaged one */
+};
+
+static void damage_piece(void *ctx, const void *p, size_t n) {
+    struct damage *d = ctx;
+    uint8_t *copy = malloc(n);
+    assert_non_null(copy);
+    memcpy(copy, p, n);
+    if (d->left >= 0 && d->left < (int64_t)n)
+        copy[d->left] ^= 0x10;
+    d->left -= (int64_t)n;
+    d->take(d->ctx, copy, n);
+    free(copy);
+}
+
+int __real_os_read_back(struct os_dir at, const char *name, struct os_file *file, uint64_t size,
+                        os_piece_fn *take, void *ctx, const char **ret_how);
+int __wrap_os_read_back(struct os_dir at, const char *name, struct os_file *file, uint64_t size,
+                        os_piece_fn *take, void *ctx, const char **ret_how);
+int __wrap_os_read_back(struct os_dir at, const char *name, struct os_file *file, uint64_t size,
+                        os_piece_fn *take, void *ctx, const char **ret_how) {
+    struct damage d = {take, ctx, damaged_at};
+    times_read_back++;
+    return error_instead ? error_instead
+                         : __real_os_read_back(at, name, file, size, damage_piece, &d, ret_how);
+}
+
+static int start(void **state) {
+    damaged_at = -1;
+    error_instead = 0;
+    times_read_back = 0;
+    return sink_test_start(state);
+}
+
+#define VERIFY_TEST(f) cmocka_unit_test_setup_teardown(f, start, sink_test_stop)
+
+/* Runs of data with holes between and behind them; the err code of its end. */
+static int send_sparse(uint64_t id, const char *path, struct err *err) {
+    static uint8_t data[3 * MIB];
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (uint8_t)(i * 7 + i / 256);
+    assert_int_equal(sink_file_begin(sink, id, path, 0, NULL), 0);
+    assert_int_equal(sink_file_write(sink, data, 5000, 0, NULL), 0);
+    assert_int_equal(sink_file_write(sink, data, sizeof data, 1 * MIB, NULL), 0);
+    assert_int_equal(sink_file_write(sink, data, 1, 6 * MIB + 1, NULL), 0);
+    return sink_file_end(sink, 7 * MIB + 123, &(struct metadata){.mode = 0400, .mtime_sec = 1}, err);
+}
+
+static void files_that_storage_gives_back_are_committed(void **state) {
+    (void)state;
+    open_sink(verified);
+    send_file(1, "empty", "");
+    send_file(2, "small", "text");
+    assert_int_equal(send_sparse(3, "sparse", NULL), 0);
+    sink_commit(sink);
+    assert_durable(1, 0);
+    assert_durable(2, 4);
+    assert_durable(3, 7 * MIB + 123);
+    assert_text(root, "small", "text");
+    assert_int_equal(times_read_back, 3);
+    assert_non_null(sink->verify.how);
+}
+
+static void damaged_byte_anywhere_fails_that_file_and_the_old_one_stays(void **state) {
+    (void)state;
+    static const int64_t where[] = {0,           4999,    5000,        MIB - 1,     MIB,
+                                    4 * MIB - 1, 4 * MIB, 6 * MIB + 1, 6 * MIB + 2, 7 * MIB + 122};
+    open_sink(verified);
+    put_text(root, "old", "old");
+    for (size_t i = 0; i < sizeof where / sizeof where[0]; i++) {
+        struct err err = {0};
+        damaged_at = where[i];
+        assert_int_equal(send_sparse(i + 1, "old", &err), -1);
+        assert_int_equal(err.code, EXIT_VERIFY);
+        assert_non_null(strstr(err.msg, "old: storage gives back other bytes than were written"));
+        assert_int_equal(settled[i + 1].times, 0);
+    }
+    damaged_at = -1;
+    send_file(100, "next", "goes on");
+    sink_commit(sink);
+    assert_durable(100, 7);
+    assert_text(root, "old", "old");
+}
+
+static void file_that_cannot_be_read_back_has_failed(void **state) {
+    (void)state;
+    struct err err = {0};
+    open_sink(verified);
+    put_text(root, "old", "old");
+    error_instead = -EIO;
+    assert_int_equal(send_sparse(1, "old", &err), -1);
+    assert_non_null(strstr(err.msg, "old: cannot read it back"));
+    assert_text(root, "old", "old");
+}
+
+static void nothing_is_read_back_unless_that_is_asked_for(void **state) {
+    (void)state;
+    open_sink((struct sink_options){.umask = 022});
+    damaged_at = 0;
+    send_file(1, "file", "text");
+    sink_commit(sink);
+    assert_durable(1, 4);
+    assert_int_equal(times_read_back, 0);
+}
+
+static void what_is_verified_is_flushed_even_if_flushing_was_not_asked_for(void **state) {
+    (void)state;
+    open_sink((struct sink_options){.verify = true, .durable = DURABLE_NONE});
+    assert_int_equal(sink->opt.durable, DURABLE_BATCH);
+}
+
+struct collected {
+    uint8_t *bytes;
+    size_t n;
+};
+
+static void collect(void *ctx, const void *p, size_t n) {
+    struct collected *c = ctx;
+    memcpy(c->bytes + c->n, p, n);
+    c->n += n;
+}
+
+static void all_bytes_are_read_back_whatever_the_size(void **state) {
+    (void)state;
+    static uint8_t data[2 * MIB + 4097], got[sizeof data];
+    static const size_t sizes[] = {0, 1, 4095, 4096, 4097, MIB - 1, MIB, MIB + 1, 2 * MIB, sizeof data};
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (uint8_t)(i ^ i >> 9);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        struct os_file file;
+        struct collected c = {.bytes = got};
+        const char *how = NULL;
+        assert_int_equal(os_create(root, "file", &file), 0);
+        assert_int_equal(os_pwrite(file, data, sizes[i], 0), 0);
+        assert_int_equal(os_sync(file), 0);
+        assert_int_equal(__real_os_read_back(root, "file", &file, sizes[i], collect, &c, &how), 0);
+        assert_int_equal(c.n, sizes[i]);
+        assert_memory_equal(got, data, sizes[i]);
+        assert_non_null(how);
+        c.n = 0; /* a file that became shorter */
+        if (sizes[i] + 1 < sizeof data)
+            assert_int_equal(__real_os_read_back(root, "file", &file, sizes[i] + 1, collect, &c, &how), -EIO);
+        os_close(&file);
+        assert_int_equal(os_unlink_at(root, "file"), 0);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        VERIFY_TEST(files_that_storage_gives_back_are_committed),
+        VERIFY_TEST(damaged_byte_anywhere_fails_that_file_and_the_old_one_stays),
+        VERIFY_TEST(file_that_cannot_be_read_back_has_failed),
+        VERIFY_TEST(nothing_is_read_back_unless_that_is_asked_for),
+        VERIFY_TEST(what_is_verified_is_flushed_even_if_flushing_was_not_asked_for),
+        VERIFY_TEST(all_bytes_are_read_back_whatever_the_size),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
