@@ -76,6 +76,13 @@ static int open_root(const struct options *o, struct os_dir *ret, struct err *er
     return 0;
 }
 
+static int make_key(const struct options *o, struct err *err) {
+    if (o->arg_count > 0 || o->listen || o->connect || o->use_stdio)
+        return err_set(err, EXIT_USAGE,
+                       "--generate-key FILE only makes the key: give --key-file FILE after that");
+    return key_generate(o->generate_key, err);
+}
+
 int receive(int argc, char **argv) {
     struct options o;
     struct err err = {0};
@@ -86,6 +93,8 @@ int receive(int argc, char **argv) {
     if (parsed == PARSED_DONE)
         return EXIT_OK;
     setup_log("hvrecv", &o);
+    if (parsed == PARSED_RUN && o.generate_key)
+        return make_key(&o, &err) == 0 ? EXIT_OK : setup_fail(&o, &err);
     struct recv_config session = {
         .flags_or = options_flags(&o),
         .durable_given = o.durable_given,
@@ -106,7 +115,12 @@ int receive(int argc, char **argv) {
         .whole_files = o.delta == DELTA_OFF,
         .style = setup_style("receiver", &o, !o.listen || o.once),
     };
-    int code = run(&o, &config, &err);
+    struct key *key = NULL;
+    int code = o.key_file ? key_load(o.key_file, &key, &err) : 0;
+    config.key = key;
+    if (code == 0)
+        code = run(&o, &config, &err);
+    key_free(key);
     os_dir_close(&root);
     return code < 0 ? setup_fail(&o, &err) : code;
 }

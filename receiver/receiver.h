@@ -11,6 +11,7 @@ struct receiver_config {
     uint32_t chunk_size; /* largest that is accepted */
     int timeout_ms; /* silence of the peer; -1: none */
     int handshake_ms;
+    const struct key *key; /* borrowed; NULL: none */
     bool dialler;
     bool serial; /* one thread does everything */
     bool whole_files; /* --delta=off */

@@ -18,6 +18,7 @@ LAYERS = {
     "wire": ["core"],
     "codec": ["core", "wire"],
     "os": ["core"],
+    "auth": ["os", "wire", "core"],
     "sync": ["os", "core"],
     "transport": ["core", "os"],
     "flow": ["sync", "codec", "wire", "core", "os"],
@@ -32,6 +33,7 @@ SYSTEM = [
     (re.compile(r"(zlib|zconf|zstd|zstd_errors|zdict)\.h"), ["codec"]),
     (re.compile(r"(xxhash|xxh3)\.h"), ["codec", "wire"]),
     (re.compile(r"sys/(socket|un)\.h|netinet/.*|linux/vm_sockets\.h"), ["transport"]),
+    (re.compile(r"sodium\.h"), ["auth"]),
 ]
 
 COMMENT = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"', re.DOTALL)

@@ -73,6 +73,8 @@ def bad_handshakes():
     handshake("bad-hello-short", "HELLO without its last byte", frame("HELLO", hello()[:-1] + [
         note(bytes(7), "7 bytes of processed")]), 12, "too short")
     handshake("bad-reject-code", "code 0 is no refusal", frame("REJECT", coded_text(0, "?")), 12, "code 0")
+    handshake("bad-challenge-long", "a nonce of 33 bytes", frame("CHALLENGE", [note(bytes(33), "nonce")]), 12,
+              "too many")
     handshake("bad-auth-short", "a MAC of 31 bytes", frame("AUTH", [note(bytes(31), "mac")]), 12, "too short")
     bad("unsupported-hello-tag", "a critical tag of later versions", "0x81f0", 4, tags=[(0x81F0, b"")])
 

@@ -9,7 +9,7 @@ except ImportError:
 
 MAGIC = b"\x89HVF\r\n\x1a\n"
 TYPES = {
-    "HELLO": 1, "WELCOME": 2, "REJECT": 3, "AUTH": 4,
+    "HELLO": 1, "WELCOME": 2, "REJECT": 3, "AUTH": 4, "CHALLENGE": 5,
     "START": 16, "ENTRIES": 17, "LIST_END": 18, "FILE_BEGIN": 19, "CHUNK": 20, "HOLE": 21, "BUNDLE": 22,
     "FILE_END": 23, "FILE_FAIL": 24, "FILE_SAME": 25, "REUSE": 26, "VOID": 27, "SYNC": 28, "DELETE": 29,
     "FINISH": 30, "BYE": 31,
@@ -82,7 +82,7 @@ def preamble(version_min, version_max, magic=MAGIC, check_xor=0):
 def frame(name, body, data=b"", order=None, seq=0, flags=0, **wrong):
     """`wrong` replaces header fields (before the checks are taken) or spoils checks (after)."""
     kind = TYPES.get(name, name)
-    unordered = name in ("HELLO", "WELCOME", "REJECT", "AUTH", "ACK", "HEARTBEAT", "ABORT")
+    unordered = name in ("HELLO", "WELCOME", "REJECT", "AUTH", "CHALLENGE", "ACK", "HEARTBEAT", "ABORT")
     order = order if order is not None else 0 if unordered else 1
     bytes_of_body = joined(body)
     body_check = xxh64(bytes_of_body) ^ wrong.get("body_check_xor", 0)

@@ -30,19 +30,21 @@ def good_handshake():
 
 def good_auth():
     """The MACs as docs/protocol.md, "Authentication", builds them; the key is the bytes 00 to 1f."""
-    asks = hello(features=4, tags=[(0x8102, NONCE_DIALLER)])
-    answer = hello(role=2, features=4, tags=[(0x8102, NONCE_LISTENER)])
+    asks = hello(features=4, tags=[(0x0101, b"hvsend 0.1.0"), (0x8102, NONCE_DIALLER)])
+    answer = hello(role=2, features=4, tags=[(0x0101, b"hvrecv 0.1.0")])
+    both = joined(preamble(1, 7)) + joined(preamble(1, 1))  # the dialler is a newer one
 
-    def mac(label, role):
-        return hmac.new(KEY, label + bytes([role, 0]) + (1).to_bytes(2, "little") + joined(preamble(1, 1))[8:12]
-                        + joined(preamble(1, 1))[8:12] + bytes(4) + NONCE_DIALLER + NONCE_LISTENER
-                        + joined(asks)[:56] + joined(answer)[:56], "sha256").digest()
+    def mac(*parts):
+        return hmac.new(KEY, b"".join(parts), "sha256").digest()
 
-    answer += tag(0x8103, mac(b"hvferry listener", 2))
-    handshake("good-hello-auth", "HELLO that offers FEATURE_AUTH", frame("HELLO", asks))
-    handshake("good-welcome-auth", "WELCOME to good-hello-auth, key 00 01 … 1f", frame("WELCOME", answer))
-    handshake("good-auth", "AUTH after good-welcome-auth, same key", frame("AUTH", [
-        raw("mac", mac(b"hvferry dialler ", 1))], seq=0))
+    dialler = mac(b"hvferry dialler ", both, NONCE_LISTENER, joined(asks))
+    answer += tag(0x8103, mac(b"hvferry listener", dialler, joined(answer)))
+    handshake("good-hello-auth", "HELLO that offers FEATURE_AUTH, after the preamble of good-preamble-newer", frame(
+        "HELLO", asks))
+    handshake("good-challenge", "CHALLENGE to good-hello-auth, after the preamble of good-preamble", frame(
+        "CHALLENGE", [raw("nonce", NONCE_LISTENER)]))
+    handshake("good-auth", "AUTH after good-challenge, key 00 01 … 1f", frame("AUTH", [raw("mac", dialler)], seq=0))
+    handshake("good-welcome-auth", "WELCOME after good-auth, same key", frame("WELCOME", answer))
 
 
 def good_tree():

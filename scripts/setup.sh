@@ -12,7 +12,7 @@
 set -euo pipefail
 
 group=${1:-test}
-build=(gcc libc6-dev meson ninja-build pkg-config zlib1g-dev libxxhash-dev libzstd-dev)
+build=(gcc libc6-dev meson ninja-build pkg-config zlib1g-dev libxxhash-dev libzstd-dev libsodium-dev)
 run=("${build[@]}" rsync)
 bench=("${run[@]}" socat tar python3 git)
 lab=("${bench[@]}" libcmocka-dev user-mode-linux busybox-static iproute2 util-linux xxhash)

@@ -120,7 +120,12 @@ int main(int argc, char **argv) {
         .serial = o.serial,
         .style = setup_style("sender", &o, !o.listen || o.once),
     };
+    struct key *key = NULL;
+    if (o.key_file && key_load(o.key_file, &key, &err) != 0)
+        return setup_fail(&o, &err);
+    config.key = key;
     bool waits = o.listen || o.use_stdio;
     int code = waits ? serve_sources(&o, &config, &err) : send_to_dest(&o, &config, &err);
+    key_free(key);
     return code < 0 ? setup_fail(&o, &err) : code;
 }

@@ -167,6 +167,7 @@ static int run(void *session, const void *arg, struct way *way) {
                 .dialler = config->dialler,
                 .chunk_size = config->chunk_size,
                 .features = FEATURE_CHECK | (config->delta == DELTA_OFF ? 0u : FEATURE_DELTA),
+                .key = config->key,
             },
         .handshake_ms = config->handshake_ms,
         .timeout_ms = config->timeout_ms,

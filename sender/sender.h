@@ -20,6 +20,7 @@ struct sender_config {
     uint32_t chunk_size; /* wanted */
     enum delta_choice delta;
     int timeout_ms, handshake_ms;
+    const struct key *key; /* borrowed; NULL: none */
     bool dialler, serial;
     struct report_style style;
 };

@@ -47,20 +47,9 @@ bool allow_names_kind(const struct allow_list *list, enum peer_kind kind) {
     return false;
 }
 
-static bool is_same(const struct peer_id *a, const struct peer_id *b) {
-    if (a->kind != b->kind)
-        return false;
-    switch (a->kind) {
-    case PEER_VSOCK: return a->cid == b->cid;
-    case PEER_UNIX: return a->uid == b->uid;
-    case PEER_HYPERV: return guid_equal(&a->vm, &b->vm);
-    default: return false;
-    }
-}
-
 bool allow_admits(const struct allow_list *list, const struct peer_id *peer) {
     for (unsigned i = 0; i < list->count; i++)
-        if (is_same(&list->peers[i], peer))
+        if (peer_is_same(&list->peers[i], peer))
             return true;
     return list->count == 0;
 }

@@ -2,6 +2,7 @@
 
 #include "codec/codec.h"
 #include "core/text.h"
+#include "program/prove.h"
 
 #include <string.h>
 
@@ -25,113 +26,57 @@ static const char *role_name(unsigned role) {
     return role == ROLE_SENDER ? "sender" : "receiver";
 }
 
-static const struct preamble our_preamble = {PROTOCOL_VERSION_MIN, PROTOCOL_VERSION_MAX};
-
-static int send_preamble(struct stream *s, uint8_t sent[PREAMBLE_SIZE], struct err *err) {
-    preamble_encode(&our_preamble, sent);
-    return stream_send_raw(s, sent, PREAMBLE_SIZE, err) == 0 ? 0 : err_wrap(err, "greeting the peer");
-}
-
-static int exchange_preambles(struct stream *s, int64_t deadline, unsigned *ret_version, struct err *err) {
-    struct preamble theirs;
-    uint8_t sent[PREAMBLE_SIZE], bytes[PREAMBLE_SIZE] = {0};
-    size_t got;
-    if (send_preamble(s, sent, err) != 0) {
-        s->greeted = true; /* it hung up before it could say anything wrong */
-        return -1;
-    }
-    if (stream_recv_raw(s, bytes, sizeof bytes, deadline, &got, err) != 0) {
-        struct err other = {0}; /* what came may say more than that it was too little */
-        bool cut = memcmp(bytes, sent, got < PREAMBLE_MAGIC_SIZE ? got : PREAMBLE_MAGIC_SIZE) == 0;
-        s->greeted = cut;
-        bool foreign = !cut && preamble_decode(bytes, &theirs, &other) != 0 && other.code == EXIT_PROTOCOL;
-        if (foreign)
-            *err = other;
-        else if (err->code == EXIT_TIMEOUT)
-            (void)err_set(err, EXIT_TIMEOUT, "the peer accepted, but said nothing: is it hvsend or hvrecv?");
-        return -1;
-    }
-    if (preamble_decode(bytes, &theirs, err) != 0)
-        return -1;
-    s->greeted = true;
-    return version_choose(&our_preamble, &theirs, ret_version, err);
-}
-
 int handshake_probe(struct stream *s, int timeout_ms, unsigned *ret_version, struct err *err) {
-    return exchange_preambles(s, os_now_ms() + timeout_ms, ret_version, err);
+    struct meeting m = {.stream = s, .deadline_ms = os_now_ms() + timeout_ms};
+    if (meeting_begin(&m, err) != 0)
+        return -1;
+    *ret_version = m.version;
+    return 0;
 }
 
-static int send_hello(struct stream *s, uint8_t type, const struct msg_hello *m, struct err *err) {
+/* HELLO or WELCOME with what goes with it; `nonce` and `auth` (under which a WELCOME is proven) may be NULL. NULL: err
+ * says why. */
+static struct item *hello_item(uint8_t type, const struct msg_hello *h, const uint8_t *nonce,
+                               const struct key *key, const uint8_t *auth, struct err *err) {
     static const char agent[] = "hvferry " HVFERRY_VERSION;
-    uint8_t tags[64];
-    struct wr tw = wr_of(tags, sizeof tags);
-    tag_encode(&tw, TAG_AGENT, agent, sizeof agent - 1);
-    struct msg_hello with_tags = *m;
-    with_tags.tags = (struct span){.p = tags, .n = wr_used(&tw)};
     struct item *item = item_new(type, HANDSHAKE_BODY_MAX);
-    if (item == NULL)
-        return err_set(err, EXIT_MEMORY, "out of memory");
+    if (item == NULL) {
+        (void)err_set(err, EXIT_MEMORY, "out of memory");
+        return NULL;
+    }
     struct wr w = item_writer(item);
-    msg_hello_encode(&w, &with_tags);
+    msg_hello_encode(&w, h);
+    tag_encode(&w, TAG_AGENT, agent, sizeof agent - 1);
+    if (nonce)
+        tag_encode(&w, TAG_NONCE, nonce, NONCE_SIZE);
+    if (auth && prove_in_welcome(key, auth, &w, err) != 0) {
+        item_free(item);
+        return NULL;
+    }
     item_written(item, &w);
-    int result = stream_send(s, item, err);
-    item_free(item);
-    return result;
+    return item;
 }
 
-/* Nothing follows a REJECT, no ABORT either. */
 void handshake_reject(struct stream *s, const struct err *why) {
-    if (s->refused)
-        return;
-    struct item *item = item_of_text(MSG_REJECT, why->code, why->msg);
-    struct err ignored;
-    if (item && stream_send(s, item, &ignored) == 0)
-        stream_drain(s, 1000);
-    item_free(item);
-    s->cut = true;
+    meeting_end(s, MSG_REJECT, why);
 }
 
 void handshake_refuse(struct stream *s, const struct err *why) {
     uint8_t sent[PREAMBLE_SIZE];
     struct err ignored;
-    if (send_preamble(s, sent, &ignored) == 0)
+    if (preamble_send(s, sent, &ignored) == 0)
         handshake_reject(s, why);
 }
 
-static int read_tags(struct span tags, struct agreement *a, struct err *err) {
+static void note_agent(struct span tags, struct agreement *a) {
     struct rd r = rd_of(tags.p, tags.n);
     struct tag tag;
-    int more;
-    while ((more = tag_next(&r, &tag)) == 1) {
+    while (tag_next(&r, &tag) == 1) {
         struct escaped text;
         if (tag.tag == TAG_AGENT)
             (void)strncpy(a->agent, escape_text((const char *)tag.value.p, tag.value.n, &text),
                           sizeof a->agent - 1);
-        else if (tag.tag & TAG_CRITICAL)
-            return err_set(err, EXIT_UNSUPPORTED,
-                           "the peer needs something this version does not know (tag %#x)",
-                           (unsigned)tag.tag);
     }
-    return more == 0 ? 0 : err_set(err, EXIT_STREAM, "malformed tags in the handshake");
-}
-
-/* Receive HELLO or WELCOME into *ret_item (its tags point into it). */
-static int recv_hello(struct stream *s, uint8_t type, int64_t deadline, struct msg_hello *ret,
-                      struct item **ret_item, struct err *err) {
-    int64_t left = deadline - os_now_ms();
-    enum stream_result result = stream_recv(s, NULL, left > 0 ? (int)left : 0, ret_item, err);
-    if (result == STREAM_EOF)
-        return err_set(err, EXIT_STREAM, "the peer closed the stream during the handshake");
-    if (result == STREAM_QUIET)
-        return err_set(err, EXIT_TIMEOUT, "the peer fell silent during the handshake");
-    if (result != STREAM_ITEM)
-        return -1;
-    unsigned got = (*ret_item)->frame.type;
-    if (got == MSG_REJECT || got == MSG_ABORT)
-        return stream_refusal(*ret_item, "other end", err);
-    if (got != type || (*ret_item)->frame.order != 0)
-        return err_set(err, EXIT_STREAM, "%s is not allowed in the handshake", msg_type_name(got));
-    return msg_hello_decode(item_body(*ret_item), ret, err);
 }
 
 static int check_hello(const struct msg_hello *m, unsigned version, enum role role, enum intent intent,
@@ -148,90 +93,152 @@ static int check_hello(const struct msg_hello *m, unsigned version, enum role ro
     return 0;
 }
 
-/* `back`: NULL where nobody can come back. */
-static int answer_dialler(struct stream *s, const struct handshake *ours, unsigned version, int64_t deadline,
-                          struct msg_hello *m, struct agreement *a, struct comeback *back, struct err *err) {
+/* ---- listener --------------------------------------------------------------------------------------------- */
+
+/* HELLO, and with a key the proof of who sent it; ret has no tags. Before that proof nothing is looked at but whether the
+ * message is well formed, and no more is kept of it than what is in *ret. */
+static int hear_dialler(struct meeting *m, struct msg_hello *ret, struct agreement *a, struct err *err) {
     struct item *item = NULL;
-    struct msg_hello theirs;
-    int result = recv_hello(s, MSG_HELLO, deadline, &theirs, &item, err);
-    enum intent intent = result == 0 && back && theirs.intent == INTENT_RESUME ? INTENT_RESUME : INTENT_NEW;
-    if (result == 0 &&
-        (check_hello(&theirs, version, ours->role, intent, err) != 0 || read_tags(theirs.tags, a, err) != 0))
-        result = -1;
-    if (result == 0 && intent == INTENT_NEW && ours->admit && ours->admit(ours->admit_ctx, err) != 0)
-        result = -1;
-    if (result != 0 && item) /* a message came, but not one to go on with */
-        handshake_reject(s, err);
-    item_free(item);
-    if (result != 0)
+    if (meeting_recv(m, MSG_HELLO, 0, &item, err) != 0)
         return -1;
-    if (intent == INTENT_RESUME) {
-        *back =
-            (struct comeback){.version = theirs.version, .role = theirs.role, .processed = theirs.processed};
-        memcpy(back->session_id, theirs.session_id, SESSION_ID_SIZE);
-        return HANDSHAKE_BACK;
-    }
-    memcpy(m->session_id, theirs.session_id, SESSION_ID_SIZE);
-    m->codecs &= theirs.codecs;
-    m->features &= theirs.features;
-    if (theirs.chunk_size < m->chunk_size)
-        m->chunk_size = theirs.chunk_size;
-    a->their_window = theirs.window;
-    return send_hello(s, MSG_WELCOME, m, err);
+    int result = msg_hello_decode(item_body(item), ret, err);
+    if (result == 0 && m->key)
+        result = prove_challenge(m, ret, item_body(item), err);
+    if (result == 0)
+        note_agent(ret->tags, a);
+    ret->tags = (struct span){.p = NULL};
+    item_free(item);
+    return result == 0 && m->key ? prove_await_auth(m, err) : result;
 }
 
-static int ask_listener(struct stream *s, const struct handshake *ours, unsigned version, int64_t deadline,
-                        struct msg_hello *m, struct agreement *a, struct err *err) {
-    struct item *item = NULL;
+static struct comeback comeback_of(const struct meeting *m, const struct msg_hello *theirs) {
+    struct comeback back = {
+        .version = theirs->version,
+        .role = theirs->role,
+        .processed = theirs->processed,
+        .proven = m->key != NULL,
+    };
+    memcpy(back.session_id, theirs->session_id, SESSION_ID_SIZE);
+    memcpy(back.proof, m->proof, MAC_SIZE);
+    return back;
+}
+
+/* `back`: NULL where nobody can come back. */
+static int answer_dialler(struct meeting *m, const struct handshake *ours, struct msg_hello *h,
+                          struct agreement *a, struct comeback *back, struct err *err) {
     struct msg_hello theirs;
-    os_random(m->session_id, sizeof m->session_id);
-    if (send_hello(s, MSG_HELLO, m, err) != 0)
-        return -1;
-    int result = recv_hello(s, MSG_WELCOME, deadline, &theirs, &item, err);
+    int result = hear_dialler(m, &theirs, a, err);
+    enum intent intent = result == 0 && back && theirs.intent == INTENT_RESUME ? INTENT_RESUME : INTENT_NEW;
     if (result == 0)
-        result = check_hello(&theirs, version, ours->role, INTENT_NEW, err);
-    if (result == 0)
-        result = read_tags(theirs.tags, a, err);
-    if (result == 0 &&
-        (theirs.chunk_size > m->chunk_size || (theirs.codecs & ~m->codecs) ||
-         (theirs.features & ~m->features) || memcmp(theirs.session_id, m->session_id, SESSION_ID_SIZE)))
-        result = err_set(err, EXIT_STREAM, "WELCOME: the peer chose what was not offered");
-    item_free(item);
-    if (result != 0)
+        result = check_hello(&theirs, m->version, ours->role, intent, err);
+    if (result == 0 && intent == INTENT_NEW && ours->admit)
+        result = ours->admit(ours->admit_ctx, err);
+    if (result != 0) {
+        if (m->heard)
+            handshake_reject(m->stream, err);
         return -1;
-    m->codecs = theirs.codecs;
-    m->features = theirs.features;
-    m->chunk_size = theirs.chunk_size;
+    }
+    if (intent == INTENT_RESUME) {
+        *back = comeback_of(m, &theirs);
+        return HANDSHAKE_BACK;
+    }
+    memcpy(h->session_id, theirs.session_id, SESSION_ID_SIZE);
+    h->codecs &= theirs.codecs;
+    h->features &= theirs.features;
+    if (theirs.chunk_size < h->chunk_size)
+        h->chunk_size = theirs.chunk_size;
+    a->their_window = theirs.window;
+    struct item *welcome = hello_item(MSG_WELCOME, h, NULL, m->key, m->key ? m->proof : NULL, err);
+    if (welcome == NULL)
+        return -1;
+    result = meeting_send(m, welcome, err);
+    item_free(welcome);
+    return result;
+}
+
+/* ---- dialler ---------------------------------------------------------------------------------------------- */
+
+/* What the listener answers to HELLO, whose body is `hello`. */
+static int hear_listener(struct meeting *m, struct span hello, struct item **ret, struct err *err) {
+    if (meeting_recv(m, MSG_WELCOME, m->key ? MSG_CHALLENGE : 0, ret, err) != 0)
+        return -1;
+    if (m->key == NULL)
+        return 0;
+    if ((*ret)->frame.type == MSG_WELCOME)
+        return prove_missing(m, err);
+    int result = prove_answer(m, hello, item_body(*ret), err);
+    item_free(*ret);
+    *ret = NULL;
+    return result == 0 ? meeting_recv(m, MSG_WELCOME, 0, ret, err) : -1;
+}
+
+/* HELLO, and WELCOME into *ret, whose tags are noted in `a` (NULL: not) and gone. */
+static int introduce(struct meeting *m, const struct msg_hello *h, struct msg_hello *ret, struct agreement *a,
+                     struct err *err) {
+    uint8_t nonce[NONCE_SIZE];
+    os_random(nonce, sizeof nonce);
+    struct item *welcome = NULL, *hello = hello_item(MSG_HELLO, h, m->key ? nonce : NULL, NULL, NULL, err);
+    if (hello == NULL)
+        return -1;
+    int result = meeting_send(m, hello, err);
+    if (result == 0)
+        result = hear_listener(m, item_body(hello), &welcome, err);
+    if (result == 0)
+        result = msg_hello_decode(item_body(welcome), ret, err);
+    if (result == 0 && m->key)
+        result = prove_check_welcome(m, ret, item_body(welcome), err);
+    if (result == 0)
+        note_agent(ret->tags, a);
+    ret->tags = (struct span){.p = NULL};
+    item_free(welcome);
+    item_free(hello);
+    return result;
+}
+
+static int ask_listener(struct meeting *m, const struct handshake *ours, struct msg_hello *h,
+                        struct agreement *a, struct err *err) {
+    struct msg_hello theirs;
+    os_random(h->session_id, sizeof h->session_id);
+    if (introduce(m, h, &theirs, a, err) != 0 ||
+        check_hello(&theirs, m->version, ours->role, INTENT_NEW, err) != 0)
+        return -1;
+    if (theirs.chunk_size > h->chunk_size || (theirs.codecs & ~h->codecs) ||
+        (theirs.features & ~h->features) || memcmp(theirs.session_id, h->session_id, SESSION_ID_SIZE))
+        return err_set(err, EXIT_STREAM, "WELCOME: the peer chose what was not offered");
+    h->codecs = theirs.codecs;
+    h->features = theirs.features;
+    h->chunk_size = theirs.chunk_size;
     a->their_window = theirs.window;
     return 0;
 }
 
+/* ---- both ------------------------------------------------------------------------------------------------- */
+
 static int greet(struct stream *s, const struct handshake *ours, int timeout_ms, struct agreement *ret,
                  struct comeback *back, struct err *err) {
-    int64_t deadline = os_now_ms() + timeout_ms;
-    unsigned version = 0;
-    struct agreement a = {.our_window = window_for(ours->role, ours->chunk_size)};
-    if (exchange_preambles(s, deadline, &version, err) != 0)
+    struct meeting m = {.stream = s, .deadline_ms = os_now_ms() + timeout_ms, .key = ours->key};
+    struct agreement a = {.our_window = window_for(ours->role, ours->chunk_size), .key = ours->key};
+    if (meeting_begin(&m, err) != 0)
         return -1;
-    struct msg_hello m = {
-        .version = (uint16_t)version,
+    struct msg_hello h = {
+        .version = (uint16_t)m.version,
         .role = (uint8_t)ours->role,
         .intent = INTENT_NEW,
-        .features = ours->features,
+        .features = ours->features | (ours->key ? FEATURE_AUTH : 0u),
         .codecs = codec_mask(),
         .chunk_size = ours->chunk_size,
         .window = a.our_window,
         .streams = 1,
     };
-    int result = ours->dialler ? ask_listener(s, ours, version, deadline, &m, &a, err)
-                               : answer_dialler(s, ours, version, deadline, &m, &a, back, err);
+    int result =
+        ours->dialler ? ask_listener(&m, ours, &h, &a, err) : answer_dialler(&m, ours, &h, &a, back, err);
     if (result != 0)
         return result;
-    memcpy(a.session_id, m.session_id, SESSION_ID_SIZE);
-    a.version = version;
-    a.codecs = m.codecs;
-    a.features = m.features;
-    a.chunk_size = m.chunk_size;
+    memcpy(a.session_id, h.session_id, SESSION_ID_SIZE);
+    a.version = m.version;
+    a.codecs = h.codecs;
+    a.features = h.features;
+    a.chunk_size = h.chunk_size;
     stream_open_up(s, a.chunk_size);
     *ret = a;
     return 0;
@@ -265,35 +272,35 @@ static struct msg_hello hello_again(enum role role, const struct agreement *agre
     return m;
 }
 
-int handshake_accept(struct stream *s, enum role role, const struct agreement *agreed, uint64_t processed,
-                     struct err *err) {
-    struct msg_hello m = hello_again(role, agreed, processed);
-    if (send_hello(s, MSG_WELCOME, &m, err) != 0)
+int handshake_accept(struct stream *s, enum role role, const struct agreement *agreed,
+                     const struct comeback *back, uint64_t processed, struct err *err) {
+    const struct msg_hello h = hello_again(role, agreed, processed);
+    struct item *welcome =
+        hello_item(MSG_WELCOME, &h, NULL, agreed->key, agreed->key ? back->proof : NULL, err);
+    if (welcome == NULL)
         return -1;
-    stream_open_up(s, agreed->chunk_size);
-    return 0;
+    int result = stream_send(s, welcome, err);
+    item_free(welcome);
+    if (result == 0)
+        stream_open_up(s, agreed->chunk_size);
+    return result;
 }
 
 int handshake_resume(struct stream *s, enum role role, const struct agreement *agreed, uint64_t processed,
                      int timeout_ms, uint64_t *ret_processed, struct err *err) {
-    int64_t deadline = os_now_ms() + timeout_ms;
-    unsigned version = 0;
-    struct msg_hello m = hello_again(role, agreed, processed), theirs;
-    struct item *item = NULL;
-    if (exchange_preambles(s, deadline, &version, err) != 0)
+    struct meeting m = {.stream = s, .deadline_ms = os_now_ms() + timeout_ms, .key = agreed->key};
+    const struct msg_hello h = hello_again(role, agreed, processed);
+    struct msg_hello theirs;
+    struct agreement ignored = {.version = 0};
+    if (meeting_begin(&m, err) != 0)
         return -1;
-    if (version != agreed->version)
+    if (m.version != agreed->version)
         return err_set(err, EXIT_REFUSED, "the other end speaks another version now");
-    if (send_hello(s, MSG_HELLO, &m, err) != 0)
+    if (introduce(&m, &h, &theirs, &ignored, err) != 0 ||
+        check_hello(&theirs, m.version, role, INTENT_RESUME, err) != 0)
         return -1;
-    int result = recv_hello(s, MSG_WELCOME, deadline, &theirs, &item, err);
-    if (result == 0)
-        result = check_hello(&theirs, version, role, INTENT_RESUME, err);
-    if (result == 0 && memcmp(theirs.session_id, agreed->session_id, SESSION_ID_SIZE) != 0)
-        result = err_set(err, EXIT_STREAM, "WELCOME: it is for another session");
-    item_free(item);
-    if (result != 0)
-        return -1;
+    if (memcmp(theirs.session_id, agreed->session_id, SESSION_ID_SIZE) != 0)
+        return err_set(err, EXIT_STREAM, "WELCOME: it is for another session");
     stream_open_up(s, agreed->chunk_size);
     *ret_processed = theirs.processed;
     return 0;

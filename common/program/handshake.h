@@ -2,6 +2,7 @@
 #ifndef PROGRAM_HANDSHAKE_H
 #define PROGRAM_HANDSHAKE_H
 
+#include "auth/key.h"
 #include "program/stream.h"
 
 struct handshake {
@@ -9,7 +10,8 @@ struct handshake {
     bool dialler;
     uint32_t chunk_size; /* wanted (sender), accepted at most (receiver) */
     uint64_t features;
-    /* Listener, before it welcomes a new session: 0, or -1 and err to reject it. NULL: always. */
+    const struct key *key; /* borrowed; both ends must prove that they have it. NULL: none does */
+    /* Listener, before it welcomes a new session, and after the dialler proved itself: 0, or -1 and err to reject it. NULL: always. */
     int (*admit)(void *ctx, struct err *err);
     void *admit_ctx;
 };
@@ -22,6 +24,8 @@ struct agreement {
     uint64_t features;
     uint64_t our_window; /* credit that we granted */
     uint64_t their_window; /* credit that we were granted */
+    const struct key
+        *key; /* of a session that was authenticated, and each of its streams has to be; else NULL */
     char agent[64]; /* what the peer is, escaped */
 };
 
@@ -31,13 +35,16 @@ struct comeback {
     uint8_t role; /* enum role, of the dialler */
     uint8_t session_id[SESSION_ID_SIZE];
     uint64_t processed; /* what the dialler has processed */
+    bool proven; /* it has our key */
+    uint8_t proof[MAC_SIZE]; /* the mac of its AUTH then */
 };
 
 /* The window that an end with this role and chunk size grants: the memory that a session may hold. */
 uint64_t window_for(enum role role, uint32_t chunk_size);
 
-/* Main thread. timeout_ms bounds all of it. 0, or -1 and err: EXIT_PROTOCOL, EXIT_TIMEOUT, EXIT_STREAM, or the code
- * that the peer refused us with. */
+/* Main thread. timeout_ms bounds all of it. 0, or -1 and err: EXIT_PROTOCOL, EXIT_TIMEOUT, EXIT_STREAM, EXIT_REFUSED, or the
+ * code that the peer refused us with. Until the peer has proven that it has the key, no more than HANDSHAKE_BODY_MAX bytes
+ * and a header of what it sends are kept. */
 int handshake(struct stream *s, const struct handshake *ours, int timeout_ms, struct agreement *ret,
               struct err *err);
 
@@ -54,9 +61,9 @@ void handshake_refuse(struct stream *s, const struct err *why);
 enum { HANDSHAKE_BACK = 1 };
 int handshake_listen(struct stream *s, const struct handshake *ours, int timeout_ms, struct agreement *ret,
                      struct comeback *ret_back, struct err *err);
-/* The listener takes the dialler back: `processed` is what this end has processed. 0, or -1 and err. */
-int handshake_accept(struct stream *s, enum role role, const struct agreement *agreed, uint64_t processed,
-                     struct err *err);
+/* The listener takes the dialler `back`: `processed` is what this end has processed. 0, or -1 and err. */
+int handshake_accept(struct stream *s, enum role role, const struct agreement *agreed,
+                     const struct comeback *back, uint64_t processed, struct err *err);
 /* Unless the peer ended it. The last word on this stream, on which nothing follows. */
 void handshake_reject(struct stream *s, const struct err *why);
 

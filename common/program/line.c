@@ -11,6 +11,7 @@ int line_init(struct line *line, struct way *way, enum role role, int timeout_ms
     line->way = way;
     line->role = role;
     line->timeout_ms = timeout_ms;
+    line->peer = *conn_peer_id(way->conn);
     line->report = report;
     os_mutex_init(&line->lock);
     os_cond_init(&line->changed);
@@ -61,7 +62,8 @@ int line_greet(struct line *line, const struct handshake *ours, int timeout_ms, 
         return give_away(line, &back);
     /* It spoke our language, and was cut off: it may do better next time. */
     bool cut_off = line->stream->greeted && line->stream->broke;
-    way->lost = result != 0 && way->to && can_resume(line) && (cut_off || way->again);
+    bool hopeless = line->stream->unproven;
+    way->lost = result != 0 && way->to && can_resume(line) && !hopeless && (cut_off || way->again);
     return result;
 }
 

@@ -50,6 +50,7 @@ struct line {
     struct way *way;
     enum role role;
     int timeout_ms; /* silence that breaks the stream; -1: none */
+    struct peer_id peer; /* who began the session, and alone may come back to it */
     struct line_hooks hooks;
     bool one_stream; /* set by the owner before line_greet: a break is the end */
     /* Constant once the session is open. */
@@ -64,6 +65,7 @@ struct line {
     _Atomic bool broken; /* what is sent now is lost, until the stream is replaced */
     /* Reading thread. */
     uint64_t processed_then, peer_processed_then; /* at the last break */
+    bool unproven; /* dialler: who listens there now does not have the key */
     unsigned breaks; /* in a row, without progress between them */
     uint64_t bytes_in, bytes_out; /* of streams that are gone */
     /* Lock. */

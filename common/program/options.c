@@ -25,6 +25,8 @@ enum {
     O_ONCE,
     O_ALLOW_REMOTE,
     O_ALLOW_PEER,
+    O_KEY_FILE,
+    O_GENERATE_KEY,
     O_NO_CONNECTED_SUSPEND,
     O_MKPATH,
     O_CHUNK_SIZE,
@@ -77,6 +79,8 @@ static const struct option_row rows[] = {
     {O_MKPATH, "mkpath", NULL, PROGRAM_HVRECV, "create DIR if it is missing"},
     {O_ALLOW_PEER, "allow-peer", "PEER", BOTH,
      "with --listen: serve only this CID, VM's GUID or uid:N (repeatable)"},
+    {O_KEY_FILE, "key-file", "FILE", BOTH, "both ends must prove that they have this key"},
+    {O_GENERATE_KEY, "generate-key", "FILE", PROGRAM_HVRECV, "write a new key to FILE, and end"},
     {O_ALLOW_REMOTE, "allow-remote", NULL, BOTH, "let tcp:// reach beyond this machine"},
     {O_NO_CONNECTED_SUSPEND, "no-connected-suspend", NULL, BOTH,
      "hyperv://: disconnect when the VM is paused"},
@@ -118,11 +122,11 @@ enum { ROW_COUNT = sizeof rows / sizeof rows[0] };
 /* Options of the same meaning in rsync that will come: the message says so instead of "unknown". */
 static const char later_letters[] = "DHAXSuni0";
 static const char *const later_names[] = {
-    "devices",      "specials",     "hard-links",   "acls",       "xattrs",   "sparse",
-    "update",       "dry-run",      "delete",       "max-delete", "exclude",  "include",
-    "exclude-from", "include-from", "files-from",   "from0",      "chmod",    "chown",
-    "numeric-ids",  "bwlimit",      "log-file",     "streams",    "key-file", "quota",
-    "min-free",     "max-files",    "max-sessions", "to",         "force",    "itemize-changes",
+    "devices",      "specials",     "hard-links", "acls",       "xattrs",          "sparse",
+    "update",       "dry-run",      "delete",     "max-delete", "exclude",         "include",
+    "exclude-from", "include-from", "files-from", "from0",      "chmod",           "chown",
+    "numeric-ids",  "bwlimit",      "log-file",   "streams",    "quota",           "min-free",
+    "max-files",    "max-sessions", "to",         "force",      "itemize-changes",
 };
 
 static void print_help(enum program program) {
@@ -245,6 +249,8 @@ static int set_with_argument(struct options *o, int id, const char *arg, struct 
     case O_LISTEN: o->listen = arg; return 0;
     case O_CONNECT: o->connect = arg; return 0;
     case O_INTO: o->into = arg; return 0;
+    case O_KEY_FILE: o->key_file = arg; return 0;
+    case O_GENERATE_KEY: o->generate_key = arg; return 0;
     case O_ALLOW_PEER: return allow_add(&o->allow, arg, err);
     case O_ZC: return set_codec(o, arg, err);
     case O_DURABLE: return set_durable(o, arg, err);

@@ -26,6 +26,7 @@ struct options {
     const char *listen, *connect, *into;
     bool use_stdio, once, allow_remote, no_connected_suspend, mkpath;
     struct allow_list allow;
+    const char *key_file, *generate_key;
     /* How. */
     uint32_t chunk_size;
     unsigned codec; /* enum codec_id or CODEC_AUTO */

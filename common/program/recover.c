@@ -14,8 +14,9 @@ enum {
 
 bool line_offer(struct line *line, const struct comeback *back, struct stream *stream) {
     os_lock(&line->lock);
-    bool taken =
-        !line->cancelled && !line->over && back->role != line->role && back->version == line->agreed.version;
+    bool taken = !line->cancelled && !line->over && back->role != line->role &&
+                 back->version == line->agreed.version && back->proven == (line->agreed.key != NULL) &&
+                 peer_may_return(&line->peer, conn_peer_id(stream->conn));
     struct stream *older = taken ? line->offered : NULL;
     if (taken) {
         line->offered = stream;
@@ -75,8 +76,10 @@ static int dial_once(struct line *line, uint64_t processed, int64_t deadline, st
     (void)set_trying(line, NULL);
     if (result == 0)
         *ret = stream;
-    else
+    else {
+        line->unproven = stream->unproven;
         (void)stream_close(stream, NULL);
+    }
     return result;
 }
 
@@ -91,7 +94,7 @@ static int dial_back(struct line *line, uint64_t processed, struct stream **ret,
         if (is_cancelled(line) || err->code == EXIT_SIGNAL)
             return -1;
         if (err->code == EXIT_REFUSED || err->code == EXIT_UNSUPPORTED) {
-            line->way->lost = true;
+            line->way->lost = !line->unproven;
             return -1;
         }
         log_line(LOG_INFO, "coming back, try %" PRIu32 ": %s", tries, err->msg);
@@ -109,7 +112,7 @@ static int dial_back(struct line *line, uint64_t processed, struct stream **ret,
 
 /* ---- listener ------------------------------------------------------------------------------------------------ */
 
-static struct stream *wait_for_offer(struct line *line, int64_t deadline, uint64_t *ret_theirs) {
+static struct stream *wait_for_offer(struct line *line, int64_t deadline, struct comeback *ret) {
     os_lock(&line->lock);
     while (line->offered == NULL && !line->cancelled)
         if (!os_cond_wait_until(&line->changed, &line->lock, deadline))
@@ -117,7 +120,7 @@ static struct stream *wait_for_offer(struct line *line, int64_t deadline, uint64
     struct stream *stream = line->cancelled ? NULL : line->offered;
     if (stream) {
         line->offered = NULL;
-        *ret_theirs = line->back.processed;
+        *ret = line->back;
     }
     os_unlock(&line->lock);
     return stream;
@@ -126,10 +129,12 @@ static struct stream *wait_for_offer(struct line *line, int64_t deadline, uint64
 static int wait_back(struct line *line, uint64_t processed, struct stream **ret, uint64_t *ret_theirs,
                      struct err *err) {
     int64_t deadline = os_now_ms() + line->way->grace_ms;
+    struct comeback back;
     struct stream *stream;
-    while ((stream = wait_for_offer(line, deadline, ret_theirs)) != NULL) {
-        if (handshake_accept(stream, line->role, &line->agreed, processed, err) == 0) {
+    while ((stream = wait_for_offer(line, deadline, &back)) != NULL) {
+        if (handshake_accept(stream, line->role, &line->agreed, &back, processed, err) == 0) {
             *ret = stream;
+            *ret_theirs = back.processed;
             return 0;
         }
         (void)stream_close(stream, NULL);

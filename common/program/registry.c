@@ -41,10 +41,10 @@ void registry_remove(struct registry *r, struct line *line) {
 
 bool registry_offer(struct registry *r, const struct comeback *back, struct stream *stream) {
     os_lock(&r->lock);
-    struct line *line = r->first;
-    while (line && memcmp(line->agreed.session_id, back->session_id, SESSION_ID_SIZE) != 0)
-        line = line->next;
-    bool taken = line && line_offer(line, back, stream);
+    bool taken = false;
+    for (struct line *line = r->first; line && !taken; line = line->next)
+        taken = memcmp(line->agreed.session_id, back->session_id, SESSION_ID_SIZE) == 0 &&
+                line_offer(line, back, stream);
     os_unlock(&r->lock);
     return taken;
 }

@@ -32,6 +32,7 @@ int stream_new(struct conn *conn, int timeout_ms, struct stream **ret, struct er
 }
 
 void stream_open_up(struct stream *s, uint32_t chunk_size) {
+    s->open = true;
     s->reader.body_max = BODY_MAX;
     s->reader.data_max = chunk_size;
 }
@@ -46,10 +47,11 @@ int stream_close(struct stream *s, struct err *err) {
     return result;
 }
 
-/* At most room.n bytes to room.p, from what was read ahead or from the conn. As conn_read. */
+/* At most room.n bytes to room.p, from what was read ahead or from the conn. As conn_read. Nothing is read ahead during the
+ * handshake: a stranger has no more than one message of ours to fill. */
 static ptrdiff_t fill(struct stream *s, struct room room, int timeout_ms, struct err *err) {
     if (s->staged_at == s->staged_end) {
-        bool direct = room.n >= STAGED_BYTES;
+        bool direct = !s->open || room.n >= STAGED_BYTES;
         ptrdiff_t n =
             conn_read(s->conn, direct ? room.p : s->staged, direct ? room.n : STAGED_BYTES, timeout_ms, err);
         if (n == 0 || (n < 0 && err->code == EXIT_SOCKET))

@@ -23,6 +23,8 @@ struct stream {
     uint8_t *staged; /* input that was read ahead, so that small frames share a system call */
     size_t staged_at, staged_end;
     bool greeted; /* a good preamble came, or the beginning of one */
+    bool unproven; /* the peer did not prove that it has the key */
+    bool open; /* the handshake is over */
     bool refused; /* ABORT or REJECT came: the peer is waiting for us to close */
     /* Writing thread. */
     struct link_out out;

@@ -81,6 +81,13 @@ struct msg_auth {
 void msg_auth_encode(struct wr *w, const struct msg_auth *m);
 int msg_auth_decode(struct span body, struct msg_auth *ret, struct err *err);
 
+/* CHALLENGE: nonce 32 bytes. */
+struct msg_challenge {
+    uint8_t nonce[NONCE_SIZE];
+};
+void msg_challenge_encode(struct wr *w, const struct msg_challenge *m);
+int msg_challenge_decode(struct span body, struct msg_challenge *ret, struct err *err);
+
 /* ---- the tree ------------------------------------------------------------------------------------- */
 
 /* START: flags u64 | durable u8 | reserved 7 | tags (TAG_INTO). REQUEST: the same (TAG_SELECT).

@@ -1,4 +1,4 @@
-/* msg_handshake.c: HELLO, WELCOME, REJECT, AUTH, and the texts of ABORT, FILE_FAIL and FILE_ERROR. */
+/* msg_handshake.c: HELLO, WELCOME, REJECT, AUTH, CHALLENGE, and the texts of ABORT, FILE_FAIL and FILE_ERROR. */
 #include "wire/msg_check.h"
 
 enum { AGENT_BYTES_MAX = 255 };
@@ -149,6 +149,20 @@ int msg_auth_decode(struct span body, struct msg_auth *ret, struct err *err) {
     struct msg_auth m;
     rd_copy(&r, m.mac, sizeof m.mac);
     if (end_check("AUTH", &r, err))
+        return -1;
+    *ret = m;
+    return 0;
+}
+
+void msg_challenge_encode(struct wr *w, const struct msg_challenge *m) {
+    wr_bytes(w, m->nonce, sizeof m->nonce);
+}
+
+int msg_challenge_decode(struct span body, struct msg_challenge *ret, struct err *err) {
+    struct rd r = rd_of(body.p, body.n);
+    struct msg_challenge m;
+    rd_copy(&r, m.nonce, sizeof m.nonce);
+    if (end_check("CHALLENGE", &r, err))
         return -1;
     *ret = m;
     return 0;

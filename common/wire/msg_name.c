@@ -20,6 +20,7 @@ static const char *const names[MSG_TYPE_LIMIT] = {
     [MSG_WELCOME] = "WELCOME",
     [MSG_REJECT] = "REJECT",
     [MSG_AUTH] = "AUTH",
+    [MSG_CHALLENGE] = "CHALLENGE",
     [MSG_START] = "START",
     [MSG_ENTRIES] = "ENTRIES",
     [MSG_LIST_END] = "LIST_END",

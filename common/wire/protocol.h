@@ -47,8 +47,9 @@ enum msg_type {
     /* The handshake; not ordered. */
     MSG_HELLO = 1, /* dialler, first: what it is, offers and wants */
     MSG_WELCOME = 2, /* listener, answers HELLO: the same fields, chosen */
-    MSG_REJECT = 3, /* listener, instead of WELCOME, or after a bad AUTH: code and text; then close */
-    MSG_AUTH = 4, /* dialler, after WELCOME when FEATURE_AUTH was chosen: its MAC */
+    MSG_REJECT = 3, /* listener, instead of CHALLENGE or WELCOME: code and text; then close */
+    MSG_AUTH = 4, /* dialler, answers CHALLENGE: its MAC */
+    MSG_CHALLENGE = 5, /* listener with a key, answers HELLO: its nonce; WELCOME comes after AUTH */
 
     /* Sender to receiver. */
     MSG_START = 16, /* o  first ordered message: options of the transfer */
@@ -164,8 +165,8 @@ enum {
     TAG_WINDOWS = 0x0007, /* attributes u32, creation time i64 s, u32 ns */
     /* handshake */
     TAG_AGENT = 0x0101, /* program and version, UTF-8 */
-    TAG_NONCE = 0x8102, /* 32 bytes */
-    TAG_MAC = 0x8103, /* 32 bytes */
+    TAG_NONCE = 0x8102, /* HELLO: 32 bytes */
+    TAG_MAC = 0x8103, /* WELCOME, the last tag: 32 bytes */
     /* REQUEST */
     TAG_SELECT = 0x8201, /* path below which the receiver wants entries; repeatable */
     /* START */

@@ -35,6 +35,7 @@ TARGET(hello, body)
 TARGET(text, body)
 TARGET(file_text, body)
 TARGET(auth, body)
+TARGET(challenge, body)
 TARGET(start, body)
 TARGET(file_begin, body)
 TARGET(hole, body)
@@ -148,7 +149,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t n) {
     static void (*const targets[])(struct span) = {
         try_hello,      try_text, try_file_text,   try_auth,  try_start,    try_entries,   try_file_begin,
         try_data_chunk, try_hole, try_data_bundle, try_runs,  try_file_end, try_file_same, try_refused,
-        try_basis,      try_ack,  try_totals,      try_names, try_tags,
+        try_basis,      try_ack,  try_totals,      try_names, try_tags,     try_challenge,
     };
     if (n < 1 || n > BODY_MAX)
         return 0;

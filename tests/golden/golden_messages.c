@@ -60,6 +60,15 @@ static int see_auth(const struct given *given, struct seen *seen, struct err *er
     return 0;
 }
 
+static int see_challenge(const struct given *given, struct seen *seen, struct err *err) {
+    struct msg_challenge m;
+    if (msg_challenge_decode(given->body, &m, err))
+        return -1;
+    HEX(nonce);
+    msg_challenge_encode(&seen->again, &m);
+    return 0;
+}
+
 static int see_start(const struct given *given, struct seen *seen, struct err *err) {
     struct msg_start m;
     if (msg_start_decode(given->body, &m, err))
@@ -260,6 +269,7 @@ int message_look(const struct given *given, struct seen *seen, struct err *err) 
         [MSG_WELCOME] = see_hello,
         [MSG_REJECT] = see_text,
         [MSG_AUTH] = see_auth,
+        [MSG_CHALLENGE] = see_challenge,
         [MSG_START] = see_start,
         [MSG_ENTRIES] = see_entries,
         [MSG_LIST_END] = see_empty,

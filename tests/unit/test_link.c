@@ -24,10 +24,10 @@ static int arrived(struct link_in *in, struct frame f, uint64_t *ret_cost) {
 
 static void items_know_whether_they_are_ordered(void **state) {
     (void)state;
-    static const uint8_t free_ones[] = {MSG_HELLO, MSG_WELCOME,   MSG_REJECT, MSG_AUTH,
-                                        MSG_ACK,   MSG_HEARTBEAT, MSG_ABORT};
+    static const uint8_t free_ones[] = {MSG_HELLO,     MSG_WELCOME, MSG_REJECT,    MSG_AUTH,
+                                        MSG_CHALLENGE, MSG_ACK,     MSG_HEARTBEAT, MSG_ABORT};
     for (uint8_t type = 1; type < MSG_TYPE_LIMIT; type++) {
-        if (type > MSG_AUTH && type < MSG_START)
+        if (type > MSG_CHALLENGE && type < MSG_START)
             continue; /* no message has these numbers */
         struct item *item = item_new(type, 3);
         assert_non_null(item);

@@ -7,6 +7,7 @@ MESSAGE(hello)
 MESSAGE(text)
 MESSAGE(file_text)
 MESSAGE(auth)
+MESSAGE(challenge)
 
 static struct msg_hello sample_hello(void) {
     return (struct msg_hello){
@@ -238,6 +239,15 @@ static void auth_is_32_bytes(void **state) {
     assert_memory_equal(back.mac, m.mac, MAC_SIZE);
 }
 
+static void challenge_is_32_bytes(void **state) {
+    (void)state;
+    struct msg_challenge m, back;
+    memset(m.nonce, 0xA5, sizeof m.nonce);
+    ASSERT_FIXED(challenge, m, NONCE_SIZE);
+    assert_int_equal(msg_challenge_decode((struct span){m.nonce, NONCE_SIZE}, &back, NULL), 0);
+    assert_memory_equal(back.nonce, m.nonce, NONCE_SIZE);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hello_keeps_every_field),
@@ -254,6 +264,7 @@ int main(void) {
         cmocka_unit_test(texts_of_any_other_length_are_refused),
         cmocka_unit_test(file_texts_name_a_file),
         cmocka_unit_test(auth_is_32_bytes),
+        cmocka_unit_test(challenge_is_32_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

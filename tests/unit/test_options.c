@@ -189,6 +189,15 @@ static void peers_to_serve_add_up(void **state) {
     assert_int_equal(l.o.allow.peers[2].cid, 2);
 }
 
+static void a_key_is_named_by_its_file(void **state) {
+    (void)state;
+    struct line l;
+    assert_null(run(&l, PROGRAM_HVSEND, "")->o.key_file);
+    for (int program = S; program <= R; program++)
+        assert_string_equal(run(&l, (enum program)program, "--key-file=a --key-file b")->o.key_file, "b");
+    assert_string_equal(run(&l, PROGRAM_HVRECV, "--generate-key a")->o.generate_key, "a");
+}
+
 static void codecs_and_flushing_are_chosen_by_word(void **state) {
     (void)state;
     struct line l;
@@ -240,6 +249,8 @@ static void what_is_wrong_is_refused_as_usage(void **state) {
         {BOTH, "--timeout 86401", ""},
         {BOTH, "--timeout 1s", "1s"},
         {BOTH, "--contimeout 0", ""},
+        {BOTH, "--key-file", "needs an argument"},
+        {S, "--generate-key a", "is not known"},
         {BOTH, "--allow-peer any", "--allow-peer: 'any' names no peer"},
         {BOTH, "--retry -1", "--retry: '-1'"},
         {BOTH, "--retry 1000001", "nor forever"},
@@ -278,10 +289,10 @@ static void what_is_wrong_is_refused_as_usage(void **state) {
 
 static void options_that_come_later_say_so(void **state) {
     (void)state;
-    static const char *const words[] = {
-        "-D",          "-H",           "-A",         "-X",          "-S",          "-u",
-        "-n",          "-an",          "--delete",   "--dry-run",   "--exclude=x", "--streams=4",
-        "--streams 4", "--to=unix:/a", "--key-file", "--chmod=u+w", "--hard-links"};
+    static const char *const words[] = {"-D",          "-H",           "-A",          "-X",
+                                        "-S",          "-u",           "-n",          "-an",
+                                        "--delete",    "--dry-run",    "--exclude=x", "--streams=4",
+                                        "--streams 4", "--to=unix:/a", "--chmod=u+w", "--hard-links"};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         for (int program = S; program <= R; program++) {
             struct line l;
@@ -312,6 +323,7 @@ int main(void) {
         cmocka_unit_test(numbers_are_taken_within_their_bounds),
         cmocka_unit_test(how_often_to_connect_again_is_a_number_or_for_ever),
         cmocka_unit_test(peers_to_serve_add_up),
+        cmocka_unit_test(a_key_is_named_by_its_file),
         cmocka_unit_test(codecs_and_flushing_are_chosen_by_word),
         cmocka_unit_test(help_and_version_are_answered_at_once),
         cmocka_unit_test(what_is_wrong_is_refused_as_usage),

@@ -56,7 +56,7 @@ static int send_sparse(uint64_t id, const char *path, struct err *err) {
     static uint8_t data[3 * MIB];
     for (size_t i = 0; i < sizeof data; i++)
         data[i] = (uint8_t)(i * 7 + i / 256);
-    assert_int_equal(sink_file_begin(sink, id, path, 0, NULL), 0);
+    assert_int_equal(sink_file_begin(sink, id, path, 0, NULL, NULL), 0);
     assert_int_equal(sink_file_write(sink, data, 5000, 0, NULL), 0);
     assert_int_equal(sink_file_write(sink, data, sizeof data, 1 * MIB, NULL), 0);
     assert_int_equal(sink_file_write(sink, data, 1, 6 * MIB + 1, NULL), 0);
@@ -147,7 +147,7 @@ static void all_bytes_are_read_back_whatever_the_size(void **state) {
         struct os_file file;
         struct collected c = {.bytes = got};
         const char *how = NULL;
-        assert_int_equal(os_create(root, "file", &file), 0);
+        assert_int_equal(os_create(root, "file", 0600, &file), 0);
         assert_int_equal(os_pwrite(file, data, sizes[i], 0), 0);
         assert_int_equal(os_sync(file), 0);
         assert_int_equal(__real_os_read_back(root, "file", &file, sizes[i], collect, &c, &how), 0);
