@@ -17,14 +17,16 @@ static int run(const struct options *o, struct receiver_config *config, struct e
     struct addr addr;
     struct addr_rules rules = {.allow_remote = o->allow_remote,
                                .no_connected_suspend = o->no_connected_suspend};
+    const struct os_reach root = {.at = config->session.root, .name = "", .kind = OS_REACH_WRITE};
+    const struct endpoint_files files = {.reach = &root, .count = 1};
     if (o->listen)
-        return endpoint_serve(o->listen, o, &receiver_ops, config, err);
+        return endpoint_serve(o->listen, o, &receiver_ops, config, &files, err);
     if (o->use_stdio)
-        return endpoint_run_stdio(&receiver_ops, config, err);
+        return endpoint_run_stdio(&receiver_ops, config, &files, err);
     if (addr_parse(o->connect, &rules, &addr, err) != 0)
         return -1;
     config->dialler = true;
-    int code = endpoint_run(&addr, o, &receiver_ops, config, err);
+    int code = endpoint_run(&addr, o, &receiver_ops, config, &files, err);
     addr_free(&addr);
     return code;
 }

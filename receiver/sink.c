@@ -78,7 +78,7 @@ static int make_writable(const struct sink *sink, struct os_dir at, const char *
     int result = os_dir_open(at, name, &dir);
     if (result != 0)
         return result;
-    result = os_set_mode(os_dir_as_file(dir), mode | 0700);
+    result = os_set_mode(os_dir_as_file(dir), (mode & 0777) | 0700);
     os_dir_close(&dir);
     return result;
 }

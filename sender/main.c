@@ -58,6 +58,14 @@ static int parse_dest(const struct options *o, struct addr *ret, char **ret_into
     return 0;
 }
 
+/* What is offered, as what the process may reach. NULL: no memory. */
+static struct os_reach *reach_of(const struct source_root *roots, int count) {
+    struct os_reach *reach = calloc((size_t)count, sizeof *reach);
+    for (int i = 0; reach && i < count; i++)
+        reach[i] = (struct os_reach){.at = roots[i].base, .name = roots[i].name, .kind = OS_REACH_READ};
+    return reach;
+}
+
 /* Connects to DEST and sends. The exit code, or -1 and err. */
 static int send_to_dest(const struct options *o, struct sender_config *config, struct err *err) {
     struct addr addr;
@@ -71,7 +79,11 @@ static int send_to_dest(const struct options *o, struct sender_config *config, s
         config->into = into;
         config->roots = roots;
         config->root_count = o->arg_count - 1;
-        code = endpoint_run(&addr, o, &sender_ops, config, err);
+        struct os_reach *reach = reach_of(roots, o->arg_count - 1);
+        const struct endpoint_files files = {.reach = reach, .count = (size_t)o->arg_count - 1};
+        code = reach ? endpoint_run(&addr, o, &sender_ops, config, &files, err)
+                     : err_set(err, EXIT_MEMORY, "out of memory");
+        free(reach);
         roots_close(roots, o->arg_count - 1);
     }
     free(into);
@@ -86,8 +98,12 @@ static int serve_sources(const struct options *o, struct sender_config *config, 
         return -1;
     config->roots = roots;
     config->root_count = o->arg_count;
-    int code = o->listen ? endpoint_serve(o->listen, o, &sender_ops, config, err)
-                         : endpoint_run_stdio(&sender_ops, config, err);
+    struct os_reach *reach = reach_of(roots, o->arg_count);
+    const struct endpoint_files files = {.reach = reach, .count = (size_t)o->arg_count};
+    int code = reach == NULL ? err_set(err, EXIT_MEMORY, "out of memory")
+               : o->listen   ? endpoint_serve(o->listen, o, &sender_ops, config, &files, err)
+                             : endpoint_run_stdio(&sender_ops, config, &files, err);
+    free(reach);
     roots_close(roots, o->arg_count);
     return code;
 }

@@ -3,6 +3,7 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "os/os.h"
+#include "program/confine.h"
 #include "program/interrupt.h"
 #include "program/line.h"
 
@@ -51,7 +52,7 @@ static int check_allow(const struct addr *addr, const struct allow_list *list, s
 }
 
 int endpoint_serve(const char *where, const struct options *o, const struct session_ops *ops,
-                   const void *config, struct err *err) {
+                   const void *config, const struct endpoint_files *files, struct err *err) {
     struct addr addr;
     struct addr_rules rules = {
         .listening = true, .allow_remote = o->allow_remote, .no_connected_suspend = o->no_connected_suspend};
@@ -62,7 +63,8 @@ int endpoint_serve(const char *where, const struct options *o, const struct sess
     if (addr_parse(where, &rules, &addr, err) != 0)
         return -1;
     interrupt_stops(note_stop, &early);
-    if (check_allow(&addr, &o->allow, err) == 0 && listener_open(&addr, &listener, err) == 0) {
+    if (check_allow(&addr, &o->allow, err) == 0 && listener_open(&addr, &listener, err) == 0 &&
+        confine_listening(files, listener, err) == 0) {
         log_line(LOG_INFO, "listening on %s", ESCAPED(addr.text));
         code = serve(listener, o, ops, config, &early, err);
     }
@@ -101,13 +103,16 @@ static int run_session(const struct session_ops *ops, const void *config, struct
     return code;
 }
 
-int endpoint_run_stdio(const struct session_ops *ops, const void *config, struct err *err) {
+int endpoint_run_stdio(const struct session_ops *ops, const void *config, const struct endpoint_files *files,
+                       struct err *err) {
     struct way way = {.conn = NULL};
-    return conn_stdio(&way.conn, err) == 0 ? run_session(ops, config, &way, err) : -1;
+    if (conn_stdio(&way.conn, err) != 0 || confine_connected(files, err) != 0)
+        return -1;
+    return run_session(ops, config, &way, err);
 }
 
 int endpoint_run(const struct addr *to, const struct options *o, const struct session_ops *ops,
-                 const void *config, struct err *err) {
+                 const void *config, const struct endpoint_files *files, struct err *err) {
     struct retry_policy first = {
         .retries = o->retries_given ? o->retries : addr_retries(to),
         .delay_ms = o->retry_delay_ms,
@@ -116,7 +121,9 @@ int endpoint_run(const struct addr *to, const struct options *o, const struct se
     struct way way = {.to = to, .retry = first};
     if (!o->retries_given)
         way.retry.retries = addr_resume_retries(to);
-    if (connect_to(to, o, &first, &way.conn, err) != 0)
+    if (confine_connecting(files, to, way.retry.retries, err) != 0 ||
+        connect_to(to, o, &first, &way.conn, err) != 0 ||
+        confine_child(files, to, way.retry.retries, err) != 0)
         return -1;
     int code = run_session(ops, config, &way, err);
     struct err why = way.why; /* the first of several causes says most */

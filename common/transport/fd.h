@@ -85,7 +85,8 @@ struct listener {
     atomic_bool woken;
     listener_admit *admit;
     char text[PEER_TEXT_MAX]; /* the address, safe to print */
-    char path[256]; /* the socket file to remove at close; "" for none */
+    char name[256]; /* the socket file to remove at close, below `dir`; "" for none */
+    int dir; /* -1: none */
     dev_t device; /* which file that is, so that a successor's is left alone */
     ino_t inode;
 };

@@ -1,6 +1,7 @@
 #include "transport/fd.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@ int listener_from_fd(int fd, const char *text, listener_admit *admit, struct lis
     }
     listener->fd = fd;
     listener->wake = wake;
+    listener->dir = -1;
     listener->admit = admit;
     atomic_init(&listener->woken, false);
     (void)snprintf(listener->text, sizeof listener->text, "%s", text);
@@ -109,13 +111,26 @@ void listener_wake(struct listener *listener) {
     (void)ignored;
 }
 
-void listener_close(struct listener *listener) {
+bool listener_file_dir(const struct listener *listener, struct os_dir *ret) {
+    if (listener->dir < 0)
+        return false;
+    ret->fd = listener->dir;
+    return true;
+}
+
+static void remove_file(const struct listener *listener) {
     struct stat st;
+    if (fstatat(listener->dir, listener->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+        st.st_dev == listener->device && st.st_ino == listener->inode)
+        (void)unlinkat(listener->dir, listener->name, 0);
+    (void)close(listener->dir);
+}
+
+void listener_close(struct listener *listener) {
     if (listener == NULL)
         return;
-    if (listener->path[0] && lstat(listener->path, &st) == 0 && st.st_dev == listener->device &&
-        st.st_ino == listener->inode)
-        (void)unlink(listener->path);
+    if (listener->dir >= 0)
+        remove_file(listener);
     (void)close(listener->fd);
     (void)close(listener->wake);
     free(listener);

@@ -151,6 +151,7 @@ const struct transport mux_transport = {
     .retries = DIAL_RETRIES,
     .resume_retries = DIAL_RETRIES,
     .is_early = mux_is_early,
+    .needs = {.families = {AF_UNIX}, .socket_file = true},
     .parse = mux_parse,
     .dial = mux_dial,
     .listen = mux_listen,

@@ -103,6 +103,7 @@ const struct transport tcp_transport = {
     .example = "tcp://127.0.0.1:2761",
     .peer_kind = PEER_TCP,
     .is_early = sock_is_early,
+    .needs = {.families = {AF_INET, AF_INET6}},
     .parse = tcp_parse,
     .dial = tcp_dial,
     .listen = tcp_listen,

@@ -15,6 +15,15 @@ int conn_dial(const struct addr *addr, int timeout_ms, struct waker *waker, stru
     return addr->transport->dial(addr, &bounds, ret, err);
 }
 
+struct addr_needs addr_needs(const struct addr *addr) {
+    struct addr_needs needs = addr->transport->needs;
+    if (addr->transport->look)
+        addr->transport->look();
+    if (addr->transport == &tcp_transport)
+        needs.tcp_port = (uint16_t)addr->port;
+    return needs;
+}
+
 const char *addr_scheme(const struct addr *addr) {
     return addr->transport->scheme;
 }

@@ -9,6 +9,7 @@
 
 #include "core/bytes.h"
 #include "core/err.h"
+#include "os/os_types.h"
 #include "transport/guid.h"
 
 #include <stdbool.h>
@@ -73,6 +74,18 @@ unsigned addr_retries(const struct addr *addr);
 /* How often it is tried to come back to a session whose stream broke, when the user does not say. */
 unsigned addr_resume_retries(const struct addr *addr);
 
+enum { ADDR_FAMILIES_MAX = 2 };
+
+/* What a dial needs of the system, so that all else can be taken away from the process before it. */
+struct addr_needs {
+    int families[ADDR_FAMILIES_MAX]; /* AF_* of the sockets that it makes; 0: none */
+    uint16_t tcp_port; /* 0: none */
+    bool socket_file;
+    bool child; /* it starts a process; a confined one could not */
+};
+/* Reads whatever a dial will want to know, too: a confined process can open nothing. */
+struct addr_needs addr_needs(const struct addr *addr);
+
 /* This process's stdin and stdout. They are made non-blocking, and blocking again at close. */
 int conn_stdio(struct conn **ret, struct err *err);
 
@@ -123,6 +136,9 @@ int conn_close(struct conn *conn, struct err *err);
 /* unix: a stale socket file (nobody accepts) is replaced, a live one is an error (EXIT_SOCKET, "in use").
  * exec: cannot be listened on (EXIT_USAGE). Backlog >= 128. */
 int listener_open(const struct addr *addr, struct listener **ret, struct err *err);
+
+/* The directory of the socket file that listener_close removes; the listener's. False: there is none. */
+bool listener_file_dir(const struct listener *listener, struct os_dir *ret);
 
 /* 0 and *ret, or -1 and err: EXIT_TIMEOUT, EXIT_SIGNAL after listener_wake, EXIT_SOCKET. Failures of a single
  * incoming stream (ECONNABORTED, EMFILE with a short pause) are retried inside. */

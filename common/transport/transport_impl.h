@@ -50,6 +50,9 @@ struct transport {
      * freed by the caller in both cases. */
     int (*parse)(const char *rest, const struct addr_rules *rules, struct addr *addr, struct err *why);
 
+    struct addr_needs needs; /* addr_needs, but for the port */
+    void (*look)(void); /* reads what a dial will want to know; NULL: nothing */
+
     unsigned retries; /* addr_retries */
     unsigned resume_retries; /* addr_resume_retries */
     bool (*is_early)(int sys); /* dial_is_early, from err->sys; NULL: never */

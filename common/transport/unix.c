@@ -4,6 +4,7 @@
 #include "core/text.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
@@ -118,6 +119,26 @@ static int bind_error(int sys, const char *text, struct err *err) {
     }
 }
 
+/* Remembers which file it is, for listener_close. A path would not do then: the process may be confined. */
+static void own_file(struct listener *listener, const char *path) {
+    char dir[sizeof((struct sockaddr_un *)0)->sun_path] = ".";
+    struct stat st;
+    const char *slash = strrchr(path, '/');
+    if (slash)
+        (void)snprintf(dir, sizeof dir, "%.*s", (int)(slash - path + 1), path);
+    (void)snprintf(listener->name, sizeof listener->name, "%s", slash ? slash + 1 : path);
+    int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0 && fstatat(fd, listener->name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+        (void)close(fd);
+        fd = -1;
+    }
+    if (fd < 0)
+        return;
+    listener->dir = fd;
+    listener->device = st.st_dev;
+    listener->inode = st.st_ino;
+}
+
 int unix_listen(const char *path, const char *text, listener_admit *admit, struct listener **ret,
                 struct err *err) {
     struct sockaddr_un un = address_of(path);
@@ -134,17 +155,12 @@ int unix_listen(const char *path, const char *text, listener_admit *admit, struc
         (void)close(fd);
         return bind_error(sys, text, err);
     }
-    struct stat st = {.st_ino = 0};
-    bool known = lstat(path, &st) == 0;
     struct listener *listener;
     if (listener_from_fd(fd, text, admit, &listener, err)) {
         (void)unlink(path);
         return -1;
     }
-    if (known)
-        (void)snprintf(listener->path, sizeof listener->path, "%s", path);
-    listener->device = st.st_dev;
-    listener->inode = st.st_ino;
+    own_file(listener, path);
     *ret = listener;
     return 0;
 }
@@ -167,6 +183,7 @@ const struct transport unix_transport = {
     .peer_kind = PEER_UNIX,
     .send_bytes = 1 << 20,
     .is_early = sock_is_early,
+    .needs = {.families = {AF_UNIX}, .socket_file = true},
     .parse = unix_parse,
     .dial = unix_dial,
     .listen = unix_listen_at,

@@ -6,6 +6,7 @@
 #include "transport/vsock_local.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/time.h>
@@ -137,6 +138,18 @@ static void name_peer(struct conn *conn, const struct sockaddr_vm *vm) {
     (void)snprintf(conn->peer, sizeof conn->peer, "vsock cid %u port %u", conn->id.cid, vm->svm_port);
 }
 
+/* Whether streams to the host are rings of hv_sock. Found out once: later the process may be confined. */
+static bool host_has_rings(void) {
+    static atomic_int found = -1;
+    if (atomic_load(&found) < 0)
+        atomic_store(&found, (vsock_parts() & VSOCK_HYPERV) != 0);
+    return atomic_load(&found) != 0;
+}
+
+static void look(void) {
+    (void)host_has_rings();
+}
+
 static int vsock_dial(const struct addr *addr, const struct dial_bounds *bounds, struct conn **ret,
                       struct err *err) {
     struct sockaddr_vm vm = vsock_address(addr);
@@ -156,7 +169,7 @@ static int vsock_dial(const struct addr *addr, const struct dial_bounds *bounds,
     if (conn_from_fd(fd, ESCAPED(addr->text), ret, err))
         return -1;
     name_peer(*ret, &vm);
-    bool rings = vm.svm_cid == VMADDR_CID_HOST && vsock_parts() & VSOCK_HYPERV;
+    bool rings = vm.svm_cid == VMADDR_CID_HOST && host_has_rings();
     vsock_tell_buffers(fd, rings, getsockopt, (*ret)->buffers, sizeof(*ret)->buffers);
     return 0;
 }
@@ -195,6 +208,8 @@ const struct transport vsock_transport = {
     .retries = DIAL_RETRIES,
     .resume_retries = DIAL_RETRIES,
     .is_early = vsock_is_early,
+    .needs = {.families = {AF_VSOCK}},
+    .look = look,
     .parse = vsock_parse,
     .dial = vsock_dial,
     .listen = vsock_listen,

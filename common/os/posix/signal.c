@@ -1,25 +1,47 @@
+#include "os/posix/os_posix.h"
+
 #include "os/os.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
-struct interrupt {
+static struct {
+    /* Written once, before the thread that reads them starts. */
     void (*fn)(void *arg);
     void *arg;
     sigset_t set;
-};
+    struct os_thread thread;
+    bool running; /* main thread */
+    unsigned seen; /* the thread, and whoever has joined it */
+    atomic_bool pausing;
+} interrupt;
 
-static struct interrupt interrupt; /* written once, before the thread that reads it starts */
+static int wake_signal(void) {
+    return SIGRTMIN; /* of those that mean nothing to anybody */
+}
+
+/* False: the thread is to end. */
+static bool wait_for_one(void) {
+    int number;
+    for (;;) {
+        if (sigwait(&interrupt.set, &number) != 0)
+            continue;
+        if (number != wake_signal())
+            return true;
+        if (atomic_load(&interrupt.pausing))
+            return false;
+    }
+}
 
 static void *wait_for_signals(void *arg) {
     (void)arg;
-    int number;
-    while (sigwait(&interrupt.set, &number) != 0)
-        ;
-    interrupt.fn(interrupt.arg);
-    while (sigwait(&interrupt.set, &number) != 0)
-        ;
-    _exit(EXIT_SIGNAL);
+    while (wait_for_one()) {
+        if (interrupt.seen++ > 0)
+            _exit(EXIT_SIGNAL);
+        interrupt.fn(interrupt.arg);
+    }
+    return NULL;
 }
 
 int os_on_interrupt(void (*fn)(void *arg), void *arg, struct err *err) {
@@ -30,10 +52,25 @@ int os_on_interrupt(void (*fn)(void *arg), void *arg, struct err *err) {
     (void)sigaddset(&interrupt.set, SIGINT);
     (void)sigaddset(&interrupt.set, SIGTERM);
     (void)sigaddset(&interrupt.set, SIGHUP);
+    (void)sigaddset(&interrupt.set, wake_signal());
     (void)pthread_sigmask(SIG_BLOCK, &interrupt.set, NULL);
-    struct os_thread thread;
-    if (os_thread_start(&thread, "signals", wait_for_signals, NULL, err) != 0)
+    return os_signals_resume(err);
+}
+
+bool os_signals_pause(void) {
+    if (!interrupt.running)
+        return false;
+    atomic_store(&interrupt.pausing, true);
+    (void)pthread_kill(interrupt.thread.t, wake_signal());
+    os_thread_join(&interrupt.thread);
+    atomic_store(&interrupt.pausing, false);
+    interrupt.running = false;
+    return true;
+}
+
+int os_signals_resume(struct err *err) {
+    if (os_thread_start(&interrupt.thread, "signals", wait_for_signals, NULL, err) != 0)
         return -1;
-    (void)pthread_detach(thread.t);
+    interrupt.running = true;
     return 0;
 }

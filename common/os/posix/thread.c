@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 /* glibc's own frames and the sanitizers' fit; nothing of ours puts more than a few KiB on a stack. */
@@ -51,21 +53,40 @@ bool os_cond_wait_until(struct os_cond *c, struct os_mutex *m, int64_t deadline_
     return pthread_cond_timedwait(&c->c, &m->m, &t) == 0;
 }
 
+struct start {
+    void *(*fn)(void *arg);
+    void *arg;
+    char name[16]; /* the kernel keeps no more */
+};
+
+/* A thread names itself: named by another, it would be through a path in /proc. */
+static void *begin(void *arg) {
+    struct start start = *(struct start *)arg;
+    free(arg);
+    (void)prctl(PR_SET_NAME, start.name);
+    return start.fn(start.arg);
+}
+
 int os_thread_start(struct os_thread *ret, const char *name, void *(*fn)(void *), void *arg,
                     struct err *err) {
+    struct start *start = malloc(sizeof *start);
+    if (start == NULL)
+        return err_set(err, EXIT_MEMORY, "cannot start the %s thread: out of memory", name);
+    *start = (struct start){.fn = fn, .arg = arg};
+    (void)snprintf(start->name, sizeof start->name, "%s", name);
     sigset_t all, before;
     (void)sigfillset(&all);
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     pthread_attr_t attr;
     (void)pthread_attr_init(&attr);
     (void)pthread_attr_setstacksize(&attr, THREAD_STACK_BYTES);
-    int sys = pthread_create(&ret->t, &attr, fn, arg);
+    int sys = pthread_create(&ret->t, &attr, begin, start);
     (void)pthread_attr_destroy(&attr);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (sys != 0)
-        return err_sys(err, EXIT_MEMORY, sys, "cannot start the %s thread", name);
-    (void)pthread_setname_np(ret->t, name);
-    return 0;
+    if (sys == 0)
+        return 0;
+    free(start);
+    return err_sys(err, EXIT_MEMORY, sys, "cannot start the %s thread", name);
 }
 
 void os_thread_join(struct os_thread *t) {

@@ -141,6 +141,12 @@ void listener_wake(struct listener *listener) {
     (void)SetEvent(listener->wake);
 }
 
+bool listener_file_dir(const struct listener *listener, struct os_dir *ret) {
+    (void)listener;
+    (void)ret;
+    return false;
+}
+
 void listener_close(struct listener *listener) {
     if (listener == NULL)
         return;
