@@ -169,7 +169,7 @@ static const struct row rows[] = {
     {SYS_mknod, KILL, {{0}}},
 #endif
 };
-enum { ROW_COUNT = sizeof rows / sizeof rows[0], ROWS_ADDED_MAX = OS_FAMILIES_MAX + 4 };
+enum { ROW_COUNT = sizeof rows / sizeof rows[0], ROWS_ADDED_MAX = OS_FAMILIES_MAX + 5 };
 enum { STEPS_MAX = (ROW_COUNT + ROWS_ADDED_MAX) * STEPS_A_ROW + 8 };
 
 struct program {
@@ -209,8 +209,11 @@ static void add_kept(struct program *p, const struct os_confinement *keep) {
             add_row(p, &(struct row){SYS_socket,
                                      ALLOW,
                                      {{0, ANY_BIT, (uint32_t)keep->families[i]}, {1, TYPE_BITS, STREAM}}});
-    if (keep->families[0])
+    if (keep->families[0]) {
         add_row(p, &(struct row){SYS_connect, ALLOW, {{0}}});
+        add_row(p,
+                &(struct row){SYS_sendto, ALLOW, {{3, FAST_OPEN, 0}, {4, ANY_BIT, 0}}}); /* to no address */
+    }
     if (keep->child) {
         add_row(p, &(struct row){SYS_wait4, ALLOW, {{0}}});
         add_row(p, &(struct row){SYS_kill, ALLOW, {{0}}});
