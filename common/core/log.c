@@ -6,11 +6,16 @@
 
 static const char *log_program = "hvferry";
 static enum log_level log_most = LOG_WARNING;
+static bool log_journal;
 static _Atomic(log_hook *) log_before;
 
 void log_setup(const char *program, enum log_level most) {
     log_program = program;
     log_most = most;
+}
+
+void log_for_journal(bool on) {
+    log_journal = on;
 }
 
 enum log_level log_limit(void) {
@@ -32,5 +37,8 @@ void log_line(enum log_level level, const char *fmt, ...) {
     log_hook *before = atomic_load(&log_before);
     if (before)
         before();
-    (void)fprintf(stderr, "%s: %s%s\n", log_program, level == LOG_WARNING ? "warning: " : "", text);
+    static const char *const priorities[] = {
+        [LOG_ERROR] = "<3>", [LOG_WARNING] = "<4>", [LOG_INFO] = "<6>", [LOG_DEBUG] = "<7>"};
+    (void)fprintf(stderr, "%s%s: %s%s\n", log_journal ? priorities[level] : "", log_program,
+                  level == LOG_WARNING ? "warning: " : "", text);
 }

@@ -8,6 +8,8 @@
 
 #include "core/err.h"
 
+#include <stdbool.h>
+
 enum log_level {
     LOG_ERROR, /* always shown */
     LOG_WARNING, /* shown unless -qq */
@@ -18,6 +20,8 @@ enum log_level {
 /* Called once by main before any thread starts. `program` must outlive all calls. */
 void log_setup(const char *program, enum log_level most);
 enum log_level log_limit(void);
+/* Each line begins with its priority, "<4>", as the journal reads it (sd-daemon(3)). After log_setup. */
+void log_for_journal(bool on);
 
 void log_line(enum log_level level, const char *fmt, ...) ERR_PRINTF(2, 3);
 

@@ -51,6 +51,7 @@ void os_thread_join(struct os_thread *t);
  * unchanged. What *argv points at lives as long as the process. 0, or -1 and err (EXIT_MEMORY). */
 int os_start(int *argc, char ***argv, struct err *err);
 bool os_stderr_is_terminal(void); /* and understands the escape sequence that clears a line */
+bool os_stderr_is_journal(void); /* systemd's, which reads a priority at the head of each line */
 /* All the bytes to a descriptor of this process; 0 or -errno. */
 int os_write_fd(int fd, const void *p, size_t n);
 uint32_t os_umask(void); /* what a new object's mode loses; call before any thread starts */

@@ -6,12 +6,14 @@
 #include "program/confine.h"
 #include "program/interrupt.h"
 #include "program/line.h"
+#include "transport/notify.h"
 
 #include <stdatomic.h>
 #include <string.h>
 
 static void stop_server(void *server, const struct err *why) {
     (void)why;
+    notify("STOPPING=1\nSTATUS=stopping");
     server_stop(server);
 }
 
@@ -32,6 +34,7 @@ static int serve(struct listener *listener, const struct options *o, const struc
     if (server == NULL)
         return err_set(err, EXIT_MEMORY, "out of memory");
     interrupt_stops(stop_server, server);
+    notify("READY=1\nSTATUS=0 sessions");
     if (atomic_load(early))
         server_stop(server);
     int code = server_run(server);
@@ -63,6 +66,7 @@ int endpoint_serve(const char *where, const struct options *o, const struct sess
     if (addr_parse(where, &rules, &addr, err) != 0)
         return -1;
     interrupt_stops(note_stop, &early);
+    notify_open();
     if (check_allow(&addr, &o->allow, err) == 0 && listener_open(&addr, &listener, err) == 0 &&
         confine_listening(files, listener, err) == 0) {
         log_line(LOG_INFO, "listening on %s", ESCAPED(addr.text));

@@ -4,6 +4,7 @@
 #include "os/os.h"
 #include "program/registry.h"
 #include "program/report_impl.h"
+#include "transport/notify.h"
 
 #include <stdlib.h>
 
@@ -77,6 +78,13 @@ static unsigned running_sessions(const struct server *s) {
     return n;
 }
 
+/* Lock held. */
+static void tell_manager(const struct server *s) {
+    unsigned n = running_sessions(s);
+    if (!s->stopped)
+        notify("STATUS=%u session%s", n, n == 1 ? "" : "s");
+}
+
 /* Lock held. With --once: one that has lost its peer makes way. */
 static int replace_the_one(struct server *s, struct err *err) {
     struct err why = {0};
@@ -107,6 +115,7 @@ static int admit(void *arg, struct err *err) {
             result =
                 err_set(err, EXIT_REFUSED, "all its %d sessions are taken; try again later", SESSIONS_MAX);
     slot->admitted = result == 0;
+    tell_manager(s);
     os_unlock(&s->lock);
     return result;
 }
@@ -130,6 +139,7 @@ static void *session_main(void *arg) {
     os_lock(&s->lock);
     slot->code = code;
     slot->state = SLOT_OVER;
+    tell_manager(s);
     /* A stranger who comes while there is a session does not end it. */
     bool counts = slot->admitted || running_sessions(s) == 0;
     bool the_one = s->options->once && counts && code != SESSION_NONE && !slot->replaced && !s->one_over;

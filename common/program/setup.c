@@ -11,6 +11,7 @@ void setup_log(const char *program, const struct options *o) {
     else if (o->verbose)
         most = o->verbose > 1 ? LOG_DEBUG : LOG_INFO;
     log_setup(program, most);
+    log_for_journal(os_stderr_is_journal());
 }
 
 struct report_style setup_style(const char *role, const struct options *o, bool alone) {

@@ -94,6 +94,10 @@ struct listener {
 /* Starts listening on the bound socket fd, which it takes over, also on failure. */
 int listener_from_fd(int fd, const char *text, listener_admit *admit, struct listener **ret, struct err *err);
 
+/* ---- unix.c, vsock.c, tcp.c: for their listeners, whoever made them ---- */
+
+listener_admit unix_admit, vsock_admit, tcp_admit;
+
 /* ---- unix.c, for the transports that ride on Unix sockets ---- */
 
 /* 0 and a connected socket, or an errno value and *ret_what: what failed and what to do about it. */

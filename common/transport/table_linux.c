@@ -2,6 +2,6 @@
 #include "transport/transport_impl.h"
 
 const struct transport *const transports[] = {
-    &vsock_transport, &hyperv_transport, &mux_transport, &unix_transport,
-    &tcp_transport,   &exec_transport,   NULL,
+    &vsock_transport, &hyperv_transport, &mux_transport,     &unix_transport,
+    &tcp_transport,   &exec_transport,   &systemd_transport, NULL,
 };

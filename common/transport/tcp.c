@@ -58,7 +58,7 @@ static int tcp_dial(const struct addr *addr, const struct dial_bounds *bounds, s
     return 0;
 }
 
-static void tcp_admit(struct conn *conn, int fd, const struct sockaddr_storage *from) {
+void tcp_admit(struct conn *conn, int fd, const struct sockaddr_storage *from) {
     union tcp_address a;
     memcpy(&a, from, sizeof a);
     set_nodelay(fd);

@@ -66,8 +66,8 @@ struct transport {
 /* The transports of this platform; ends with NULL. */
 extern const struct transport *const transports[];
 
-extern const struct transport exec_transport, hyperv_transport, mux_transport, tcp_transport, unix_transport,
-    vsock_transport;
+extern const struct transport exec_transport, hyperv_transport, mux_transport, systemd_transport,
+    tcp_transport, unix_transport, vsock_transport;
 
 /* For parse(): HOST:PORT[/sub/dir] into host, port and into; brackets around an IPv6 address are taken off.
  * The host may be empty when listening only. Ports are 1…port_max. */

@@ -165,7 +165,7 @@ int unix_listen(const char *path, const char *text, listener_admit *admit, struc
     return 0;
 }
 
-static void unix_admit(struct conn *conn, int fd, const struct sockaddr_storage *from) {
+void unix_admit(struct conn *conn, int fd, const struct sockaddr_storage *from) {
     (void)from;
     sock_set_buffers(fd, &unix_transport);
     name_peer(conn, fd);

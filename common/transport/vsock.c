@@ -175,7 +175,7 @@ static int vsock_dial(const struct addr *addr, const struct dial_bounds *bounds,
 }
 
 /* Accepted sockets have the listener's buffer sizes. */
-static void vsock_admit(struct conn *conn, int fd, const struct sockaddr_storage *from) {
+void vsock_admit(struct conn *conn, int fd, const struct sockaddr_storage *from) {
     struct sockaddr_vm vm;
     memcpy(&vm, from, sizeof vm);
     name_peer(conn, &vm);

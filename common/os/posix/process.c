@@ -1,6 +1,7 @@
 #include "os/os.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -16,6 +17,15 @@ int os_start(int *argc, char ***argv, struct err *err) {
 
 bool os_stderr_is_terminal(void) {
     return isatty(STDERR_FILENO);
+}
+
+/* JOURNAL_STREAM has the device and inode of what systemd gave to a service (systemd.exec(5)); it may not be that any more. */
+bool os_stderr_is_journal(void) {
+    const char *stream = getenv("JOURNAL_STREAM");
+    unsigned long long device, inode;
+    struct stat st;
+    return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && fstat(STDERR_FILENO, &st) == 0 &&
+           st.st_dev == device && st.st_ino == inode;
 }
 
 void *os_page_alloc(size_t n) {

@@ -50,6 +50,10 @@ bool os_stderr_is_terminal(void) {
     return GetConsoleMode(handle, &mode) && SetConsoleMode(handle, mode | ENABLE_VIRTUAL_TERMINAL_PROCESSING);
 }
 
+bool os_stderr_is_journal(void) {
+    return false;
+}
+
 void *os_page_alloc(size_t n) {
     return _aligned_malloc(n, PAGE_BYTES);
 }
