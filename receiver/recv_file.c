@@ -177,7 +177,7 @@ int recv_file_fail(struct recv_session *s, struct item *item, struct err *err) {
         return 0; /* it failed here first, and is counted */
     struct err why = {0};
     (void)err_set(&why, m.text.code, "the sender gave up %s",
-                  escape_text((const char *)m.text.text.p, m.text.text.n, &text));
+                  escape_said((const char *)m.text.text.p, m.text.text.n, &text));
     report_failure(s->report, w->path, &why);
     count(&s->report->files_failed, 1);
     count(&s->report->files_done, 1);

@@ -12,6 +12,8 @@ recv_handler recv_reuse; /* recv_delta.c */
 recv_handler recv_file_fail, recv_file_same, recv_void; /* recv_file.c */
 
 struct wanted *recv_find(struct recv_session *s, uint64_t file_id); /* NULL: not wanted */
+/* A new id: it is not too far ahead of the oldest that is wanted. 0, or -1 and err (EXIT_STREAM). */
+int recv_check_span(struct recv_session *s, uint64_t file_id, struct err *err);
 int recv_want(struct recv_session *s, const struct entry *e, struct err *err);
 void recv_forget(struct recv_session *s, struct wanted *w); /* frees it */
 

@@ -59,6 +59,16 @@ struct wanted *recv_find(struct recv_session *s, uint64_t file_id) {
     return w && w->file_id == file_id ? w : NULL;
 }
 
+int recv_check_span(struct recv_session *s, uint64_t file_id, struct err *err) {
+    if (s->wanted_count == 0)
+        s->oldest_id = file_id;
+    while (s->oldest_id < file_id && recv_find(s, s->oldest_id) == NULL)
+        s->oldest_id++;
+    if (file_id - s->oldest_id < UNSETTLED_MAX)
+        return 0;
+    return err_set(err, EXIT_STREAM, "ENTRIES: the sender listed too far ahead of what is settled");
+}
+
 int recv_want(struct recv_session *s, const struct entry *e, struct err *err) {
     enum { PER_ENTRY = 64 };
     size_t n = strlen(e->path);
@@ -76,6 +86,7 @@ int recv_want(struct recv_session *s, const struct entry *e, struct err *err) {
     w->job = NULL;
     memcpy(w->path, e->path, n + 1);
     s->wanted_bytes += w->bytes;
+    s->wanted_count++;
     *slot = w;
     return 0;
 }
@@ -84,6 +95,7 @@ void recv_forget(struct recv_session *s, struct wanted *w) {
     recv_stop_basis(s, w);
     s->wanted[w->file_id % UNSETTLED_MAX] = NULL;
     s->wanted_bytes -= w->bytes;
+    s->wanted_count--;
     free(w);
 }
 

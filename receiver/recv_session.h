@@ -57,6 +57,8 @@ struct recv_session {
     bool *select_came; /* for each of config.selects: something of it was offered */
     struct wanted *wanted[UNSETTLED_MAX]; /* by file_id % UNSETTLED_MAX */
     size_t wanted_bytes;
+    unsigned wanted_count;
+    uint64_t oldest_id; /* none below is wanted */
     struct {
         bool open; /* between FILE_BEGIN and FILE_END */
         bool ignored; /* it has failed: what comes for it is passed over */

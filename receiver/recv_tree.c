@@ -246,6 +246,8 @@ int recv_entries(struct recv_session *s, struct item *item, struct err *err) {
         if (fault == NAME_OK && !was_asked_for(s, &e))
             return err_set(err, EXIT_STREAM, "ENTRIES: the sender offers %s, which was not asked for",
                            ESCAPED(e.path));
+        if (e.type != ENTRY_DIR_END && recv_check_span(s, e.file_id, err) != 0)
+            return -1;
         if (e.type != ENTRY_DIR_END)
             s->highest_id = e.file_id;
         s->totals.entries++;

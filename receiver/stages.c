@@ -140,27 +140,51 @@ int stage_unpack(void *arg, struct err *err) {
 
 /* ---- sink: one thread owns session and files ----------------------------------------------------------- */
 
+/* What the sender has to say next is one message, and nothing keeps it from saying it: alive or not, it gets no more time
+ * than two timeouts and a break take. -1: no bound. */
+static int64_t time_of_one_due(const struct receiver *r, enum recv_state state) {
+    bool one = state == RECV_AWAIT_START || state == RECV_FINISHED;
+    int64_t timeout_ms = r->config->timeout_ms;
+    return one && timeout_ms >= 0 ? os_now_ms() + 2 * timeout_ms + r->line.way->grace_ms : -1;
+}
+
+static int overdue(const struct recv_session *s, struct err *err) {
+    return s->state == RECV_FINISHED
+               ? err_set(err, EXIT_TIMEOUT, "the sender did not say BYE; all of its files are committed")
+               : err_set(err, EXIT_TIMEOUT, "the sender did not begin the transfer");
+}
+
 /* The next message in order; answers are on their way before this waits. */
-static enum queue_result next_in_order(struct receiver *r, struct ticketed **ret) {
+static enum queue_result next_in_order(struct receiver *r, int64_t due_ms, struct ticketed **ret) {
     enum queue_result result = sequencer_get(r->ordered, ret, 0);
     if (result != QUEUE_TIMEOUT)
         return result;
     outbox_kick(r->out);
+    if (due_ms >= 0) {
+        int64_t left = due_ms - os_now_ms();
+        return sequencer_get(r->ordered, ret, left > 0 ? (int)left : 0);
+    }
     return sequencer_get(r->ordered, ret, recv_session_has_batch(r->session) ? COMMIT_IDLE_MS : -1);
 }
 
 int stage_sink(void *arg, struct err *err) {
     struct receiver *r = arg;
     struct recv_session *s = r->session;
+    enum recv_state state = s->state;
+    int64_t due_ms = time_of_one_due(r, state);
     while (s->state != RECV_DONE) {
         struct ticketed *t;
-        enum queue_result got = next_in_order(r, &t);
+        enum queue_result got = next_in_order(r, due_ms, &t);
         if (got == QUEUE_CLOSED)
             return 0; /* cancelled */
+        if (got == QUEUE_TIMEOUT && due_ms >= 0)
+            return overdue(s, err);
         int result =
             got == QUEUE_TIMEOUT ? recv_session_idle(s, err) : recv_session_apply(s, (struct item *)t, err);
         if (result != 0)
             return -1;
+        if (s->state != state)
+            due_ms = time_of_one_due(r, state = s->state);
     }
     if (s->basis)
         basis_close(s->basis);

@@ -101,7 +101,7 @@ static int take_file_error(struct send_session *s, struct item *item, struct err
     if (msg_file_text_decode(item_body(item), &m, err) != 0)
         return -1;
     (void)err_set(&why, m.text.code, "the receiver: %s",
-                  escape_text((const char *)m.text.text.p, m.text.text.n, &text));
+                  escape_said((const char *)m.text.text.p, m.text.text.n, &text));
     return ledger_failed(s->ledger, m.file_id, &why, err);
 }
 
@@ -248,6 +248,9 @@ static int take_finish_ack(struct send_session *s, struct item *item, struct err
         return err_set(err, EXIT_STREAM,
                        "the totals differ: %" PRIu64 " files sent, %" PRIu64 " committed; run it again",
                        ours.committed, theirs.committed);
+    /* A receiver that has processed everything has granted most of its window anew, and nothing is read after this. */
+    if (!outbox_has_credit(s->out, FRAME_COST))
+        return err_set(err, EXIT_STREAM, "FINISH_ACK: the receiver leaves no credit for BYE");
     struct item *bye = item_new(MSG_BYE, 0);
     if (bye == NULL)
         return err_set(err, EXIT_MEMORY, "out of memory");

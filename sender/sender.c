@@ -90,9 +90,15 @@ static int prepare_again(void *ctx, struct ticketed *chain, struct err *err) {
 
 /* A sender that listened hears first what the receiver wants. */
 static int take_request(struct sender *s, struct err *err) {
+    int64_t deadline = os_now_ms() + s->config->handshake_ms;
     while (s->session.state == SEND_AWAIT_REQUEST) {
         struct item *item;
-        enum stream_result result = stream_recv(s->line.stream, NULL, s->config->handshake_ms, &item, err);
+        int64_t left = deadline - os_now_ms();
+        enum stream_result result =
+            left > 0 ? stream_recv(s->line.stream, NULL, (int)left, &item, err) : STREAM_QUIET;
+        if (result == STREAM_QUIET) /* it may be alive all the same */
+            return err_set(err, EXIT_TIMEOUT, "the receiver did not say within %d seconds what it asks for",
+                           s->config->handshake_ms / 1000);
         if (result != STREAM_ITEM) {
             (void)ack_failed(s, result, err);
             if (line_recover(&s->line, result, err) == 0)

@@ -36,16 +36,17 @@ bool is_utf8(const void *text, size_t n) {
 
 static bool is_printable(const uint8_t *p, size_t len) {
     if (len == 1)
-        return p[0] >= 0x20 && p[0] != 0x7F && p[0] != '\\';
+        return p[0] >= 0x20 && p[0] != 0x7F;
     return !(p[0] == 0xC2 && p[1] < 0xA0); /* C1 controls */
 }
 
-const char *escape_text(const char *text, size_t n, struct escaped *to) {
+/* `also`: a printable character that is escaped too. */
+static const char *escape(const char *text, size_t n, char also, struct escaped *to) {
     const uint8_t *p = (const uint8_t *)text;
     size_t used = 0, i = 0;
     while (i < n) {
         size_t len = utf8_length(p + i, n - i);
-        bool plain = len > 0 && is_printable(p + i, len);
+        bool plain = len > 0 && is_printable(p + i, len) && text[i] != also;
         size_t need = plain ? len : 4;
         if (used + need + sizeof "..." > sizeof to->s) {
             memcpy(to->s + used, "...", 3);
@@ -63,6 +64,14 @@ const char *escape_text(const char *text, size_t n, struct escaped *to) {
     }
     to->s[used] = '\0';
     return to->s;
+}
+
+const char *escape_text(const char *text, size_t n, struct escaped *to) {
+    return escape(text, n, '\\', to);
+}
+
+const char *escape_said(const char *text, size_t n, struct escaped *to) {
+    return escape(text, n, '\0', to);
 }
 
 int parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *ret, struct err *err) {

@@ -18,6 +18,9 @@ struct escaped {
  * UTF-8 written as \ooo, so that it cannot steer a terminal or forge a log line. Returns to->s. */
 const char *escape_text(const char *text, size_t n, struct escaped *to);
 
+/* The same for a message that a peer sent, in which names are escaped already: backslashes stay as they are. */
+const char *escape_said(const char *text, size_t n, struct escaped *to);
+
 /* For use as a printf argument; lives until the end of the enclosing block. */
 #define ESCAPED(text) escape_text((text), strlen(text), &(struct escaped){.s = ""})
 

@@ -146,6 +146,13 @@ void outbox_raise(struct outbox *ob, uint64_t limit) {
     os_unlock(&ob->lock);
 }
 
+bool outbox_has_credit(struct outbox *ob, uint64_t cost) {
+    os_lock(&ob->lock);
+    bool result = ob->limit - ob->spent >= cost;
+    os_unlock(&ob->lock);
+    return result;
+}
+
 void outbox_close(struct outbox *ob) {
     os_lock(&ob->lock);
     ob->closed = true;

@@ -35,6 +35,7 @@ void outbox_kick(struct outbox *ob);
 bool outbox_wait_room(struct outbox *ob, unsigned most);
 
 void outbox_raise(struct outbox *ob, uint64_t limit); /* a lower limit than before is ignored */
+bool outbox_has_credit(struct outbox *ob, uint64_t cost);
 /* No more puts; QUEUE_CLOSED once all is out. */
 void outbox_close(struct outbox *ob);
 void outbox_cancel(void *ob);

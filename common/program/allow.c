@@ -48,7 +48,8 @@ bool allow_names_kind(const struct allow_list *list, enum peer_kind kind) {
 }
 
 bool allow_admits(const struct allow_list *list, const struct peer_id *peer) {
-    for (unsigned i = 0; i < list->count; i++)
+    bool identified = peer->kind != PEER_UNKNOWN && peer->kind != PEER_TCP;
+    for (unsigned i = 0; identified && i < list->count; i++)
         if (peer_is_same(&list->peers[i], peer))
             return true;
     return list->count == 0;

@@ -180,9 +180,11 @@ static int introduce(struct meeting *m, const struct msg_hello *h, struct msg_he
     struct item *welcome = NULL, *hello = hello_item(MSG_HELLO, h, m->key ? nonce : NULL, NULL, NULL, err);
     if (hello == NULL)
         return -1;
-    int result = meeting_send(m, hello, err);
-    if (result == 0)
-        result = hear_listener(m, item_body(hello), &welcome, err);
+    struct err unsent = {0};
+    (void)meeting_send(m, hello, &unsent); /* who has hung up may have said why */
+    int result = hear_listener(m, item_body(hello), &welcome, err);
+    if (result != 0 && err_is_set(&unsent) && !m->stream->refused)
+        *err = unsent;
     if (result == 0)
         result = msg_hello_decode(item_body(welcome), ret, err);
     if (result == 0 && m->key)
@@ -239,7 +241,8 @@ static int greet(struct stream *s, const struct handshake *ours, int timeout_ms,
     a.codecs = h.codecs;
     a.features = h.features;
     a.chunk_size = h.chunk_size;
-    stream_open_up(s, a.chunk_size);
+    if (stream_open_up(s, a.chunk_size, err) != 0)
+        return -1;
     *ret = a;
     return 0;
 }
@@ -281,9 +284,7 @@ int handshake_accept(struct stream *s, enum role role, const struct agreement *a
         return -1;
     int result = stream_send(s, welcome, err);
     item_free(welcome);
-    if (result == 0)
-        stream_open_up(s, agreed->chunk_size);
-    return result;
+    return result == 0 ? stream_open_up(s, agreed->chunk_size, err) : -1;
 }
 
 int handshake_resume(struct stream *s, enum role role, const struct agreement *agreed, uint64_t processed,
@@ -301,7 +302,6 @@ int handshake_resume(struct stream *s, enum role role, const struct agreement *a
         return -1;
     if (memcmp(theirs.session_id, agreed->session_id, SESSION_ID_SIZE) != 0)
         return err_set(err, EXIT_STREAM, "WELCOME: it is for another session");
-    stream_open_up(s, agreed->chunk_size);
     *ret_processed = theirs.processed;
-    return 0;
+    return stream_open_up(s, agreed->chunk_size, err);
 }

@@ -33,6 +33,7 @@ struct way {
     int grace_ms; /* how long a broken session waits for its peer */
     int (*admit)(void *ctx, struct err *err); /* before a new session is welcomed; NULL: always */
     void *admit_ctx;
+    _Atomic bool dropped; /* another thread ends it before it is a session, and nobody needs to hear of it */
 };
 
 /* What the session does around a break. Reading thread. */

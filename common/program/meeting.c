@@ -20,13 +20,11 @@ int meeting_begin(struct meeting *m, struct err *err) {
     struct preamble theirs;
     size_t got;
     int usual_ms = s->timeout_ms;
+    struct err unsent = {0};
     s->timeout_ms = time_left(m);
-    int sent = preamble_send(s, m->ours, err);
+    s->read_by_ms = m->deadline_ms;
+    (void)preamble_send(s, m->ours, &unsent); /* who has hung up may have said why */
     s->timeout_ms = usual_ms;
-    if (sent != 0) {
-        s->greeted = true; /* it hung up before it could say anything wrong */
-        return -1;
-    }
     if (stream_recv_raw(s, m->theirs, PREAMBLE_SIZE, m->deadline_ms, &got, err) != 0) {
         struct err other = {0}; /* what came may say more than that it was too little */
         bool cut = memcmp(m->theirs, m->ours, got < PREAMBLE_MAGIC_SIZE ? got : PREAMBLE_MAGIC_SIZE) == 0;
@@ -35,6 +33,8 @@ int meeting_begin(struct meeting *m, struct err *err) {
             !cut && preamble_decode(m->theirs, &theirs, &other) != 0 && other.code == EXIT_PROTOCOL;
         if (foreign)
             *err = other;
+        else if (err_is_set(&unsent))
+            *err = unsent;
         else if (err->code == EXIT_TIMEOUT)
             (void)err_set(err, EXIT_TIMEOUT, "the peer accepted, but said nothing: is it hvsend or hvrecv?");
         return -1;

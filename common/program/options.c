@@ -5,6 +5,7 @@
 #include "core/text.h"
 #include "program/backoff.h"
 #include "program/redial.h"
+#include "program/serve.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -27,6 +28,7 @@ enum {
     O_ALLOW_PEER,
     O_KEY_FILE,
     O_GENERATE_KEY,
+    O_MAX_SESSIONS,
     O_NO_CONNECTED_SUSPEND,
     O_MKPATH,
     O_CHUNK_SIZE,
@@ -81,6 +83,8 @@ static const struct option_row rows[] = {
      "with --listen: serve only this CID, VM's GUID or uid:N (repeatable)"},
     {O_KEY_FILE, "key-file", "FILE", BOTH, "both ends must prove that they have this key"},
     {O_GENERATE_KEY, "generate-key", "FILE", PROGRAM_HVRECV, "write a new key to FILE, and end"},
+    {O_MAX_SESSIONS, "max-sessions", "N", BOTH,
+     "with --listen: sessions of one peer at once (1 to 16, default 12)"},
     {O_ALLOW_REMOTE, "allow-remote", NULL, BOTH, "let tcp:// reach beyond this machine"},
     {O_NO_CONNECTED_SUSPEND, "no-connected-suspend", NULL, BOTH,
      "hyperv://: disconnect when the VM is paused"},
@@ -122,11 +126,10 @@ enum { ROW_COUNT = sizeof rows / sizeof rows[0] };
 /* Options of the same meaning in rsync that will come: the message says so instead of "unknown". */
 static const char later_letters[] = "DHAXSuni0";
 static const char *const later_names[] = {
-    "devices",      "specials",     "hard-links", "acls",       "xattrs",          "sparse",
-    "update",       "dry-run",      "delete",     "max-delete", "exclude",         "include",
-    "exclude-from", "include-from", "files-from", "from0",      "chmod",           "chown",
-    "numeric-ids",  "bwlimit",      "log-file",   "streams",    "quota",           "min-free",
-    "max-files",    "max-sessions", "to",         "force",      "itemize-changes",
+    "devices",    "specials", "hard-links", "acls",      "xattrs",      "sparse",       "update",
+    "dry-run",    "delete",   "max-delete", "exclude",   "include",     "exclude-from", "include-from",
+    "files-from", "from0",    "chmod",      "chown",     "numeric-ids", "bwlimit",      "log-file",
+    "streams",    "quota",    "min-free",   "max-files", "to",          "force",        "itemize-changes",
 };
 
 static void print_help(enum program program) {
@@ -252,6 +255,11 @@ static int set_with_argument(struct options *o, int id, const char *arg, struct 
     case O_KEY_FILE: o->key_file = arg; return 0;
     case O_GENERATE_KEY: o->generate_key = arg; return 0;
     case O_ALLOW_PEER: return allow_add(&o->allow, arg, err);
+    case O_MAX_SESSIONS:
+        if (parse_number(arg, 1, SESSIONS_MAX, &v, err) != 0)
+            return err_wrap(err, "--max-sessions");
+        o->max_sessions = (unsigned)v;
+        return 0;
     case O_ZC: return set_codec(o, arg, err);
     case O_DURABLE: return set_durable(o, arg, err);
     case O_DELTA: return set_delta(o, arg, err);
@@ -375,6 +383,7 @@ enum parsed options_parse(enum program program, int argc, char **argv, struct op
         .connect_timeout_ms = 10000,
         .grace_ms = GRACE_UNSET,
         .retry_delay_ms = BACKOFF_FIRST_MS,
+        .max_sessions = PEER_SESSIONS_DEFAULT,
         .progress_fd = -1,
     };
     make_tables(program, shorts, longs);

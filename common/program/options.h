@@ -27,6 +27,7 @@ struct options {
     bool use_stdio, once, allow_remote, no_connected_suspend, mkpath;
     struct allow_list allow;
     const char *key_file, *generate_key;
+    unsigned max_sessions; /* of one peer at once */
     /* How. */
     uint32_t chunk_size;
     unsigned codec; /* enum codec_id or CODEC_AUTO */

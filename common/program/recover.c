@@ -16,7 +16,7 @@ bool line_offer(struct line *line, const struct comeback *back, struct stream *s
     os_lock(&line->lock);
     bool taken = !line->cancelled && !line->over && back->role != line->role &&
                  back->version == line->agreed.version && back->proven == (line->agreed.key != NULL) &&
-                 peer_may_return(&line->peer, conn_peer_id(stream->conn));
+                 peer_may_be_same(&line->peer, conn_peer_id(stream->conn));
     struct stream *older = taken ? line->offered : NULL;
     if (taken) {
         line->offered = stream;

@@ -12,14 +12,18 @@ enum {
     SLOTS = SESSIONS_MAX + GREETINGS_MAX,
     REFUSING_MAX = 2, /* slots that peers can take up who are told that they are not served */
     REFUSAL_MS = 1000,
+    CROWD_WARNING_MS = 60000, /* between two warnings of a crowd */
 };
 
 struct slot {
     struct server *server;
     struct os_thread thread;
     void *session; /* NULL: a peer that is refused */
+    struct peer_id peer;
+    uint64_t number; /* of the stream, in the order of coming */
     struct way way;
     enum { SLOT_FREE, SLOT_RUNNING, SLOT_OVER } state; /* lock */
+    bool waiting; /* lock; it would be a session if there were room */
     bool admitted; /* lock; it is a session */
     bool replaced; /* lock; its peer began a new one */
     int code; /* written by the session, read after SLOT_OVER */
@@ -37,6 +41,8 @@ struct server {
     bool ended_session; /* lock: server_stop found one running */
     bool one_over; /* lock: with options.once, it was served */
     int one_code; /* lock */
+    uint64_t streams; /* lock; that came */
+    int64_t crowd_told_ms; /* lock; when a crowd was last warned of; 0: never */
     struct slot slots[SLOTS];
 };
 
@@ -70,17 +76,20 @@ void server_free(struct server *s) {
 
 /* ---- a session ------------------------------------------------------------------------------------------- */
 
-/* Lock held. */
-static unsigned running_sessions(const struct server *s) {
+/* Lock held. peer: NULL for all of them. */
+static unsigned running_sessions(const struct server *s, const struct peer_id *peer) {
     unsigned n = 0;
-    for (size_t i = 0; i < SLOTS; i++)
-        n += s->slots[i].state == SLOT_RUNNING && s->slots[i].admitted && !s->slots[i].replaced;
+    for (size_t i = 0; i < SLOTS; i++) {
+        const struct slot *slot = &s->slots[i];
+        n += slot->state == SLOT_RUNNING && slot->admitted && !slot->replaced &&
+             (peer == NULL || peer_may_be_same(&slot->peer, peer));
+    }
     return n;
 }
 
 /* Lock held. */
 static void tell_manager(const struct server *s) {
-    unsigned n = running_sessions(s);
+    unsigned n = running_sessions(s, NULL);
     if (!s->stopped)
         notify("STATUS=%u session%s", n, n == 1 ? "" : "s");
 }
@@ -101,19 +110,54 @@ static int replace_the_one(struct server *s, struct err *err) {
     return 0;
 }
 
+/* Lock held. Whether another session of this peer has to wait; err says why. */
+static bool has_no_room(const struct server *s, const struct peer_id *peer, struct err *err) {
+    unsigned most = s->options->max_sessions;
+    if (running_sessions(s, NULL) >= SESSIONS_MAX)
+        (void)err_set(err, EXIT_REFUSED, "all its %d sessions are taken; try again later", SESSIONS_MAX);
+    else if (running_sessions(s, peer) >= most)
+        (void)err_set(
+            err, EXIT_REFUSED,
+            "this peer has %u sessions with it, and may have no more (--max-sessions); try again later",
+            most);
+    else
+        return false;
+    return true;
+}
+
+/* Lock held. */
+static unsigned waiting_of(const struct server *s, const struct peer_id *peer) {
+    unsigned n = 0;
+    for (size_t i = 0; i < SLOTS; i++)
+        n += s->slots[i].state == SLOT_RUNNING && s->slots[i].waiting &&
+             peer_may_be_same(&s->slots[i].peer, peer);
+    return n;
+}
+
+/* Lock held. Waits until there is room for this session. 0, or -1 and err. */
+static int wait_for_room(struct server *s, struct slot *slot, struct err *err) {
+    int64_t deadline = os_now_ms() + s->options->connect_timeout_ms;
+    bool more = waiting_of(s, &slot->peer) < PEER_WAITING_MAX, full;
+    slot->waiting = more;
+    while ((full = has_no_room(s, &slot->peer, err)) && more && !s->stopped)
+        more = os_cond_wait_until(&s->over, &s->lock, deadline);
+    slot->waiting = false;
+    return full && !s->stopped ? -1 : 0;
+}
+
 /* Before a new session is welcomed. */
 static int admit(void *arg, struct err *err) {
     struct slot *slot = arg;
     struct server *s = slot->server;
-    int64_t deadline = os_now_ms() + s->options->connect_timeout_ms;
+    struct err full;
     int result = 0;
     os_lock(&s->lock);
-    if (s->options->once && running_sessions(s) > 0)
+    if (s->options->once && running_sessions(s, NULL) > 0)
         result = replace_the_one(s, err);
-    while (result == 0 && running_sessions(s) >= SESSIONS_MAX && !s->stopped)
-        if (!os_cond_wait_until(&s->over, &s->lock, deadline))
-            result =
-                err_set(err, EXIT_REFUSED, "all its %d sessions are taken; try again later", SESSIONS_MAX);
+    if (result == 0 && wait_for_room(s, slot, &full) != 0) {
+        *err = full;
+        result = -1;
+    }
     slot->admitted = result == 0;
     tell_manager(s);
     os_unlock(&s->lock);
@@ -141,7 +185,7 @@ static void *session_main(void *arg) {
     slot->state = SLOT_OVER;
     tell_manager(s);
     /* A stranger who comes while there is a session does not end it. */
-    bool counts = slot->admitted || running_sessions(s) == 0;
+    bool counts = slot->admitted || running_sessions(s, NULL) == 0;
     bool the_one = s->options->once && counts && code != SESSION_NONE && !slot->replaced && !s->one_over;
     if (the_one) {
         s->one_over = true;
@@ -162,7 +206,53 @@ static void collect(struct slot *slot) {
     slot->state = SLOT_FREE;
 }
 
-/* Lock held. A free slot; waits while all are busy. NULL: stopped. */
+/* ---- a crowd ---------------------------------------------------------------------------------------------- */
+
+/* Lock held. A stream that has not asked for a session yet. */
+static bool is_greeting(const struct slot *slot) {
+    return slot->state == SLOT_RUNNING && slot->session && !slot->admitted && !slot->waiting;
+}
+
+/* Lock held. */
+static unsigned greetings_of(const struct server *s, const struct peer_id *peer) {
+    unsigned n = 0;
+    for (size_t i = 0; i < SLOTS; i++)
+        n += is_greeting(&s->slots[i]) && peer_may_be_same(&s->slots[i].peer, peer);
+    return n;
+}
+
+/* Lock held. The oldest greeting of the peer that has most of them; NULL: there is none. */
+static struct slot *greediest(struct server *s) {
+    struct slot *found = NULL;
+    unsigned most = 0;
+    for (size_t i = 0; i < SLOTS; i++) {
+        struct slot *slot = &s->slots[i];
+        unsigned n = is_greeting(slot) ? greetings_of(s, &slot->peer) : 0;
+        if (n > most || (n > 0 && n == most && slot->number < found->number)) {
+            found = slot;
+            most = n;
+        }
+    }
+    return found;
+}
+
+/* Lock held. Who hoards streams and says nothing shall not keep others out until the handshake's deadline. */
+static void make_room(struct server *s) {
+    struct err why = {0};
+    struct slot *slot = greediest(s);
+    if (slot == NULL || atomic_exchange(&slot->way.dropped, true))
+        return;
+    int64_t now = os_now_ms();
+    if (s->crowd_told_ms == 0 || now - s->crowd_told_ms >= CROWD_WARNING_MS) {
+        s->crowd_told_ms = now;
+        log_line(LOG_WARNING, "more than %d streams wait to begin: the oldest that said nothing are dropped",
+                 GREETINGS_MAX);
+    }
+    (void)err_set(&why, EXIT_SOCKET, "dropped: too many streams wait to begin"); /* without a last word */
+    s->ops->stop(slot->session, &why);
+}
+
+/* Lock held. A free slot; while all are busy, the greediest greeting makes room. NULL: stopped. */
 static struct slot *free_slot(struct server *s) {
     while (!s->stopped && !s->one_over) {
         for (size_t i = 0; i < SLOTS; i++) {
@@ -171,6 +261,7 @@ static struct slot *free_slot(struct server *s) {
             if (s->slots[i].state == SLOT_FREE)
                 return &s->slots[i];
         }
+        make_room(s);
         os_cond_wait(&s->over, &s->lock);
     }
     return NULL;
@@ -178,7 +269,9 @@ static struct slot *free_slot(struct server *s) {
 
 /* Lock held. */
 static bool start_in(struct server *s, struct slot *slot, struct conn *conn, bool allowed, struct err *err) {
-    slot->admitted = slot->replaced = false;
+    slot->admitted = slot->replaced = slot->waiting = false;
+    slot->peer = *conn_peer_id(conn);
+    slot->number = s->streams++;
     slot->way = (struct way){
         .conn = conn,
         .registry = s->registry,

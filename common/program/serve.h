@@ -7,7 +7,9 @@
 
 enum {
     SESSIONS_MAX = 16,
-    GREETINGS_MAX = 16, /* streams beyond them that are no session yet, or come back to one */
+    PEER_SESSIONS_DEFAULT = 12, /* of one peer at once, unless --max-sessions says so: the others find room */
+    GREETINGS_MAX = 32, /* streams beyond them that are no session yet, or come back to one */
+    PEER_WAITING_MAX = 16, /* of one peer that wait for a session to end */
     SESSION_NONE = -1, /* in the place of an exit code: the stream did not become a session */
 };
 
@@ -25,12 +27,14 @@ struct session_ops {
 };
 
 struct server;
-/* All are borrowed. Of the options, once, json, allow, grace_ms and connect_timeout_ms count. NULL: no memory. */
+/* All are borrowed. Of the options, once, json, allow, max_sessions, grace_ms and connect_timeout_ms count. NULL: no
+ * memory. */
 struct server *server_new(struct listener *listener, const struct options *o, const struct session_ops *ops,
                           const void *config);
 void server_free(struct server *server);
 
-/* Accepts until server_stop, or until one session has ended with --once. Peers that --allow-peer does not name are told
+/* Accepts until server_stop, or until one session has ended with --once. When streams crowd in that say nothing, the oldest
+ * of the peer that has most of them make room. Peers that --allow-peer does not name are told
  * so and get no session. Returns the exit code: with --once that of the session, EXIT_PEER_DENIED for a refused peer;
  * else EXIT_SIGNAL when server_stop ended sessions, EXIT_OK when none ran. */
 int server_run(struct server *server);

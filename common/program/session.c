@@ -7,9 +7,12 @@
 
 enum { PEER_MAX = 256 };
 
-/* A peer that speaks our language was cut off before there was a session: it will come again. */
-static bool was_cut_off(const struct line *line) {
-    return line->way->registry && line->way->grace_ms != 0 && line->stream->greeted && line->stream->broke;
+/* A peer that speaks our language was cut off before there was a session: it will come again. Or it was shown out. */
+static bool was_cut_off(struct run *run, const struct line *line) {
+    if (atomic_load(&line->way->dropped))
+        return true;
+    return !run_failed(run) && line->way->registry && line->way->grace_ms != 0 && line->stream->greeted &&
+           line->stream->broke;
 }
 
 /* 0 when there is a session; SESSION_NONE: there will be none, and nothing to report; -1 and err, with which the run
@@ -20,7 +23,7 @@ static int greet(const struct session_parts *parts, struct run *run, struct line
     (void)snprintf(peer, sizeof peer, "%s", conn_peer(line->stream->conn));
     log_line(LOG_INFO, "session with %s", peer);
     int result = line_greet(line, &parts->ours, parts->handshake_ms, err);
-    *ret_none = result == HANDSHAKE_BACK || (result != 0 && was_cut_off(line) && !run_failed(run));
+    *ret_none = result == HANDSHAKE_BACK || (result != 0 && was_cut_off(run, line));
     if (!*ret_none)
         report_start(line->report, peer);
     else if (result != HANDSHAKE_BACK)

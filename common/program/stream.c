@@ -9,32 +9,40 @@
 enum {
     STAGED_BYTES = 16 * 1024, /* more than most control frames, little beside a chunk */
     ABORT_WAIT_MS = 1000,
+    PIECE_GOOD = 4 * 1024, /* who sends so much at once does not drip */
+    FRAME_RATE_MIN = 100, /* bytes a second, of a frame that has begun; a modem of 1200 baud is faster */
 };
 
 int stream_new(struct conn *conn, int timeout_ms, struct stream **ret, struct err *err) {
     struct stream *s = calloc(1, sizeof *s);
-    uint8_t *body = malloc(BODY_MAX), *staged = malloc(STAGED_BYTES);
-    if (s == NULL || body == NULL || staged == NULL) {
+    uint8_t *body = malloc(HANDSHAKE_BODY_MAX);
+    if (s == NULL || body == NULL) {
         free(s);
         free(body);
-        free(staged);
         (void)conn_close(conn, NULL);
         return err_set(err, EXIT_MEMORY, "out of memory");
     }
     s->conn = conn;
     s->timeout_ms = timeout_ms;
     s->body = body;
-    s->staged = staged;
+    s->read_by_ms = INT64_MAX;
     frame_reader_init(&s->reader, body, HANDSHAKE_BODY_MAX, 0);
     link_out_init(&s->out);
     *ret = s;
     return 0;
 }
 
-void stream_open_up(struct stream *s, uint32_t chunk_size) {
-    s->open = true;
+int stream_open_up(struct stream *s, uint32_t chunk_size, struct err *err) {
+    uint8_t *body = realloc(s->body, BODY_MAX);
+    if (body)
+        s->reader.body = s->body = body;
+    s->staged = malloc(STAGED_BYTES);
+    if (body == NULL || s->staged == NULL)
+        return err_set(err, EXIT_MEMORY, "out of memory");
     s->reader.body_max = BODY_MAX;
     s->reader.data_max = chunk_size;
+    s->read_by_ms = INT64_MAX;
+    return 0;
 }
 
 int stream_close(struct stream *s, struct err *err) {
@@ -47,13 +55,22 @@ int stream_close(struct stream *s, struct err *err) {
     return result;
 }
 
-/* At most room.n bytes to room.p, from what was read ahead or from the conn. As conn_read. Nothing is read ahead during the
- * handshake: a stranger has no more than one message of ours to fill. */
+/* The handshake has one deadline for all its reads. */
+static int bounded_wait(const struct stream *s, int timeout_ms) {
+    if (s->read_by_ms == INT64_MAX)
+        return timeout_ms;
+    int64_t left = s->read_by_ms - os_now_ms();
+    if (timeout_ms >= 0 && timeout_ms <= left)
+        return timeout_ms;
+    return left > 0 ? (int)left : 0;
+}
+
+/* At most room.n bytes to room.p, from what was read ahead or from the conn. As conn_read. */
 static ptrdiff_t fill(struct stream *s, struct room room, int timeout_ms, struct err *err) {
     if (s->staged_at == s->staged_end) {
-        bool direct = !s->open || room.n >= STAGED_BYTES;
-        ptrdiff_t n =
-            conn_read(s->conn, direct ? room.p : s->staged, direct ? room.n : STAGED_BYTES, timeout_ms, err);
+        bool direct = s->staged == NULL || room.n >= STAGED_BYTES;
+        ptrdiff_t n = conn_read(s->conn, direct ? room.p : s->staged, direct ? room.n : STAGED_BYTES,
+                                bounded_wait(s, timeout_ms), err);
         if (n == 0 || (n < 0 && err->code == EXIT_SOCKET))
             s->broke = true;
         if (n <= 0)
@@ -106,6 +123,32 @@ static enum stream_result failed_read(struct stream *s, ptrdiff_t n, struct err 
     return STREAM_FAILED;
 }
 
+/* n bytes of a frame came, which is not whole yet. A peer that drips is not served for ever; one that is silent, as a
+ * machine that is paused, is judged by its silence. 0, or -1 and err. */
+static int check_pace(struct stream *s, size_t n, struct err *err) {
+    if (n >= PIECE_GOOD) { /* without asking for the time */
+        s->lap_bytes += n;
+        return 0;
+    }
+    int64_t now = os_now_ms();
+    if (s->lap_ms == 0) {
+        s->lap_ms = now;
+        s->lap_bytes = 0;
+        return 0;
+    }
+    s->lap_bytes += n;
+    int64_t lap = now - s->lap_ms;
+    if (s->timeout_ms < 0 || lap < s->timeout_ms)
+        return 0;
+    if (s->lap_bytes < (uint64_t)lap * FRAME_RATE_MIN / 1000) {
+        s->broke = true;
+        return err_set(err, EXIT_TIMEOUT, "the other end sends fewer than %d bytes a second", FRAME_RATE_MIN);
+    }
+    s->lap_ms = now;
+    s->lap_bytes = 0;
+    return 0;
+}
+
 enum stream_result stream_recv(struct stream *s, struct pool *pool, int timeout_ms, struct item **ret,
                                struct err *err) {
     struct buf *data = NULL;
@@ -118,10 +161,11 @@ enum stream_result stream_recv(struct stream *s, struct pool *pool, int timeout_
             return data && result == STREAM_QUIET ? STREAM_FAILED : result;
         }
         enum frame_status status = frame_reader_fed(&s->reader, (size_t)n, err);
-        if (status == FRAME_MORE)
+        if (status == FRAME_MORE && check_pace(s, (size_t)n, err) == 0)
             continue;
         if (status == FRAME_NEED_DATA && give_buffer(s, pool, &data, err) == 0)
             continue;
+        s->lap_ms = 0;
         if (status != FRAME_READY) {
             s->broke |= status == FRAME_BAD;
             buf_release(data);
@@ -203,7 +247,7 @@ int stream_refusal(const struct item *item, const char *peer_role, struct err *e
     /* A signal stopped the peer, not us. */
     int code = m.code == EXIT_SIGNAL ? EXIT_STREAM : m.code;
     return err_set(err, code, "the %s ended the session: %s", peer_role,
-                   escape_text((const char *)m.text.p, m.text.n, &text));
+                   escape_said((const char *)m.text.p, m.text.n, &text));
 }
 
 int stream_pause(int timeout_ms) {
@@ -220,6 +264,23 @@ void stream_drain(struct stream *s, int timeout_ms) {
             return;
 }
 
+/* The peer may have failed too: then it waits for us to close as we wait for it. Its ABORT is found unless the stream
+ * stands in the middle of data or of damage. */
+static void drain_to_abort(struct stream *s) {
+    int64_t deadline = os_now_ms() + ABORT_WAIT_MS, left = ABORT_WAIT_MS;
+    enum stream_result result = frame_reader_is_readable(&s->reader) ? STREAM_ITEM : STREAM_FAILED;
+    while (result == STREAM_ITEM && !s->refused && left > 0) {
+        struct item *item;
+        struct err ignored;
+        result = stream_recv(s, NULL, (int)left, &item, &ignored);
+        if (result == STREAM_ITEM)
+            item_free(item);
+        left = deadline - os_now_ms();
+    }
+    if (!s->refused && result == STREAM_FAILED && left > 0)
+        stream_drain(s, (int)left);
+}
+
 void stream_abort(struct stream *s, const struct err *why) {
     conn_resume(s->conn);
     if (s->cut || s->refused)
@@ -228,6 +289,6 @@ void stream_abort(struct stream *s, const struct err *why) {
     struct err ignored;
     s->timeout_ms = ABORT_WAIT_MS;
     if (item && stream_send(s, item, &ignored) == 0)
-        stream_drain(s, ABORT_WAIT_MS);
+        drain_to_abort(s);
     item_free(item);
 }

@@ -19,12 +19,16 @@ struct stream {
     _Atomic bool broke; /* it ended, failed or carried damage: another stream may do better */
     /* Reading thread. */
     struct frame_reader reader;
-    uint8_t *body; /* BODY_MAX bytes */
-    uint8_t *staged; /* input that was read ahead, so that small frames share a system call */
+    uint8_t *body; /* HANDSHAKE_BODY_MAX bytes, BODY_MAX once it is opened up */
+    uint8_t *
+        staged; /* input that was read ahead, so that small frames share a system call; NULL in the handshake, when
+                        the peer gets no more memory than a frame's */
     size_t staged_at, staged_end;
+    int64_t read_by_ms; /* no read waits longer (os_now_ms), whatever came; INT64_MAX: no such bound */
+    int64_t lap_ms; /* since when `lap_bytes` of an unfinished frame came; 0: none has begun */
+    uint64_t lap_bytes;
     bool greeted; /* a good preamble came, or the beginning of one */
     bool unproven; /* the peer did not prove that it has the key */
-    bool open; /* the handshake is over */
     bool refused; /* ABORT or REJECT came: the peer is waiting for us to close */
     /* Writing thread. */
     struct link_out out;
@@ -38,13 +42,15 @@ enum stream_result { STREAM_ITEM, STREAM_EOF, STREAM_QUIET, STREAM_FAILED };
 
 /* Takes conn over, also on failure. The limits are those of the handshake until stream_open_up. */
 int stream_new(struct conn *conn, int timeout_ms, struct stream **ret, struct err *err);
-void stream_open_up(struct stream *s, uint32_t chunk_size);
+int stream_open_up(struct stream *s, uint32_t chunk_size,
+                   struct err *err); /* 0, or -1 and err (EXIT_MEMORY) */
 /* Closes the conn (see conn_close for what it reports) and frees s. NULL is fine. */
 int stream_close(struct stream *s, struct err *err);
 
 /* The next frame. Data areas land in buffers of `pool` (NULL: none is allowed).
  * STREAM_QUIET: nothing came for timeout_ms (-1 waits); a frame that has begun goes on at the next call.
- * STREAM_EOF: the peer closed between two frames; in the middle of one that is a failure (EXIT_STREAM). */
+ * STREAM_EOF: the peer closed between two frames; in the middle of one that is a failure (EXIT_STREAM). So is a frame that
+ * comes too slowly (EXIT_TIMEOUT). */
 enum stream_result stream_recv(struct stream *s, struct pool *pool, int timeout_ms, struct item **ret,
                                struct err *err);
 /* Exactly n raw bytes before `deadline_ms` (os_now_ms); for the preamble. *ret_got counts what came. */

@@ -11,7 +11,7 @@ bool peer_is_same(const struct peer_id *a, const struct peer_id *b) {
     }
 }
 
-bool peer_may_return(const struct peer_id *before, const struct peer_id *now) {
+bool peer_may_be_same(const struct peer_id *before, const struct peer_id *now) {
     bool told = before->kind != PEER_UNKNOWN && before->kind != PEER_TCP;
     return told ? peer_is_same(before, now) : before->kind == now->kind;
 }

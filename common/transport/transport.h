@@ -121,7 +121,7 @@ const struct peer_id *conn_peer_id(const struct conn *conn);
 /* The system says that both are the same; false where it does not say who is there. */
 bool peer_is_same(const struct peer_id *a, const struct peer_id *b);
 /* `now` may be who was there `before`: the system does not say that it is another. */
-bool peer_may_return(const struct peer_id *before, const struct peer_id *now);
+bool peer_may_be_same(const struct peer_id *before, const struct peer_id *now);
 /* The kind that every accepted conn of a listener at addr has. */
 enum peer_kind addr_peer_kind(const struct addr *addr);
 

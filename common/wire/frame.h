@@ -103,5 +103,7 @@ void frame_reader_next(struct frame_reader *fr);
 
 /* True between frames: EOF here cuts no frame. */
 bool frame_reader_is_idle(const struct frame_reader *fr);
+/* False when it stands in a data area, whose buffer the caller may not have any more, or has met damage. */
+bool frame_reader_is_readable(const struct frame_reader *fr);
 
 #endif

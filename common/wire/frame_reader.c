@@ -90,3 +90,7 @@ void frame_reader_next(struct frame_reader *fr) {
 bool frame_reader_is_idle(const struct frame_reader *fr) {
     return fr->part == READ_HEADER && fr->have == 0;
 }
+
+bool frame_reader_is_readable(const struct frame_reader *fr) {
+    return fr->part == READ_HEADER || fr->part == READ_BODY;
+}

@@ -63,7 +63,6 @@ class Peer:
     def dial(cls, address):
         """address: unix:PATH."""
         stream = socket.socket(socket.AF_UNIX)
-        stream.settimeout(PATIENCE)
         stream.connect(str(address).removeprefix("unix:"))
         return cls(stream)
 
