@@ -171,10 +171,15 @@ static int take_refused(struct send_session *s, struct item *item, struct err *e
         return -1;
     if (m.refused_order == 0) /* taken back: the break had all of it sent again */
         return 0;
-    struct item *again = flight_find(s->flight, m.refused_order);
+    struct item *again = flight_refused(s->flight, m.refused_order);
     if (again == NULL)
         return err_set(err, EXIT_STREAM, "REFUSED: message %" PRIu64 " carries no data, or is acknowledged",
                        m.refused_order);
+    if (again->refusals > REFUSALS_MAX) { /* the receiver should have given up */
+        item_free(again);
+        return err_set(err, EXIT_VERIFY, "REFUSED: message %" PRIu64 " was refused %d times", m.refused_order,
+                       REFUSALS_MAX + 1);
+    }
     count(&s->report->chunks_resent, 1);
     count(&s->report->bytes_resent, again->raw_length);
     int result = again->frame.type == MSG_BUNDLE ? 0 : fill_chunk(s, again, err);
@@ -212,6 +217,7 @@ int send_session_prepare(struct send_session *s, struct ticketed *chain, struct 
     for (struct ticketed *t = chain; t; t = t->next) {
         struct item *item = (struct item *)t;
         item->again = true;
+        item->refusals = 0; /* the receiver counts anew, too */
         if (!item_carries_data(item))
             continue;
         count(&s->report->chunks_resent, 1);

@@ -90,10 +90,12 @@ static struct item *copy_of(const struct item *item) {
     return copy;
 }
 
-struct item *flight_find(struct flight *f, uint64_t order) {
+struct item *flight_refused(struct flight *f, uint64_t order) {
     os_lock(&f->lock);
     struct item *item = find(f, order);
     struct item *copy = item && item_carries_data(item) ? copy_of(item) : NULL;
+    if (copy)
+        copy->refusals = ++item->refusals;
     os_unlock(&f->lock);
     return copy;
 }

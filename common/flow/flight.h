@@ -21,8 +21,8 @@ void flight_sent(struct flight *f);
 /* Reading thread. */
 /* Everything up to `processed` has arrived well. */
 void flight_done(struct flight *f, uint64_t processed);
-/* A copy of a data frame's type and body, without data; NULL when that order is not in flight or carries no data. */
-struct item *flight_find(struct flight *f, uint64_t order);
+/* A refused data frame: a copy of its type and body, without data, and how often it was refused; NULL when that order is not in flight or carries no data. */
+struct item *flight_refused(struct flight *f, uint64_t order);
 /* An empty VOID takes its place, which cannot be refused. */
 void flight_void(struct flight *f, uint64_t order);
 

@@ -41,6 +41,8 @@ static bool is_free(unsigned type) {
 int link_in_arrived(struct link_in *in, const struct frame *f, uint64_t *ret_cost, struct err *err) {
     const char *name = msg_type_name(f->type);
     *ret_cost = 0;
+    if (f->type == MSG_HEARTBEAT && f->body_length > 0)
+        return err_set(err, EXIT_STREAM, "%s: %u bytes too many in the body", name, (unsigned)f->body_length);
     if (is_free(f->type)) {
         if (f->order == 0 && !(f->flags & FRAME_RESENT))
             return 0;

@@ -94,6 +94,14 @@ class Peer:
             got += more
         return got
 
+    def drain(self):
+        """Waits until the other end closes, whatever it says before."""
+        try:
+            while True:
+                self.read(1)
+        except Closed:
+            pass
+
     # ---- messages -------------------------------------------------------------------------------------
 
     def bytes_of(self, kind, body=(), data=b"", **wrong):
@@ -116,15 +124,6 @@ class Peer:
         self.read(data_length)
         return message
 
-    def replies(self):
-        """All that still comes, up to the end of the stream."""
-        found = []
-        try:
-            while True:
-                found.append(self.recv())
-        except Closed:
-            return found
-
     def expect(self, *kinds):
         """The next of these messages; heartbeats and credit are passed over, the rest is wrong."""
         while True:
@@ -142,11 +141,6 @@ class Peer:
         except Closed:
             raise lib.Failed("the other end closed without a word") from None
         return message.code(), message.text()
-
-    def is_closed(self):
-        """Waits until the other end closes, whatever it says before."""
-        self.replies()
-        return True
 
     # ---- the handshake --------------------------------------------------------------------------------
 

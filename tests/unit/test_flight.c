@@ -25,7 +25,7 @@ static struct flight *flight_of(uint64_t n) {
 }
 
 static bool is_there(struct flight *f, uint64_t order) {
-    struct item *copy = flight_find(f, order);
+    struct item *copy = flight_refused(f, order);
     bool there = copy && copy->frame.order == order && copy->body[7] == (uint8_t)order;
     item_free(copy);
     return there;

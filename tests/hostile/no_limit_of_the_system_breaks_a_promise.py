@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+"""Too few descriptors, too little memory, a small or full destination: each end says so, leaves whole files or none, and a
+listener goes on."""
+
+import os
+import resource
+import signal
+
+import peer  # first: it finds the others
+import lib
+from golden_build import Entries, file_begin, start
+from lib import HVRECV, HVSEND, KIB, MIB, SMALL, case, check, check_equal, each, failed, no_temporary_names, noise, put
+from peer import FILE, WANT
+from rig import Fence, ends_when_told, greeted, is_served, listed, sessions_of, wait_until
+
+ENOUGH = 64  # descriptors, for one session of either end
+
+
+def limited(what, n):
+    return {"preexec_fn": lambda: resource.setrlimit(what, (n, n))}
+
+
+def make_source(ws):
+    source = ws.dir("source")
+    put(source / "large", noise(300 * KIB))
+    for i in range(30):
+        (source / f"d{i % 5}").mkdir(exist_ok=True)
+        put(source / f"d{i % 5}" / f"small{i}", noise(i * 100, i))
+    return source
+
+
+def only_whole_files(source, dest):
+    no_temporary_names(dest)
+    for path in dest.rglob("*"):
+        if path.is_file():
+            check_equal(path.read_bytes(), (source / path.relative_to(dest)).read_bytes(), f"{path}")
+
+
+@each(["sender", "receiver"])
+def any_number_of_descriptors(ws, end):
+    """From the fewest with which a program starts at all."""
+    source = make_source(ws)
+    good = 0
+    for n in [*range(4, 40, 3 if SMALL else 1), ENOUGH]:
+        dest, address = ws.dir(f"dest{n}"), ws.unix()
+        few = limited(resource.RLIMIT_NOFILE, n)
+        receiver = ws.start(HVRECV, "--once", "--listen", address, *peer_options, dest, **(few if end == "receiver" else {}))
+        wait_until(lambda: receiver.ended() or lib.is_listening(address), "it listens")
+        if not receiver.ended():
+            sender = ws.run(HVSEND, "-r", *peer_options, f"{source}/", address, **(few if end == "sender" else {}))
+            check(sender.code >= 0, f"{n} descriptors: the sender died ({sender})")
+            check(sender.code == 0 or sender.err, f"{n} descriptors: it failed and said nothing")
+            if not receiver.ended() and sender.code != 0:
+                receiver.signal(signal.SIGTERM)
+            good += sender.code == 0
+        code = receiver.wait()
+        check(code.code >= 0, f"{n} descriptors: the receiver died ({code})")
+        only_whole_files(source, dest)
+        if n == ENOUGH:
+            check_equal({p.relative_to(source) for p in source.rglob("*")}, {p.relative_to(dest) for p in dest.rglob("*")}, "names")
+    check(good > 5, f"only {good} runs went well")
+
+
+peer_options = ["--timeout", "10", "--contimeout", "3", "--retry", "0", "--grace", "0"]
+
+
+@case
+def a_listener_without_descriptors_goes_on_when_there_are_some(ws):
+    """A crowd takes all of them: what comes then waits, and is served."""
+    fence, address = Fence(ws), ws.unix()
+    listener = ws.receiver(address, fence.dest, "--contimeout", "2", once=False, **limited(resource.RLIMIT_NOFILE, 40))
+    held = [peer.Peer.dial(address) for _ in range(60)]
+    is_served(ws, address, fence.dest, options=["--contimeout", "100", "--retry", "100"])
+    for one in held:
+        one.stream.close()
+    ends_when_told(listener)
+
+
+@each([("512M", 512), ("256M", 256), ("128M", 128), ("48M", 48), ("16M", 16)])
+def any_amount_of_memory(ws, value):
+    """An address space of that size. The sender may fail, cleanly."""
+    if SMALL:
+        raise lib.Skipped("a sanitizer needs an address space of terabytes")
+    source, dest, address = make_source(ws), ws.dir("dest"), ws.unix()
+    receiver = ws.start(HVRECV, "--once", "--listen", address, *peer_options, dest, **limited(resource.RLIMIT_AS, value[1] * MIB))
+    wait_until(lambda: receiver.ended() or lib.is_listening(address), "it listens")
+    if not receiver.ended():
+        sender = ws.run(HVSEND, "-r", *peer_options, f"{source}/", address)
+        check(sender.code >= 0, f"{sender}")
+        if not receiver.ended() and sender.code != 0:
+            receiver.signal(signal.SIGTERM)
+    result = receiver.wait()
+    check(result.code >= 0, f"{result}")
+    only_whole_files(source, dest)
+    if value[1] >= 512:
+        check_equal(result.code, 0, f"with plenty ({result})")
+
+
+@each([("bytes", "size=1m,nr_inodes=1000"), ("names", "size=64m,nr_inodes=30")])
+def a_small_destination(ws, value):
+    """Full: 41 at both ends; the old file and what was committed stay, and the service serves what fits."""
+    small = ws.tmpfs("small", value[1])
+    dest, address = small / "dest", ws.unix()
+    dest.mkdir()
+    put(dest / "large", b"old")
+    source = ws.dir("source")
+    put(source / "large", noise(3 * MIB))
+    for i in range(60):
+        put(source / f"small{i}", noise(100, i))
+    receiver = ws.receiver(address, dest, "--grace", "0", once=False)
+    sender = ws.run(HVSEND, "-r", *peer_options, f"{source}/", address)
+    failed(sender, 41, "ended the session: .*(No space left|needs|destination is full)")
+    wait_until(lambda: sessions_of(receiver) == 0, "the session is over")
+    check((dest / "large").read_bytes() in (b"old", noise(3 * MIB)), "the old file is damaged")
+    only_whole_files(source, dest) if (dest / "large").read_bytes() != b"old" else no_temporary_names(dest)
+    for name in os.listdir(dest):
+        if name.startswith("small"):
+            (dest / name).unlink()
+    is_served(ws, address, dest)
+    ends_when_told(receiver)
+
+
+@case
+def a_size_that_is_claimed_reserves_nothing(ws):
+    """A peer that says 2^63-1 bytes: refused by 41 where it cannot fit, before anything is written."""
+    fence, address = Fence(ws), ws.unix()
+    listener = ws.receiver(address, fence.dest, "--grace", "0", once=False)
+    with greeted(address) as one:
+        one.send("START", start(0))
+        most = (1 << 63) - 1
+        check_equal(listed(one, Entries().add(FILE, "huge", size=most)), {1: WANT}, "answer")
+        one.send("FILE_BEGIN", file_begin(file_id=1, size=most, data_size=most))
+        code, text = one.ended_with()
+        check_equal(code, 41, text)
+    no_temporary_names(fence.dest)
+    is_served(ws, address, fence.dest)
+    ends_when_told(listener)
+
+
+lib.main()
