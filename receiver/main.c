@@ -108,6 +108,9 @@ int receive(int argc, char **argv) {
         open_root(&o, &root, &err) != 0 || interrupt_setup(&err) != 0)
         return setup_fail(&o, &err);
     session.root = root;
+    const struct limits limits = {.quota = o.quota, .max_files = o.max_files, .min_free = o.min_free};
+    bool limited = o.quota || o.max_files || o.min_free;
+    struct usage_table *usages = limited ? usage_table_new(&limits) : NULL;
     struct receiver_config config = {
         .session = session,
         .chunk_size = o.chunk_size,
@@ -116,13 +119,16 @@ int receive(int argc, char **argv) {
         .serial = o.serial,
         .whole_files = o.delta == DELTA_OFF,
         .style = setup_style("receiver", &o, !o.listen || o.once),
+        .usages = usages,
     };
     struct key *key = NULL;
     int code = o.key_file ? key_load(o.key_file, &key, &err) : 0;
     config.key = key;
     if (code == 0)
-        code = run(&o, &config, &err);
+        code =
+            limited && usages == NULL ? err_set(&err, EXIT_MEMORY, "out of memory") : run(&o, &config, &err);
     key_free(key);
+    usage_table_free(usages);
     os_dir_close(&root);
     return code < 0 ? setup_fail(&o, &err) : code;
 }

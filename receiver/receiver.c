@@ -95,7 +95,13 @@ static int build(struct receiver *r, struct err *err) {
     r->refusals = refusals_new();
     if (!r->out || !r->flight || !r->pool || !r->packed || !r->ordered || !r->refusals)
         return err_set(err, EXIT_MEMORY, "out of memory");
-    if (recv_session_new(&r->config->session, &r->agreed, &r->in, r->out, &r->report, &r->session, err) != 0)
+    struct recv_config config = r->config->session;
+    if (r->config->usages) {
+        config.usage = usage_of(r->config->usages, conn_peer_id(r->line.stream->conn), err);
+        if (config.usage == NULL)
+            return -1;
+    }
+    if (recv_session_new(&config, &r->agreed, &r->in, r->out, &r->report, &r->session, err) != 0)
         return -1;
     run_on_cancel(&r->run, outbox_cancel, r->out);
     run_on_cancel(&r->run, pool_cancel, r->pool);

@@ -16,6 +16,7 @@ struct receiver_config {
     bool serial; /* one thread does everything */
     bool whole_files; /* --delta=off */
     struct report_style style;
+    struct usage_table *usages; /* borrowed; NULL: nothing is limited */
 };
 
 /* A running session, so that another thread can end it. */

@@ -194,7 +194,7 @@ static int check_space(const struct recv_session *s, struct err *err) {
     if (!err_is_set(&s->out_of_space))
         return 0;
     *err = s->out_of_space;
-    return err_wrap(err, "the destination is full, what is committed stays; free space and run it again");
+    return err_wrap(err, "nothing more fits, what is committed stays; make room and run it again");
 }
 
 int recv_session_idle(struct recv_session *s, struct err *err) {

@@ -40,6 +40,7 @@ struct recv_config {
     enum durable durable;
     uint32_t umask;
     bool no_partial; /* nothing of an interrupted file stays */
+    struct usage *usage; /* of the peer; borrowed; NULL: without limits */
 };
 
 struct recv_session {

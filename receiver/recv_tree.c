@@ -48,7 +48,7 @@ int recv_session_request(struct recv_session *s, struct err *err) {
 
 /* Make the directories of `into` below the root, and give the last one back. */
 static int open_into(struct recv_session *s, const char *into, struct os_dir *ret, struct err *err) {
-    struct sink_options plain = {.durable = DURABLE_NONE};
+    struct sink_options plain = {.durable = DURABLE_NONE, .usage = s->config.usage};
     struct os_dir root, dir;
     struct sink *sink;
     int result = os_dir_dup(s->config.root, &root);
@@ -115,6 +115,7 @@ int recv_start(struct recv_session *s, struct item *item, struct err *err) {
         .umask = s->config.umask,
         .partial_min = s->config.no_partial ? 0 : s->agreed.our_window,
         .inplace = s->flags & OPT_INPLACE,
+        .usage = s->config.usage,
     };
     os_random(&opt.name_salt, sizeof opt.name_salt);
     if (sink_open(root, &opt, recv_settled, s, &s->sink, err) != 0)

@@ -57,6 +57,9 @@ int sink_parent(struct sink *sink, const char *path, struct os_dir *ret, const c
 
 int sink_replace(struct sink *sink, struct os_dir dir, const char *temp, const char *name, const char *path,
                  struct err *err) {
+    struct os_stat old = {.kind = OS_NONE};
+    if (sink->opt.usage && os_stat_at(dir, name, &old) != 0)
+        old.kind = OS_NONE;
     int result = os_rename_at(dir, temp, name);
     if (result == -EISDIR) {
         dir_cache_forget(&sink->dirs, path);
@@ -66,7 +69,11 @@ int sink_replace(struct sink *sink, struct os_dir dir, const char *temp, const c
                            ESCAPED(path));
         result = os_rename_at(dir, temp, name);
     }
-    return result == 0 ? 0 : os_file_error(err, result, "%s: cannot rename into place", ESCAPED(path));
+    if (result != 0)
+        return os_file_error(err, result, "%s: cannot rename into place", ESCAPED(path));
+    if (old.kind != OS_NONE)
+        usage_give(sink->opt.usage, old.kind == OS_FILE ? old.size : 0, 1);
+    return 0;
 }
 
 /* A directory that is there already becomes writable; ENTRY_DIR_END sets its mode. Where modes are not preserved
@@ -90,8 +97,13 @@ int sink_make_dir(struct sink *sink, const char *path, uint32_t mode, struct err
         return 0;
     if (sink_parent(sink, path, &at, &name, err) != 0)
         return -1;
-    int result = os_mkdir_at(at, name, (mode & 0777) | 0700);
     struct os_stat st;
+    bool there = sink->opt.usage && os_stat_at(at, name, &st) == 0;
+    if (!there && usage_take(sink->opt.usage, 0, 1, path, err) != 0)
+        return -1;
+    int result = os_mkdir_at(at, name, (mode & 0777) | 0700);
+    if (result != 0 && !there)
+        usage_give(sink->opt.usage, 0, 1);
     if (result == -EEXIST && (result = os_stat_at(at, name, &st)) == 0) {
         if (st.kind == OS_DIR) {
             sink_remove_orphans(sink, path);
@@ -161,9 +173,13 @@ static int create_link(struct sink *sink, const struct entry *e, const char *tar
                        const char *name, struct err *err) {
     struct temp_name temp;
     sink_temp_name(sink, e->path, e->file_id, &temp);
+    if (usage_take(sink->opt.usage, 0, 1, e->path, err) != 0)
+        return -1;
     int result = os_symlink_at(target, at, temp.s);
-    if (result != 0)
+    if (result != 0) {
+        usage_give(sink->opt.usage, 0, 1);
         return os_file_error(err, result, "%s: cannot create the link", ESCAPED(e->path));
+    }
     result = finish_link(sink, e, at, temp.s);
     if (result != 0)
         (void)os_file_error(err, result, "%s: cannot set owner and time of the link", ESCAPED(e->path));
@@ -171,6 +187,7 @@ static int create_link(struct sink *sink, const struct entry *e, const char *tar
         result = sink_replace(sink, at, temp.s, name, e->path, err);
     if (result != 0) {
         (void)os_unlink_at(at, temp.s);
+        usage_give(sink->opt.usage, 0, 1);
         return -1;
     }
     result = sink_name_changed(sink, at);

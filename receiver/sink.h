@@ -12,6 +12,7 @@
 #include "codec/digest.h"
 #include "core/err.h"
 #include "os/os_file.h"
+#include "receiver/usage.h"
 #include "tree/dir_cache.h"
 #include "wire/msg.h"
 
@@ -38,6 +39,7 @@ struct sink_options {
     enum durable durable;
     uint32_t umask; /* for modes that are not preserved */
     bool verify; /* files are read back from storage before they are renamed; flushed one by one for that */
+    struct usage *usage; /* of the peer; borrowed; NULL: without limits */
     uint64_t name_salt; /* random; makes the temporary names of a session its own */
     uint64_t partial_min; /* what is larger is kept when it is interrupted; 0: nothing is */
     bool inplace; /* files that are there are written into */
@@ -88,6 +90,9 @@ struct sink {
     struct sink_basis basis;
     uint8_t *block; /* SINK_BLOCK_BYTES, for blocks that are used again; NULL until then */
     struct sink_verify verify; /* digest NULL: not wanted */
+    bool counted; /* among the peer's files */
+    uint64_t taken; /* bytes of it that count as the peer's */
+    uint64_t unchecked; /* bytes written since the free space was looked at */
     /* Finished, not yet committed. */
     struct sink_commit batch[SINK_BATCH_FILES];
     unsigned batch_count;

@@ -28,6 +28,8 @@ static void fail(struct sink *sink, struct sink_commit *c, const struct err *err
     sink_temp_name(sink, c->path, c->file_id, &temp);
     if (!c->inplace && dir_cache_parent(&sink->dirs, c->path, &at, &name) == 0)
         (void)os_unlink_at(at, temp.s);
+    if (!c->inplace)
+        usage_give(sink->opt.usage, c->size, 1);
     settle(sink, c, err);
 }
 

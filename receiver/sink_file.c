@@ -9,8 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int check_space(struct os_dir at, const char *path, uint64_t need, struct err *err) {
+static int check_space(const struct sink *sink, struct os_dir at, const char *path, uint64_t need,
+                       struct err *err) {
     uint64_t have = 0;
+    if (usage_check_free(sink->opt.usage, at, need, path, err) != 0)
+        return -1;
     if (need <= CHUNK_SIZE_DEFAULT || os_volume_free(at, &have) != 0 || have >= need)
         return 0;
     return err_set(err, EXIT_NO_SPACE, "%s: needs %s bytes, but only %s are free", ESCAPED(path),
@@ -100,8 +103,17 @@ static int measure_old(struct sink *sink, struct os_dir at, uint64_t data_size, 
     int result = os_fstat(sink->file, &st);
     if (result != 0)
         return os_file_error(err, result, "%s: cannot look at the unfinished file", ESCAPED(sink->path));
-    sink->had = st.size;
-    return check_space(at, sink->path, data_size > st.allocated ? data_size - st.allocated : 0, err);
+    sink->had = sink->taken = st.size; /* whoever wrote that, it is counted */
+    sink->counted = sink->had > 0 && sink->place == SINK_PARTIAL;
+    return check_space(sink, at, sink->path, data_size > st.allocated ? data_size - st.allocated : 0, err);
+}
+
+static int count_file(struct sink *sink, struct err *err) {
+    if (sink->counted || sink->place == SINK_INPLACE)
+        return 0;
+    int result = usage_take(sink->opt.usage, 0, 1, sink->path, err);
+    sink->counted = result == 0;
+    return result;
 }
 
 static int begin(struct sink *sink, uint64_t file_id, const char *path, uint64_t size, uint64_t data_size,
@@ -116,19 +128,22 @@ static int begin(struct sink *sink, uint64_t file_id, const char *path, uint64_t
         result = open_partial(sink, at, name, size) ? 0 : 1;
     bool new = result == 1;
     if (new) /* before it is created: where nothing fits, nothing is left */
-        result = check_space(at, path, data_size, err) != 0 ||
+        result = check_space(sink, at, path, data_size, err) != 0 ||
                  create_temp(sink, at, file_id, path, mode, err) != 0;
     if (result != 0)
         return -1;
     sink->path = strdup(path);
     sink->file_id = file_id;
-    sink->end_of_data = sink->had = 0;
+    sink->end_of_data = sink->had = sink->taken = sink->unchecked = 0;
+    sink->counted = false;
     sink->basis = *basis;
     sink_verify_start(sink);
     if (sink->path == NULL)
         result = err_set(err, EXIT_MEMORY, "%s: out of memory", ESCAPED(path));
     else if (!new)
         result = measure_old(sink, at, data_size, err);
+    if (result == 0)
+        result = count_file(sink, err);
     if (result != 0)
         sink_file_drop(sink);
     return result == 0 ? 0 : -1;
@@ -171,6 +186,8 @@ void sink_file_drop(struct sink *sink) {
         remove_partial(sink, sink->path); /* while it is locked */
     else if (sink->path && sink->place == SINK_TEMP)
         remove_temp(sink, sink->path, sink->file_id);
+    if (sink->counted)
+        usage_give(sink->opt.usage, sink->taken, 1);
     close_file(sink);
 }
 
@@ -192,7 +209,36 @@ int sink_leave_hole(struct sink *sink, uint64_t offset) {
                                    : 0;
 }
 
+/* The file becomes `size` bytes long, if it is not yet. */
+static int take_up_to(struct sink *sink, uint64_t size, struct err *err) {
+    if (size <= sink->taken)
+        return 0;
+    if (usage_take(sink->opt.usage, size - sink->taken, 0, sink->path, err) != 0)
+        return -1;
+    sink->taken = size;
+    return 0;
+}
+
+int sink_check_room(struct sink *sink, uint64_t n, uint64_t end, struct err *err) {
+    struct os_dir at;
+    const char *name;
+    if (sink->opt.usage == NULL)
+        return 0;
+    sink->unchecked += n;
+    if (sink->unchecked >= MIN_FREE_CHECK_BYTES) {
+        sink->unchecked = 0;
+        if (sink_parent(sink, sink->path, &at, &name, err) != 0 ||
+            usage_check_free(sink->opt.usage, at, n, sink->path, err) != 0)
+            return -1;
+    }
+    return take_up_to(sink, end, err);
+}
+
 int sink_file_write(struct sink *sink, const void *p, size_t n, uint64_t offset, struct err *err) {
+    if (sink_check_room(sink, n, offset + n, err) != 0) {
+        sink_file_drop(sink);
+        return -1;
+    }
     int result = sink_leave_hole(sink, offset);
     if (result == 0)
         result = os_pwrite(sink->file, p, n, offset);
@@ -232,7 +278,7 @@ static int make_ready(struct sink *sink, uint64_t size, const struct metadata *m
     struct os_dir at;
     const char *name;
     struct os_stat old = {.kind = OS_NONE};
-    if (sink_parent(sink, sink->path, &at, &name, err) != 0)
+    if (sink_parent(sink, sink->path, &at, &name, err) != 0 || take_up_to(sink, size, err) != 0)
         return -1;
     if (!sink->opt.perms && !dir_cache_has_new_parent(&sink->dirs, sink->path) &&
         os_stat_at(at, name, &old) != 0)
@@ -242,6 +288,10 @@ static int make_ready(struct sink *sink, uint64_t size, const struct metadata *m
         result = os_truncate(sink->file, size);
     if (result == 0 && !sink->as_before)
         result = os_fstat(sink->file, &sink->made);
+    if (result == 0 && sink->taken > size) {
+        usage_give(sink->opt.usage, sink->taken - size, 0);
+        sink->taken = size;
+    }
     if (result != 0)
         return os_file_error(err, result, "%s: cannot set the size", ESCAPED(sink->path));
     sink->made_known = sink->place == SINK_TEMP;
@@ -302,8 +352,10 @@ void sink_close(struct sink *sink) {
     leave_file(sink);
     for (unsigned i = 0; i < sink->batch_count; i++) {
         os_close(&sink->batch[i].kept);
-        if (!sink->batch[i].inplace)
+        if (!sink->batch[i].inplace) {
             remove_temp(sink, sink->batch[i].path, sink->batch[i].file_id);
+            usage_give(sink->opt.usage, sink->batch[i].size, 1);
+        }
         free(sink->batch[i].path);
     }
     sink_verify_close(sink);

@@ -30,6 +30,10 @@ static inline bool sink_volume_reaches(const struct sink *sink, const struct os_
     return OS_CAN_SYNC_VOLUME && st->device == sink->volume;
 }
 
+/* n bytes more are to be written at an offset that is before `end`: whether the peer may have them. 0, or -1 and err
+ * (EXIT_NO_SPACE). */
+int sink_check_room(struct sink *sink, uint64_t n, uint64_t end, struct err *err);
+
 /* sink_verify.c. For every file: start, then add all that is written, in order of offset; once it is flushed, check reads
  * it back: 0, or -1 and err (EXIT_VERIFY: it differs). Without --verify they do nothing. */
 int sink_verify_open(struct sink *sink, struct err *err);

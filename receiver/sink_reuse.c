@@ -107,6 +107,8 @@ int sink_file_reuse(struct sink *sink, uint64_t offset, uint64_t n, sink_block_f
                     struct err *err) {
     if (sink->block == NULL)
         sink->block = os_page_alloc(SINK_BLOCK_BYTES);
+    if (sink_check_room(sink, n, offset + n, err) != 0)
+        return -1;
     int result = sink->block ? sink_leave_hole(sink, offset) : -ENOMEM;
     if (result == 0)
         result = bring(sink, offset, n);

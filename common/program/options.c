@@ -29,6 +29,9 @@ enum {
     O_KEY_FILE,
     O_GENERATE_KEY,
     O_MAX_SESSIONS,
+    O_QUOTA,
+    O_MIN_FREE,
+    O_MAX_FILES,
     O_NO_CONNECTED_SUSPEND,
     O_MKPATH,
     O_CHUNK_SIZE,
@@ -85,6 +88,9 @@ static const struct option_row rows[] = {
     {O_GENERATE_KEY, "generate-key", "FILE", PROGRAM_HVRECV, "write a new key to FILE, and end"},
     {O_MAX_SESSIONS, "max-sessions", "N", BOTH,
      "with --listen: sessions of one peer at once (1 to 16, default 12)"},
+    {O_QUOTA, "quota", "SIZE", PROGRAM_HVRECV, "bytes that one peer may add, less what they replace"},
+    {O_MAX_FILES, "max-files", "N", PROGRAM_HVRECV, "files, directories and links that one peer may add"},
+    {O_MIN_FREE, "min-free", "SIZE", PROGRAM_HVRECV, "leave so much of the file system free"},
     {O_ALLOW_REMOTE, "allow-remote", NULL, BOTH, "let tcp:// reach beyond this machine"},
     {O_NO_CONNECTED_SUSPEND, "no-connected-suspend", NULL, BOTH,
      "hyperv://: disconnect when the VM is paused"},
@@ -126,10 +132,11 @@ enum { ROW_COUNT = sizeof rows / sizeof rows[0] };
 /* Options of the same meaning in rsync that will come: the message says so instead of "unknown". */
 static const char later_letters[] = "DHAXSuni0";
 static const char *const later_names[] = {
-    "devices",    "specials", "hard-links", "acls",      "xattrs",      "sparse",       "update",
-    "dry-run",    "delete",   "max-delete", "exclude",   "include",     "exclude-from", "include-from",
-    "files-from", "from0",    "chmod",      "chown",     "numeric-ids", "bwlimit",      "log-file",
-    "streams",    "quota",    "min-free",   "max-files", "to",          "force",        "itemize-changes",
+    "devices",  "specials", "hard-links",   "acls",         "xattrs",
+    "sparse",   "update",   "dry-run",      "delete",       "max-delete",
+    "exclude",  "include",  "exclude-from", "include-from", "files-from",
+    "from0",    "chmod",    "chown",        "numeric-ids",  "bwlimit",
+    "log-file", "streams",  "to",           "force",        "itemize-changes",
 };
 
 static void print_help(enum program program) {
@@ -246,6 +253,18 @@ static int set_retry_delay(struct options *o, const char *word, struct err *err)
     return 0;
 }
 
+static int parse_count(const char *text, uint64_t *ret, struct err *err) {
+    return parse_number(text, 1, INT64_MAX, ret, err);
+}
+
+/* 0 would mean that there is no limit, which nobody wants who writes it. */
+static int set_limit(uint64_t *to, const char *option, const char *text,
+                     int (*parse)(const char *text, uint64_t *ret, struct err *err), struct err *err) {
+    if (parse(text, to, err) != 0)
+        return err_wrap(err, "%s", option);
+    return *to > 0 ? 0 : err_set(err, EXIT_USAGE, "%s: give at least 1", option);
+}
+
 static int set_with_argument(struct options *o, int id, const char *arg, struct err *err) {
     uint64_t v;
     switch (id) {
@@ -260,6 +279,9 @@ static int set_with_argument(struct options *o, int id, const char *arg, struct 
             return err_wrap(err, "--max-sessions");
         o->max_sessions = (unsigned)v;
         return 0;
+    case O_QUOTA: return set_limit(&o->quota, "--quota", arg, parse_size, err);
+    case O_MIN_FREE: return set_limit(&o->min_free, "--min-free", arg, parse_size, err);
+    case O_MAX_FILES: return set_limit(&o->max_files, "--max-files", arg, parse_count, err);
     case O_ZC: return set_codec(o, arg, err);
     case O_DURABLE: return set_durable(o, arg, err);
     case O_DELTA: return set_delta(o, arg, err);

@@ -28,6 +28,7 @@ struct options {
     struct allow_list allow;
     const char *key_file, *generate_key;
     unsigned max_sessions; /* of one peer at once */
+    uint64_t quota, min_free, max_files; /* hvrecv: bytes, bytes, files that one peer may add; 0: no limit */
     /* How. */
     uint32_t chunk_size;
     unsigned codec; /* enum codec_id or CODEC_AUTO */

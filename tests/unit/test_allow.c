@@ -100,6 +100,22 @@ static void who_is_not_identified_is_on_no_list(void **state) {
     assert_false(admits(&list, (struct peer_id){.kind = PEER_TCP}));
 }
 
+static void peers_are_the_same_by_what_the_system_says(void **state) {
+    (void)state;
+    const struct peer_id unknown = {.kind = PEER_UNKNOWN}, tcp = {.kind = PEER_TCP};
+    struct peer_id a = user(3), b = user(3);
+    a.pid = 7;
+    b.pid = 8;
+    assert_true(peer_is_same(&a, &b));
+    b = user(4);
+    assert_false(peer_is_same(&a, &b));
+    b = cid(3);
+    assert_false(peer_is_same(&a, &b));
+    assert_true(peer_is_same(&unknown, &unknown));
+    assert_true(peer_is_same(&tcp, &tcp));
+    assert_false(peer_is_same(&tcp, &unknown));
+}
+
 static void a_list_knows_which_kinds_it_names(void **state) {
     (void)state;
     struct allow_list list = listed("3", guid);
@@ -163,6 +179,7 @@ int main(void) {
         cmocka_unit_test(vms_are_named_by_guid_in_either_case),
         cmocka_unit_test(a_number_of_one_kind_is_not_one_of_another),
         cmocka_unit_test(who_is_not_identified_is_on_no_list),
+        cmocka_unit_test(peers_are_the_same_by_what_the_system_says),
         cmocka_unit_test(a_list_knows_which_kinds_it_names),
         cmocka_unit_test(what_names_no_peer_is_refused),
         cmocka_unit_test(a_list_has_a_limit),

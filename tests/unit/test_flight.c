@@ -31,6 +31,20 @@ static bool is_there(struct flight *f, uint64_t order) {
     return there;
 }
 
+static void refusals_of_one_order_are_counted(void **state) {
+    (void)state;
+    struct flight *f = flight_of(3);
+    for (unsigned times = 1; times < 10; times++) {
+        struct item *copy = flight_refused(f, 3);
+        assert_int_equal(copy->refusals, times);
+        item_free(copy);
+    }
+    struct item *other = flight_refused(f, 1);
+    assert_int_equal(other->refusals, 1);
+    item_free(other);
+    flight_free(f);
+}
+
 static void only_data_that_is_not_processed_is_found(void **state) {
     (void)state;
     struct flight *f = flight_of(6);
@@ -101,6 +115,7 @@ static void what_was_acknowledged_cannot_be_taken_back(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(refusals_of_one_order_are_counted),
         cmocka_unit_test(only_data_that_is_not_processed_is_found),
         cmocka_unit_test(buffer_is_given_back_when_it_is_written_and_not_before),
         cmocka_unit_test(all_that_is_not_processed_is_taken_in_order),

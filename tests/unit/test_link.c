@@ -182,7 +182,7 @@ static void free_frames_cost_nothing_and_have_no_order(void **state) {
     link_in_init(&in, 0, CHUNK);
     for (size_t i = 0; i < sizeof types; i++) {
         uint64_t cost = 77;
-        assert_int_equal(arrived(&in, frame_of(types[i], 0, 24, 0), &cost), 0);
+        assert_int_equal(arrived(&in, frame_of(types[i], 0, 0, 0), &cost), 0);
         assert_int_equal(cost, 0);
         assert_int_equal(arrived(&in, frame_of(types[i], 1, 24, 0), NULL), EXIT_STREAM);
         struct frame resent = frame_of(types[i], 0, 24, 0);
@@ -190,6 +190,14 @@ static void free_frames_cost_nothing_and_have_no_order(void **state) {
         assert_int_equal(arrived(&in, resent, NULL), EXIT_STREAM);
     }
     assert_int_equal(in.used, 0);
+}
+
+static void heartbeat_has_no_body(void **state) {
+    (void)state;
+    struct link_in in;
+    link_in_init(&in, WINDOW, CHUNK);
+    assert_int_equal(arrived(&in, frame_of(MSG_HEARTBEAT, 0, 0, 0), NULL), 0);
+    assert_int_equal(arrived(&in, frame_of(MSG_HEARTBEAT, 0, 1, 0), NULL), EXIT_STREAM);
 }
 
 static void credit_ends_at_the_window_to_the_byte(void **state) {
@@ -327,6 +335,7 @@ int main(void) {
         cmocka_unit_test(seq_goes_round),
         cmocka_unit_test(ordered_frames_must_follow_each_other),
         cmocka_unit_test(free_frames_cost_nothing_and_have_no_order),
+        cmocka_unit_test(heartbeat_has_no_body),
         cmocka_unit_test(credit_ends_at_the_window_to_the_byte),
         cmocka_unit_test(resent_frame_costs_nothing_and_was_sent_before),
         cmocka_unit_test(ack_is_due_for_a_quarter_of_the_window),

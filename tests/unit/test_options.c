@@ -5,6 +5,7 @@
 #include "program/backoff.h"
 #include "program/options.h"
 #include "program/redial.h"
+#include "program/serve.h"
 
 #include <getopt.h>
 #include <stdbool.h>
@@ -198,6 +199,20 @@ static void a_key_is_named_by_its_file(void **state) {
     assert_string_equal(run(&l, PROGRAM_HVRECV, "--generate-key a")->o.generate_key, "a");
 }
 
+static void what_one_peer_may_use_is_bounded_by_number(void **state) {
+    (void)state;
+    struct line l;
+    run(&l, PROGRAM_HVRECV, "");
+    assert_int_equal(l.o.max_sessions, PEER_SESSIONS_DEFAULT);
+    assert_true(l.o.quota == 0 && l.o.min_free == 0 && l.o.max_files == 0);
+    run(&l, PROGRAM_HVRECV, "--quota 1.5G --min-free=64K --max-files 7 --max-sessions 16");
+    assert_int_equal(l.o.quota, 3ULL << 29);
+    assert_int_equal(l.o.min_free, 65536);
+    assert_int_equal(l.o.max_files, 7);
+    assert_int_equal(l.o.max_sessions, SESSIONS_MAX);
+    assert_int_equal(run(&l, PROGRAM_HVSEND, "--max-sessions=1")->o.max_sessions, 1);
+}
+
 static void codecs_and_flushing_are_chosen_by_word(void **state) {
     (void)state;
     struct line l;
@@ -252,6 +267,14 @@ static void what_is_wrong_is_refused_as_usage(void **state) {
         {BOTH, "--key-file", "needs an argument"},
         {S, "--generate-key a", "is not known"},
         {BOTH, "--allow-peer any", "--allow-peer: 'any' names no peer"},
+        {BOTH, "--max-sessions 0", "--max-sessions: '0'"},
+        {BOTH, "--max-sessions 17", "from 1 to 16"},
+        {R, "--quota 0", "--quota: give at least 1"},
+        {R, "--quota x", "--quota: 'x' is not a size"},
+        {R, "--min-free -1", "--min-free: '-1'"},
+        {R, "--max-files 0", "--max-files: '0'"},
+        {R, "--max-files 1K", "--max-files: '1K'"},
+        {S, "--quota 1G", "--quota"},
         {BOTH, "--retry -1", "--retry: '-1'"},
         {BOTH, "--retry 1000001", "nor forever"},
         {BOTH, "--retry never", "nor forever"},
@@ -324,6 +347,7 @@ int main(void) {
         cmocka_unit_test(how_often_to_connect_again_is_a_number_or_for_ever),
         cmocka_unit_test(peers_to_serve_add_up),
         cmocka_unit_test(a_key_is_named_by_its_file),
+        cmocka_unit_test(what_one_peer_may_use_is_bounded_by_number),
         cmocka_unit_test(codecs_and_flushing_are_chosen_by_word),
         cmocka_unit_test(help_and_version_are_answered_at_once),
         cmocka_unit_test(what_is_wrong_is_refused_as_usage),

@@ -75,6 +75,23 @@ static void ids_run_ahead_of_unsettled_ones_by_a_limit(void **state) {
     require_broken(say_entries(&beyond, 1), "too far ahead");
 }
 
+/* The slots of the ids are free: only the span tells. */
+static void an_id_too_far_ahead_is_noticed_at_once(void **state) {
+    (void)state;
+    static const unsigned steps[] = {UNSETTLED_MAX + 1, UNSETTLED_MAX + 2, 3 * UNSETTLED_MAX};
+    static const enum entry_type types[] = {ENTRY_FILE, ENTRY_DIR};
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++)
+        for (size_t k = 0; k < sizeof types / sizeof types[0]; k++) {
+            const struct listed far = {.id = steps[i], .type = types[k], .path = "far", .size = k ? 0 : 9};
+            require_broken(say_entries(&far, 1), "too far ahead");
+        }
+    /* Once file 1 is settled, they are near. */
+    recv_rig_good(&rig, say_begin(1, 0));
+    recv_rig_good(&rig, say_text(MSG_FILE_FAIL, 1));
+    const struct listed near = {.id = 3 * UNSETTLED_MAX, .type = ENTRY_FILE, .path = "near", .size = 9};
+    recv_rig_good(&rig, say_entries(&near, 1));
+}
+
 static void paths_of_unsettled_files_have_a_limit(void **state) {
     (void)state;
     enum { DEEP = 60, NAME = 250 };
@@ -283,6 +300,7 @@ int main(void) {
         LIMIT(file_id_is_used_once),
         LIMIT(file_ids_grow),
         LIMIT(ids_run_ahead_of_unsettled_ones_by_a_limit),
+        LIMIT(an_id_too_far_ahead_is_noticed_at_once),
         LIMIT(paths_of_unsettled_files_have_a_limit),
         LIMIT(file_that_was_never_listed_is_not_begun),
         LIMIT(contents_belong_to_the_open_file),

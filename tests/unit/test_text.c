@@ -62,6 +62,14 @@ static void backslash_is_escaped_so_no_name_can_fake_an_escape(void **state) {
     assert_escaped(BYTES("\\033"), "\\134033");
 }
 
+static void what_a_peer_said_keeps_its_escapes_and_no_control(void **state) {
+    (void)state;
+    struct escaped e;
+    static const char said[] = "n\303\244me\\012line \x1B[2J\xC2\x9B\xFF\0\n";
+    assert_string_equal(escape_said(said, sizeof said - 1, &e),
+                        "n\303\244me\\012line \\033[2J\\302\\233\\377\\000\\012");
+}
+
 static void well_formed_utf8_stays_as_it_is(void **state) {
     (void)state;
     assert_escaped(BYTES("\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80"), "\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80");
@@ -348,6 +356,7 @@ int main(void) {
         cmocka_unit_test(every_c1_control_character_is_escaped_whole),
         cmocka_unit_test(terminal_sequences_and_newlines_cannot_get_through),
         cmocka_unit_test(backslash_is_escaped_so_no_name_can_fake_an_escape),
+        cmocka_unit_test(what_a_peer_said_keeps_its_escapes_and_no_control),
         cmocka_unit_test(well_formed_utf8_stays_as_it_is),
         cmocka_unit_test(bytes_that_are_not_utf8_are_escaped_one_by_one),
         cmocka_unit_test(utf8_is_told_from_what_only_looks_like_it),
