@@ -37,6 +37,7 @@ BARS = {
     ("W7", "rsync"): 1.0,
     ("W7 -c", "rsync"): 1.0,
     ("W11", "rsync"): 1.0,
+    ("crowd", "hvferry"): 0.8,
 }
 
 
@@ -193,6 +194,61 @@ class Hvferry(Contender):
         used = processes.wait(sender)
         seconds = time.monotonic() - start
         return seconds, Usage([used]), Usage([processes.wait(receiver)])
+
+
+def crowd(path, count):
+    """Keeps so many streams open that say a byte a second and never ask for a session. Never returns."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(count + 100, hard), hard))
+    streams = [None] * count
+    magic = b"\x89HVF\r\n\x1a\n"
+    while True:
+        began = time.monotonic()
+        for i, stream in enumerate(streams):
+            try:
+                if stream is None:
+                    streams[i] = stream = socket.socket(socket.AF_UNIX)
+                    stream.connect(path)
+                stream.send(magic[int(began) % len(magic) :][:1])
+            except OSError:
+                stream.close()
+                streams[i] = None
+        time.sleep(max(0.0, 1 - (time.monotonic() - began)))
+
+
+class Crowded(Hvferry):
+    """The same beside 1,000 hostile streams, which come again when they are shown out."""
+
+    STREAMS = 1000
+
+    def __init__(self, bench):
+        super().__init__(bench)
+        self.name = "hvferry in a crowd"
+
+    def command(self):
+        return f"{self.STREAMS} streams of a byte a second; " + super().command().replace("--once ", "")
+
+    def run(self, source, dest):
+        processes = self.bench.processes
+        path = str(self.bench.top / "crowd.sock")
+        receiver = processes.start([self.bench.hvrecv, "-q", "--listen", f"unix:{path}", str(dest)], stderr=subprocess.DEVNULL)
+        wait_until(lambda: unix_listens(path), "hvrecv to listen")
+        child = os.fork()
+        if child == 0:
+            try:
+                crowd(path, self.STREAMS)
+            finally:
+                os._exit(1)
+        try:
+            time.sleep(1)  # all of them are there
+            start = time.monotonic()
+            used = processes.wait(processes.start([self.bench.hvsend, *self.options, f"{source}/", f"unix:{path}"]))
+            seconds = time.monotonic() - start
+        finally:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+        receiver.terminate()
+        return seconds, Usage([used]), Usage([processes.wait(receiver, good=(0, 20))])
 
 
 class Rsync(Contender):
@@ -433,6 +489,16 @@ class Bench:
         self.full_copies(source, contenders, 4 * self.runs)
         print_case("W11", "one file of 4 KiB, from the start of the process to its exit", contenders)
 
+    def case_crowd(self):
+        size = 256 * MIB if self.quick else GIB
+        if not self.needs(2 * size + 64 * MIB):
+            return
+        source = self.fresh("source")
+        apart(write_random, source / "image", size, SEED)
+        contenders = [Crowded(self), Hvferry(self)]
+        self.full_copies(source, contenders, self.runs)
+        print_case("crowd", f"one random file, {size / GIB:g} GiB, beside 1,000 slow streams", contenders, size)
+
     def case_memory(self):
         scale = 10 if self.quick else 1
         rows = [
@@ -481,6 +547,7 @@ CASES = {
     "W2": Bench.case_w2,
     "W7": Bench.case_w7,
     "W11": Bench.case_w11,
+    "crowd": Bench.case_crowd,
     "memory": Bench.case_memory,
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures hvferry beside rsync and `tar | socat | tar`, and prints Markdown tables on stdout.
 #
-# usage: bench.sh [--quick] [--runs N] [CASE...]     cases: W1 W2 W7 W11 memory (default: all)
+# usage: bench.sh [--quick] [--runs N] [CASE...]     cases: W1 W2 W7 W11 crowd memory (default: all)
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
