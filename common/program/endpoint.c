@@ -4,6 +4,7 @@
 #include "core/text.h"
 #include "os/os.h"
 #include "program/confine.h"
+#include "program/backoff.h"
 #include "program/interrupt.h"
 #include "program/line.h"
 #include "transport/notify.h"
@@ -93,6 +94,22 @@ static int connect_to(const struct addr *to, const struct options *o, const stru
     return result;
 }
 
+/* Before the n-th new session, from 0: an end that refuses each of them at once is not asked without a pause. */
+static int pause_before(uint32_t n, const struct retry_policy *policy, struct err *err) {
+    struct waker *waker;
+    uint32_t random;
+    if (n == 0)
+        return 0;
+    if (waker_new(&waker, err) != 0)
+        return -1;
+    os_random(&random, sizeof random);
+    interrupt_stops(stop_dial, waker);
+    bool go_on = waker_pause(waker, os_now_ms() + backoff_ms(policy->delay_ms, n, random));
+    interrupt_stops(NULL, NULL);
+    waker_free(waker);
+    return go_on ? 0 : err_set(err, EXIT_SIGNAL, "interrupted");
+}
+
 /* One session over way->conn. Its exit code, or -1 and err. */
 static int run_session(const struct session_ops *ops, const void *config, struct way *way, struct err *err) {
     void *session = ops->prepare(config);
@@ -136,7 +153,7 @@ int endpoint_run(const struct addr *to, const struct options *o, const struct se
         log_line(LOG_INFO, "beginning a new session");
         way.again = true;
         way.lost = false;
-        if (connect_to(to, o, &way.retry, &way.conn, err) != 0)
+        if (pause_before(n, &way.retry, err) != 0 || connect_to(to, o, &way.retry, &way.conn, err) != 0)
             return -1;
         code = run_session(ops, config, &way, err);
     }
