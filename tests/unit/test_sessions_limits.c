@@ -287,7 +287,7 @@ static void unsupported_options_are_refused(void **state) {
     struct err err;
     recv_rig_free(&rig);
     recv_rig_new(&rig, NULL);
-    static const uint64_t flags[] = {OPT_DELETE, OPT_VERIFY, OPT_DEVICES, OPT_HARD_LINKS, OPT_KNOWN + 1};
+    static const uint64_t flags[] = {OPT_DELETE, OPT_DEVICES, OPT_HARD_LINKS, OPT_KNOWN + 1};
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++)
         assert_int_equal(recv_rig_take(&rig, say_start(flags[i]), &err), EXIT_UNSUPPORTED);
     assert_int_equal(rig.session->state, RECV_AWAIT_START);
