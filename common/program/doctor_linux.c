@@ -194,10 +194,24 @@ void judge_vsock_route(struct findings *f, const struct machine *m, uint32_t cid
 
 /* ---- What doctor.h asks for ---- */
 
+/* There is no socket for doctor: what counts is why not. */
+static void look_at_systemd(struct findings *f) {
+    const struct addr_rules rules = {.listening = true};
+    struct addr addr;
+    struct err err = {0};
+    if (addr_parse("systemd:", &rules, &addr, &err) == 0)
+        addr_free(&addr);
+    found_ok(f, "systemd", "%s",
+             err.code == EXIT_UNSUPPORTED
+                 ? "no socket activation: this program was built without libsystemd"
+                 : "--listen systemd: takes the socket of a unit (hvrecv@vsock.socket)");
+}
+
 void doctor_machine(struct findings *f) {
     struct machine m;
     machine_look(&m);
     judge_machine(f, &m);
+    look_at_systemd(f);
 }
 
 /* A path that is there and is no socket: connecting would only say "refused". */
