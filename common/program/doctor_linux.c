@@ -201,7 +201,7 @@ static void look_at_systemd(struct findings *f) {
     struct err err = {0};
     if (addr_parse("systemd:", &rules, &addr, &err) == 0)
         addr_free(&addr);
-    found_ok(f, "systemd", "%s",
+    found_ok(f, "activation", "%s",
              err.code == EXIT_UNSUPPORTED
                  ? "no socket activation: this program was built without libsystemd"
                  : "--listen systemd: takes the socket of a unit (hvrecv@vsock.socket)");
