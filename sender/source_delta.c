@@ -10,7 +10,8 @@ enum {
     TRIAL_SHARE = 16, /* it does when one block in so many is equal */
 };
 #define STRETCH_FIRST                                                                                        \
-    (UINT64_C(16) << 20) /* bytes that are sent unasked where it did not pay, then twice as many */
+    (UINT64_C(16)                                                                                            \
+     << 20) /* bytes during which nobody is waited for where that did not pay, then twice as many */
 #define STRETCH_MAX (UINT64_C(256) << 20)
 
 struct compare {
@@ -19,7 +20,8 @@ struct compare {
     uint64_t start, end; /* equal so far, and not emitted */
     uint32_t count; /* blocks of that */
     uint64_t compared, equal; /* blocks of this trial */
-    uint64_t ask_again, stretch; /* offset before which nothing is asked; length of the next such stretch */
+    uint64_t wait_again,
+        stretch; /* offset before which no digest is waited for; length of the next such stretch */
     struct digest digests[REUSE_BLOCKS_MAX];
 };
 
@@ -64,11 +66,12 @@ int compare_flush(struct source *s, const struct pending *p, struct compare *c, 
     return source_put(s, item, err);
 }
 
-/* Waits for the digest of a block. 1: *ret is it; 0: there is none; -1 and err. */
+/* The digest of a block, for which it may wait. 1: *ret is it; 0: there is none; -1 and err. */
 static int ask(struct source *s, struct pending *p, struct compare *c, uint64_t block, struct digest *ret,
                struct err *err) {
     enum delta_answer answer;
-    while ((answer = delta_get(c->delta, block, ret)) == DELTA_AWAITED && !atomic_load(&p->failed))
+    bool patient = block * c->delta->block_size >= c->wait_again;
+    while ((answer = delta_get(c->delta, block, ret)) == DELTA_AWAITED && patient && !atomic_load(&p->failed))
         if (s->await(s->ctx, p, block, err) != 0)
             return -1;
     return answer == DELTA_HERE;
@@ -156,27 +159,22 @@ static int emit_differing(struct source *s, struct pending *p, struct compare *c
     return result;
 }
 
-/* Where blocks do not match, asking costs more than it saves. */
+/* Where blocks do not match, waiting costs more than it saves. */
 static void judge_trial(const struct source *s, struct compare *c, uint64_t offset) {
     if (c->compared < TRIAL_BLOCKS || s->delta_always)
         return;
     if (c->equal * TRIAL_SHARE < c->compared) {
-        c->ask_again = offset + c->stretch;
+        c->wait_again = offset + c->stretch;
         c->stretch = c->stretch < STRETCH_MAX ? c->stretch * 2 : c->stretch;
     } else {
+        c->wait_again = 0;
         c->stretch = STRETCH_FIRST;
     }
     c->compared = c->equal = 0;
 }
 
-bool compare_pays(struct compare *c, uint64_t offset) {
-    struct digest unused;
-    if (c == NULL || offset >= c->delta->size)
-        return false;
-    if (offset >= c->ask_again)
-        return true;
-    (void)delta_get(c->delta, offset / c->delta->block_size, &unused); /* drops what came for nothing */
-    return false;
+bool compare_pays(const struct compare *c, uint64_t offset) {
+    return c && offset < c->delta->size;
 }
 
 int compare_emit(struct source *s, struct pending *p, struct compare *c, struct os_file file, uint64_t offset,

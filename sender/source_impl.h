@@ -39,7 +39,7 @@ struct compare *compare_new(const struct source *s, struct pending *p); /* NULL:
 void compare_free(struct compare *c); /* NULL is fine */
 uint64_t compare_chunk(const struct compare *c); /* most bytes of a chunk */
 /* False: at `offset` nothing is to be compared. NULL is fine. */
-bool compare_pays(struct compare *c, uint64_t offset);
+bool compare_pays(const struct compare *c, uint64_t offset);
 /* Reads [offset, end) and emits what differs of it. 1, 0 when the file is shorter now, -1 and err; *ret_result is the
  * failure of the file itself, if any. */
 int compare_emit(struct source *s, struct pending *p, struct compare *c, struct os_file file, uint64_t offset,

@@ -10,11 +10,9 @@ from lib import HVRECV, HVSEND, case, check, check_equal, each, failed, good, pu
 
 BOTH = [HVSEND, HVRECV]
 LATER = """
-    -o -g -D -H -A -X -S -W -u -n -i -0 --owner --group --hard-links --acls --xattrs --sparse --whole-file
-    --update --dry-run --itemize-changes --delete --max-delete=5 --exclude=*.o --include=x --exclude-from=f
-    --include-from=f --files-from=f --from0 --chmod=u+w --chown=a:b --numeric-ids --partial --inplace
-    --log-file=f --streams=4 --delta=on --retry=3 --retry-delay=1 --allow-peer=3
-    --key-file=f --quota=1G --min-free=1G --max-files=5 --max-sessions=2 --to=unix:/x --force
+    -D -H -A -X -S -u -n -i -0 --hard-links --acls --xattrs --sparse --update --dry-run --itemize-changes --delete
+    --max-delete=5 --exclude=*.o --include=x --exclude-from=f --include-from=f --files-from=f --from0 --chmod=u+w
+    --chown=a:b --numeric-ids --log-file=f --streams=4 --to=unix:/x --force
 """.split()
 
 
