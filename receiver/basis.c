@@ -262,7 +262,7 @@ static void advance(struct basis *b, struct basis_job *job, struct item *item, u
     }
     b->ahead += outstanding(job) - before;
     if (count < wanted || job->front >= blocks_of(job))
-        complete(b, job, passed || count < wanted);
+        complete(b, job, passed || (count > 0 && count < wanted)); /* without blocks it says so itself */
 }
 
 int basis_step(struct basis *b, struct err *err) {
