@@ -222,6 +222,14 @@ static void codecs_and_flushing_are_chosen_by_word(void **state) {
     bool zstd = codec_by_id(CODEC_ZSTD) != NULL;
     assert_int_equal(run(&l, PROGRAM_HVSEND, "-z")->o.codec, zstd ? CODEC_ZSTD : CODEC_ZLIB);
     assert_int_equal(parse(&l, PROGRAM_HVSEND, "--zc zstd")->err.code, zstd ? 0 : EXIT_USAGE);
+    assert_int_equal(run(&l, PROGRAM_HVSEND, "")->o.delta, DELTA_AUTO);
+    assert_int_equal(run(&l, PROGRAM_HVSEND, "--delta on")->o.delta, DELTA_ON);
+    assert_int_equal(run(&l, PROGRAM_HVRECV, "--delta=off")->o.delta, DELTA_OFF);
+    assert_int_equal(run(&l, PROGRAM_HVSEND, "-W --delta=auto")->o.delta, DELTA_AUTO);
+    assert_int_equal(run(&l, PROGRAM_HVSEND, "-aW")->o.delta, DELTA_OFF);
+    assert_true(options_flags(&run(&l, PROGRAM_HVSEND, "--inplace")->o) & OPT_INPLACE);
+    assert_true(run(&l, PROGRAM_HVRECV, "--no-partial")->o.no_partial);
+    assert_false(run(&l, PROGRAM_HVRECV, "--no-partial --partial")->o.no_partial);
     assert_int_equal(run(&l, PROGRAM_HVRECV, "--durable file")->o.durable, DURABLE_FILE);
     assert_int_equal(run(&l, PROGRAM_HVRECV, "--durable none")->o.durable, DURABLE_NONE);
     run(&l, PROGRAM_HVRECV, "--durable batch");
@@ -288,6 +296,7 @@ static void what_is_wrong_is_refused_as_usage(void **state) {
         {BOTH, "--progress-fd x", "x"},
         {BOTH, "--info=all", "progress2"},
         {BOTH, "--durable sometimes", "sometimes"},
+        {BOTH, "--delta=maybe", "auto, on, off"},
         {BOTH, "--durable=", "batch"},
         {S, "--zc lzma", "lzma"},
         {S, "--zc=", "codec"},
