@@ -39,6 +39,13 @@ static uint8_t *make(const char *name, size_t n, uint8_t salt) {
     return data;
 }
 
+static void make_hole(const char *name, uint64_t n) {
+    struct os_file file;
+    assert_int_equal(os_open_locked(scratch.dir, name, true, &file), 0);
+    assert_int_equal(os_truncate(file, n), 0);
+    os_close(&file);
+}
+
 static void step_until_idle(void) {
     int more;
     struct err err;
@@ -132,11 +139,7 @@ static void digests_do_not_run_ahead(void **state) {
     struct msg_basis m;
     struct item *item;
     uint64_t asked = 0;
-    put_file(scratch.dir, "f", "", 0);
-    struct os_file file;
-    assert_int_equal(os_open_locked(scratch.dir, "f", true, &file), 0);
-    assert_int_equal(os_truncate(file, size), 0);
-    os_close(&file);
+    make_hole("f", size);
     struct basis_job *job = basis_add(basis, 7, "f", &(struct sink_basis){.size = size, .block_size = BLOCK});
     for (uint64_t came = 0; asked < 2 * BASIS_AHEAD_MAX; came = asked / 2) {
         basis_move(basis, job, came * BLOCK);
@@ -176,7 +179,7 @@ static void sender_that_does_not_wait_is_asked_less(void **state) {
     struct item *item;
     uint64_t asked = 0;
     bool end = false;
-    uint8_t *data = make("f", SIZE, 1);
+    make_hole("f", SIZE);
     struct basis_job *job = basis_add(basis, 7, "f", &(struct sink_basis){.size = SIZE, .block_size = BLOCK});
     for (uint64_t came = 0; came <= SIZE; came += 5000 * (uint64_t)BLOCK) {
         struct err err;
@@ -191,7 +194,6 @@ static void sender_that_does_not_wait_is_asked_less(void **state) {
     assert_true(end); /* nobody waits for the rest */
     assert_true(asked < 20000);
     basis_drop(basis, job);
-    free(data);
 }
 
 #define BASIS(name) cmocka_unit_test_setup_teardown(name, start, stop)
