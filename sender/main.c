@@ -24,6 +24,8 @@ static int check_usage(const struct options *o, struct err *err) {
                                                    : "DEST (an ADDR) is missing; see --help");
     if (waits && o->into)
         return err_set(err, EXIT_USAGE, "--into goes with a DEST; here the receiver chooses its directory");
+    if (o->serial && (o->bwlimit.rate || o->bwlimit.file))
+        return err_set(err, EXIT_USAGE, "--serial and --bwlimit exclude each other; see --help");
     if (o->once && !o->listen)
         return err_set(err, EXIT_USAGE, "--once goes with --listen");
     if (o->allow.count && !o->listen)
@@ -129,11 +131,12 @@ int main(int argc, char **argv) {
         .durable = o.durable,
         .codec = o.codec,
         .level = o.level,
-        .chunk_size = o.chunk_size,
         .delta = o.delta,
+        .chunk_size = bwlimit_chunk_size(&o.bwlimit, CHUNK_SIZE_MIN, o.chunk_size),
         .timeout_ms = o.timeout_ms,
         .handshake_ms = o.connect_timeout_ms,
         .serial = o.serial,
+        .bwlimit = o.bwlimit,
         .style = setup_style("sender", &o, !o.listen || o.once),
     };
     struct key *key = NULL;

@@ -68,6 +68,7 @@ static int build(struct sender *s, struct err *err) {
     session->state = s->config->dialler ? SEND_TRANSFER : SEND_AWAIT_REQUEST;
     link_in_init(&session->in, session->agreed.our_window, chunk_size);
     s->next_ticket = 1;
+    pace_init(&s->pace, &s->config->bwlimit, os_now_ns());
     source_init(&s->source, s->config->roots, chunk_size, s->pool, &s->report, NULL, NULL);
     s->source.delta_always = s->config->delta == DELTA_ON;
     run_on_cancel(&s->run, outbox_cancel, s->out);

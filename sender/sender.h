@@ -2,6 +2,7 @@
 #ifndef SENDER_SENDER_H
 #define SENDER_SENDER_H
 
+#include "program/bwlimit.h"
 #include "program/line.h"
 #include "program/options.h"
 #include "program/serve.h"
@@ -22,6 +23,7 @@ struct sender_config {
     int timeout_ms, handshake_ms;
     const struct key *key; /* borrowed; NULL: none */
     bool dialler, serial;
+    struct bwlimit bwlimit;
     struct report_style style;
 };
 
@@ -41,6 +43,7 @@ struct sender {
     struct queue *raw; /* read -> pack; not with 0 */
     struct packer packer; /* read stage, with 0 */
     struct outbox *out; /* scan, pack, ack -> send */
+    struct pace pace; /* send stage */
     struct file_digest *digest; /* send stage: of the file whose chunks pass */
 };
 

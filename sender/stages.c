@@ -1,6 +1,8 @@
 #include "sender/stages.h"
 
 #include "codec/digest.h"
+#include "core/log.h"
+#include "core/text.h"
 
 #include <string.h>
 
@@ -247,15 +249,31 @@ int send_step(struct sender *s, struct item **items, unsigned count, struct err 
         return -1;
     }
     uint32_t length = items[0]->frame.data_length;
-    for (unsigned i = 0; i < count; i++)
+    uint64_t bytes = 0;
+    for (unsigned i = 0; i < count; i++) {
+        bytes += FRAME_HEADER_SIZE + items[i]->frame.body_length + items[i]->frame.data_length;
         line_number(&s->line, items[i]);
+    }
     int64_t start = data ? os_now_ns() : 0;
     int result = line_write(&s->line, items, count, err);
     if (result == 0 && data)
         pack_policy_sent(&s->policy, length, os_now_ns() - start);
+    bucket_spend(&s->pace.bucket, bytes, os_now_ns());
     while (result == 0 && syncs-- > 0)
         result = ledger_sync_sent(s->session.ledger, err);
     return result;
+}
+
+/* Lets the outbox rest while more was sent than the limit allows. How long to wait for something to send. */
+static int keep_pace(struct sender *s) {
+    int pause = stream_pause(s->config->timeout_ms);
+    struct pace *p = &s->pace;
+    if (p->limit.rate == 0 && p->limit.file == NULL)
+        return pause;
+    if (pace_look(p, os_now_ns()))
+        log_line(LOG_INFO, "--bwlimit: now %s bytes per second", SIZE_TEXT(p->bucket.rate, false));
+    outbox_rest(s->out, p->bucket.rate ? p->bucket.free_ns / 1000000 : 0);
+    return p->limit.file && pause > BWLIMIT_LOOK_MS ? BWLIMIT_LOOK_MS : pause;
 }
 
 int stage_send(void *arg, struct err *err) {
@@ -263,8 +281,7 @@ int stage_send(void *arg, struct err *err) {
     for (;;) {
         struct item *items[STREAM_BATCH] = {NULL};
         unsigned n = 1;
-        enum queue_result got =
-            outbox_get_batch(s->out, items, STREAM_BATCH, &n, stream_pause(s->config->timeout_ms));
+        enum queue_result got = outbox_get_batch(s->out, items, STREAM_BATCH, &n, keep_pace(s));
         if (got == QUEUE_CLOSED)
             return 0;
         if (got == QUEUE_TIMEOUT)

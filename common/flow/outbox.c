@@ -19,6 +19,7 @@ struct outbox {
     uint32_t chunk_size;
     bool closed, cancelled; /* lock */
     bool held; /* lock; the stream is broken */
+    int64_t rest_ms; /* lock; nothing but urgent items leaves before then; 0: not so */
     bool taken; /* lock; the sending thread has something in hand */
 };
 
@@ -184,6 +185,8 @@ static bool afford(struct outbox *ob, struct ticketed *t) {
 static struct ticketed *take(struct outbox *ob) {
     if (ob->urgent.first)
         return fifo_pop(&ob->urgent);
+    if (ob->rest_ms != 0 && os_now_ms() < ob->rest_ms)
+        return NULL;
     if (ob->again.first)
         return afford(ob, ob->again.first) ? fifo_pop(&ob->again) : NULL;
     if (ob->control.first) {
@@ -223,6 +226,20 @@ static unsigned take_more(struct outbox *ob, struct item **ret, unsigned most) {
     return n;
 }
 
+/* Lock held. Waits for a change, or the end of a rest. False: the deadline passed (INT64_MAX: there is none). */
+static bool wait_for_change(struct outbox *ob, int64_t deadline_ms) {
+    bool resting = ob->rest_ms != 0 && !ob->held && ob->rest_ms < deadline_ms;
+    int64_t until = resting ? ob->rest_ms : deadline_ms;
+    if (until == INT64_MAX) {
+        os_cond_wait(&ob->changed, &ob->lock);
+        return true;
+    }
+    bool in_time = os_cond_wait_until(&ob->changed, &ob->lock, until);
+    if (resting && !in_time)
+        ob->rest_ms = 0;
+    return in_time || resting;
+}
+
 enum queue_result outbox_get(struct outbox *ob, struct item **ret, int timeout_ms) {
     unsigned count;
     return outbox_get_batch(ob, ret, 1, &count, timeout_ms);
@@ -230,7 +247,8 @@ enum queue_result outbox_get(struct outbox *ob, struct item **ret, int timeout_m
 
 enum queue_result outbox_get_batch(struct outbox *ob, struct item **ret, unsigned most, unsigned *ret_count,
                                    int timeout_ms) {
-    int64_t deadline = 0; /* the clock is asked when it is needed: in some kernels that is a system call */
+    int64_t deadline =
+        timeout_ms > 0 ? 0 : INT64_MAX; /* 0: the clock was not asked yet, which may cost a system call */
     enum queue_result result = QUEUE_TIMEOUT;
     os_lock(&ob->lock);
     for (bool waiting = true;;) {
@@ -254,15 +272,18 @@ enum queue_result outbox_get_batch(struct outbox *ob, struct item **ret, unsigne
             ob->taken = timeout_ms != 0; /* a HEARTBEAT is due */
             break;
         }
-        if (timeout_ms < 0 || ob->held)
-            os_cond_wait(&ob->changed, &ob->lock);
-        else {
-            deadline = deadline ? deadline : os_now_ms() + timeout_ms;
-            waiting = os_cond_wait_until(&ob->changed, &ob->lock, deadline);
-        }
+        if (deadline == 0)
+            deadline = os_now_ms() + timeout_ms;
+        waiting = wait_for_change(ob, ob->held ? INT64_MAX : deadline);
     }
     os_unlock(&ob->lock);
     return result;
+}
+
+void outbox_rest(struct outbox *ob, int64_t until_ms) {
+    os_lock(&ob->lock);
+    ob->rest_ms = until_ms;
+    os_unlock(&ob->lock);
 }
 
 void outbox_sent(struct outbox *ob) {

@@ -50,6 +50,9 @@ enum queue_result outbox_get_batch(struct outbox *ob, struct item **ret, unsigne
  * the next outbox_get. */
 void outbox_sent(struct outbox *ob);
 
+/* Sending thread: before until_ms (os_now_ms) it gets nothing but urgent items. 0 ends that. */
+void outbox_rest(struct outbox *ob, int64_t until_ms);
+
 /* Sending thread: the item that it got costs less than it was charged with. */
 void outbox_refund(struct outbox *ob, struct item *item);
 

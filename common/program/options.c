@@ -43,6 +43,7 @@ enum {
     O_PARTIAL,
     O_NO_PARTIAL,
     O_VERIFY,
+    O_BWLIMIT,
     O_TIMEOUT,
     O_CONTIMEOUT,
     O_RETRY,
@@ -108,6 +109,8 @@ static const struct option_row rows[] = {
     {O_PARTIAL, "partial", NULL, BOTH, NULL},
     {O_NO_PARTIAL, "no-partial", NULL, PROGRAM_HVRECV, "keep nothing of a large file that was interrupted"},
     {O_VERIFY, "verify", NULL, BOTH, "read every file back from storage before it replaces the old one"},
+    {O_BWLIMIT, "bwlimit", "RATE", PROGRAM_HVSEND,
+     "KiB per second at most, or with a suffix; @FILE is read each second"},
     {O_TIMEOUT, "timeout", "SECONDS", BOTH, "end when the peer is silent for so long (default 60, 0 never)"},
     {O_CONTIMEOUT, "contimeout", "SECONDS", BOTH,
      "bound on one try to connect, and on the handshake (default 10)"},
@@ -132,11 +135,10 @@ enum { ROW_COUNT = sizeof rows / sizeof rows[0] };
 /* Options of the same meaning in rsync that will come: the message says so instead of "unknown". */
 static const char later_letters[] = "DHAXSuni0";
 static const char *const later_names[] = {
-    "devices",  "specials", "hard-links",   "acls",         "xattrs",
-    "sparse",   "update",   "dry-run",      "delete",       "max-delete",
-    "exclude",  "include",  "exclude-from", "include-from", "files-from",
-    "from0",    "chmod",    "chown",        "numeric-ids",  "bwlimit",
-    "log-file", "streams",  "to",           "force",        "itemize-changes",
+    "devices",      "specials",     "hard-links", "acls",       "xattrs",  "sparse",
+    "update",       "dry-run",      "delete",     "max-delete", "exclude", "include",
+    "exclude-from", "include-from", "files-from", "from0",      "chmod",   "chown",
+    "numeric-ids",  "log-file",     "streams",    "to",         "force",   "itemize-changes",
 };
 
 static void print_help(enum program program) {
@@ -285,6 +287,7 @@ static int set_with_argument(struct options *o, int id, const char *arg, struct 
     case O_ZC: return set_codec(o, arg, err);
     case O_DURABLE: return set_durable(o, arg, err);
     case O_DELTA: return set_delta(o, arg, err);
+    case O_BWLIMIT: return bwlimit_parse(arg, &o->bwlimit, err);
     case O_TIMEOUT: return set_seconds(&o->timeout_ms, arg, true, err);
     case O_CONTIMEOUT: return set_seconds(&o->connect_timeout_ms, arg, false, err);
     case O_GRACE:

@@ -4,6 +4,7 @@
 
 #include "core/err.h"
 #include "program/allow.h"
+#include "program/bwlimit.h"
 #include "wire/protocol.h"
 
 #include <stdbool.h>
@@ -36,6 +37,7 @@ struct options {
     enum durable durable;
     bool durable_given;
     bool verify;
+    struct bwlimit bwlimit;
     int timeout_ms; /* -1: none */
     int connect_timeout_ms; /* of each try */
     bool retries_given; /* else it depends on the transport: addr_retries */

@@ -89,6 +89,7 @@ static void letters_and_words_set_the_same_flags(void **state) {
         {"--group", OPT_GROUP},
         {"-I", OPT_IGNORE_TIMES},
         {"--ignore-times", OPT_IGNORE_TIMES},
+        {"--verify", OPT_VERIFY},
         {"-c", OPT_CHECKSUM},
         {"--checksum", OPT_CHECKSUM},
         {"-a", ARCHIVE},

@@ -385,8 +385,29 @@ static void what_turns_out_smaller_is_given_credit_back(void **state) {
     outbox_free(ob);
 }
 
+static void outbox_that_rests_gives_urgent_items_only(void **state) {
+    (void)state;
+    struct outbox *ob = outbox_new(UINT64_MAX, CHUNK);
+    assert_true(outbox_put_data(ob, chunk(1, 100)));
+    assert_true(outbox_put(ob, message(MSG_ENTRIES, 10)));
+    outbox_rest(ob, INT64_MAX);
+    assert_int_equal(next_type(ob, NULL), 0);
+    assert_true(outbox_put_urgent(ob, message(MSG_ACK, 24)));
+    assert_int_equal(next_type(ob, NULL), MSG_ACK);
+    assert_int_equal(next_type(ob, NULL), 0);
+    outbox_rest(ob, 0);
+    assert_int_equal(next_type(ob, NULL), MSG_ENTRIES);
+    outbox_rest(ob, os_now_ms() + 1);
+    struct item *item = NULL;
+    assert_int_equal(outbox_get(ob, &item, -1), QUEUE_OK); /* wakes by itself */
+    assert_int_equal(item->frame.type, MSG_CHUNK);
+    item_free(item);
+    outbox_free(ob);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(outbox_that_rests_gives_urgent_items_only),
         cmocka_unit_test(holding_waits_until_the_sender_has_nothing_in_hand),
         cmocka_unit_test(what_is_sent_again_goes_first_and_pays_again),
         cmocka_unit_test(what_turns_out_smaller_is_given_credit_back),
