@@ -2,7 +2,7 @@
 #ifndef SINK_HELP_H
 #define SINK_HELP_H
 
-#include "files_help.h"
+#include "sink_files.h"
 
 #include "receiver/sink_impl.h"
 
@@ -41,30 +41,15 @@ static inline int sink_test_start(void **state) {
     descriptors = open_descriptors();
     scratch = scratch_new();
     sink = NULL;
-    return mkdirat(scratch.dir.fd, "root", 0755) != 0 || os_dir_open(scratch.dir, "root", &root) != 0 ? -1
-                                                                                                      : 0;
-}
-
-static inline unsigned temps_below(int at, const char *name) {
-    unsigned n = 0;
-    int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return 0;
-    DIR *dir = fdopendir(fd);
-    for (struct dirent *e; (e = readdir(dir)) != NULL;) {
-        n += strncmp(e->d_name, RESERVED_PREFIX, sizeof RESERVED_PREFIX - 1) == 0;
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-            n += temps_below(fd, e->d_name);
-    }
-    (void)closedir(dir);
-    return n;
+    bool made = os_mkdir_at(scratch.dir, "root", 0755) == 0 && os_dir_open(scratch.dir, "root", &root) == 0;
+    return made ? 0 : -1;
 }
 
 /* After each test: closed, the sink has left no temporary name and no descriptor. */
 static inline int sink_test_stop(void **state) {
     (void)state;
     sink_close(sink);
-    unsigned temps = temps_below(scratch.dir.fd, ".");
+    unsigned temps = temps_in(scratch.dir);
     os_dir_close(&root);
     scratch_free(&scratch);
     return temps == 0 && open_descriptors() == descriptors ? 0 : -1;

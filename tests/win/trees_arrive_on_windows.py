@@ -174,6 +174,19 @@ def times_decide_to_100_ns(ws, way):
 
 
 @each(WAYS)
+def files_that_are_verified_arrive(ws, way):
+    """Read back from storage, with sizes around those that reads past the cache can have."""
+    source, dest = ws.dir("source"), ws.dir("dest")
+    for size in (0, 1, 4095, 4096, 4097, MIB - 1, MIB + 1, 3 * MIB + 5):
+        put(source / str(size), noise(size, size))
+    put(source / "read-only", b"text", 0o444)
+    pair = transfer(ws, way, source, dest, send=("-a", "--verify"), recv=("-v",))
+    check_equal((pair.sender.code, pair.receiver.code), (0, 0), f"exit codes\n{pair}")
+    check("every file was read back " in pair.receiver.err, f"it was not\n{pair}")
+    same_tree(source, dest)
+
+
+@each(WAYS)
 def files_with_holes_arrive(ws, way):
     source, dest = ws.dir("source"), ws.dir("dest")
     lib.put_sparse(source / "middle", 64 * MIB, [(0, b"first"), (48 * MIB + 3, b"then")])
