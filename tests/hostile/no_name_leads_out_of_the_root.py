@@ -5,6 +5,7 @@ import itertools
 import os
 
 import peer
+import lib
 import rig
 from golden_build import Entries, bundle, path_value, start
 from lib import case, check, check_equal, each, no_temporary_names
@@ -182,4 +183,4 @@ def a_pull_takes_nothing_that_it_did_not_ask_for(ws):
     fence.check_nothing_changed()
 
 
-peer.main(parallel=4)
+lib.main(parallel=4)

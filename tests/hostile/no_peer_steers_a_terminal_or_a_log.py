@@ -4,6 +4,7 @@
 import json
 
 import peer  # first: it finds the others
+import lib
 import rig
 from golden_build import Entries, file_begin, joined, note, preamble, run, start, u
 from lib import HVRECV, HVSEND, case, check, check_equal, each, put
@@ -126,4 +127,4 @@ def a_name_is_escaped_once_on_its_way_through_both_ends(ws):
     check_equal(pair.sender.code, 23, "exit code")
     check("n\u00e4me\\012line" in pair.sender.err and "\\\\" not in pair.sender.err, pair.sender.err)
 
-peer.main()
+lib.main(parallel=4)

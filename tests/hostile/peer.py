@@ -192,8 +192,3 @@ class Listener:
 
     def accept(self):
         return Peer(self.socket.accept()[0])
-
-
-def main(parallel=1):
-    """As lib.main."""
-    lib.main(parallel)
