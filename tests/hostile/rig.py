@@ -13,6 +13,10 @@ from peer import Peer
 ONE_TRY = ["--retry", "0", "--grace", "0"]
 
 
+def digest_of(path):
+    return hashlib.sha256(path.read_bytes()).digest()
+
+
 class Fence:
     """ws.path/fence: the root (`dest`), and beside it what nobody may touch. changed() is the oracle."""
 
@@ -31,13 +35,18 @@ class Fence:
         self.before = self.look()
 
     def look(self):
-        found = {name: what for name, what in status_of_tree(self.top).items()
-                 if name and not (name == b"dest" or name.startswith(b"dest/"))}  # fmt: skip
-        for name in found:
-            path = os.path.join(os.fsencode(self.top), name)
-            if os.path.isfile(path) and not os.path.islink(path):
-                with open(path, "rb") as file:
-                    found[name] += (hashlib.sha256(file.read()).digest(),)
+        """All but `dest`, in which a session may still be busy."""
+        found = {}
+        for child in os.listdir(self.top):
+            path = self.top / child
+            if child == "dest":
+                continue
+            if path.is_dir() and not path.is_symlink():
+                found.update(((child, name), what) for name, what in status_of_tree(path).items())
+                found.update((file, digest_of(file)) for file in path.rglob("*") if file.is_file())
+            else:
+                st = path.lstat()
+                found[child] = (st.st_mode, st.st_size, st.st_mtime_ns, digest_of(path))
         return found
 
     def check_nothing_changed(self):
