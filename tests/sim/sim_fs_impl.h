@@ -1,0 +1,45 @@
+/* sim_fs_impl.h: for the files that make up the file system only. */
+#ifndef SIM_SIM_FS_IMPL_H
+#define SIM_SIM_FS_IMPL_H
+
+#include "sim_fs.h"
+
+struct sim_name {
+    struct sim_name *next;
+    struct sim_node *node;
+    bool durable;
+    char text[];
+};
+
+struct sim_node {
+    struct sim_node *next; /* of all */
+    enum os_kind kind;
+    uint32_t mode, uid, gid;
+    int64_t mtime_sec, ctime;
+    uint32_t mtime_nsec;
+    uint64_t inode, size;
+    uint8_t *data; /* the first `kept` bytes; what follows is zeros. A link's target */
+    size_t kept;
+    bool dirty;
+    struct sim_name *names; /* of a directory */
+};
+
+/* Files end here; also what is written at most. */
+enum { SIM_FILE_MAX = 64 * 1024 * 1024 };
+
+struct sim_node *sim_node_new(enum os_kind kind, uint32_t mode);
+void sim_node_changed(struct sim_node *node);
+struct sim_name *sim_name_find(const struct sim_node *dir, const char *name);
+void sim_name_add(struct sim_node *dir, const char *name, struct sim_node *node);
+void sim_name_drop(struct sim_node *dir, struct sim_name *name);
+void sim_volume_clean(void);
+
+/* Handles. sim_handle_new ends the program when there are too many. */
+int sim_handle_new(struct sim_node *node);
+struct sim_node *sim_handle_node(int fd);
+void sim_handle_close(int *fd);
+
+/* 0, or the negative errno value with which the call at hand has to fail. */
+int sim_failure(void);
+
+#endif
