@@ -34,17 +34,19 @@ static bool can_resume(const struct line *line) {
     return way->to ? way->retry.retries > 0 : way->registry && way->grace_ms != 0;
 }
 
-/* The peer came back to some session: that has the stream now, or nobody. */
+/* The peer came back to some session: that has the stream now, or nobody. Whoever has it may close it at once, so it is
+ * no longer ours from before it is offered. */
 static int give_away(struct line *line, const struct comeback *back) {
     struct err why = {0};
-    if (!registry_offer(line->way->registry, back, line->stream)) {
-        (void)err_set(&why, EXIT_REFUSED, "this session is not known here any more");
-        handshake_reject(line->stream, &why);
-        (void)stream_close(line->stream, NULL);
-    }
     os_lock(&line->lock);
+    struct stream *stream = line->stream;
     line->stream = NULL;
     os_unlock(&line->lock);
+    if (!registry_offer(line->way->registry, back, stream)) {
+        (void)err_set(&why, EXIT_REFUSED, "this session is not known here any more");
+        handshake_reject(stream, &why);
+        (void)stream_close(stream, NULL);
+    }
     return HANDSHAKE_BACK;
 }
 
