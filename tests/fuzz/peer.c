@@ -46,6 +46,7 @@ static struct {
     struct options options;
     int code;
     bool over; /* the real end */
+    bool stopped; /* the server: its code says nothing of a session then */
     struct conn *conn;
     unsigned streams;
     uint32_t seq;
@@ -77,7 +78,7 @@ static void open_stream(void) {
     struct err ignored;
     (void)conn_close(peer.conn, NULL);
     peer.conn = NULL;
-    if (peer.streams++ == STREAMS_MAX)
+    if (peer.streams++ >= STREAMS_MAX)
         return;
     int result = peer.plan->real_dials ? listener_accept(peer.listener, TIMEOUT_MS, &peer.conn, &ignored)
                                        : conn_dial(&peer.to, TIMEOUT_MS, NULL, &peer.conn, &ignored);
@@ -220,7 +221,7 @@ static void do_step(uint8_t op) {
 static void run_peer(void *arg) {
     (void)arg;
     open_stream();
-    while (rd_left(&peer.steps) > 0 && !peer.over)
+    while (rd_left(&peer.steps) > 0 && !peer.steps.bad && !peer.over)
         do_step(rd_u8(&peer.steps));
     os_sleep_ms(1000);
     (void)conn_close(peer.conn, NULL);
@@ -231,8 +232,10 @@ static void run_peer(void *arg) {
         sim_net_give_up();
     }
     os_sleep_ms(LATER_MS);
-    if (peer.server && !peer.over)
+    if (peer.server && !peer.over) {
+        peer.stopped = true;
         server_stop(peer.server);
+    }
 }
 
 static void run_real(void *arg) {
@@ -277,7 +280,7 @@ int peer_run(const struct peer_plan *plan, const uint8_t *steps, size_t n) {
         server_free(peer.server);
     listener_close(peer.listener);
     file_digest_free(peer.digest);
-    return peer.code;
+    return peer.stopped ? PEER_STOPPED : peer.code;
 }
 
 /* ---- the world -------------------------------------------------------------------------------------------------- */

@@ -18,7 +18,8 @@ struct peer_plan {
 };
 
 /* Runs the steps of the input (peer.c lists them) against the real end, to its end. The world of sim/ is begun by the
- * caller, and the real end's exit code is returned. */
+ * caller, and the real end's exit code is returned: PEER_STOPPED for a server that no session had ended. */
+enum { PEER_STOPPED = -1 };
 int peer_run(const struct peer_plan *plan, const uint8_t *steps, size_t n);
 /* How many whole frames of that type the fuzzer's end sent, and the real one wrote, in the last run. */
 unsigned peer_sent(uint8_t type);
