@@ -88,6 +88,7 @@ use_fixed_addresses() {
 
 mapfile -t shell_scripts < <(printf '%s\n' .ci/run scripts/*.sh && find tests -name '*.sh' | sort)
 step shellcheck shellcheck -x -P SCRIPTDIR "${shell_scripts[@]}"
+if [ "$mode" = --quick ]; then step model scripts/model.sh --quick; else step model scripts/model.sh; fi
 
 # The style suite looks at the tree alone, so that one configuration runs it for all.
 configuration gcc '' gcc --werror -Dzstd=enabled
