@@ -75,7 +75,7 @@ holds wider -DBREAKS=1 -DFLIPS=1 -DWINDOW=3
 holds receiver-dials -DBREAKS=1 -DFLIPS=1 -DRECEIVER_DIALS
 holds grace -DBREAKS=1 -DFLIPS=1 -DGRACE
 holds grace-dials -DBREAKS=1 -DFLIPS=1 -DGRACE -DRECEIVER_DIALS
-holds crash -DBREAKS=1 -DFLIPS=0 -DCRASH
+holds crash -DBREAKS=0 -DFLIPS=1 -DCRASH
 holds circles -DBREAKS=1 -DFLIPS=1
 if [ "${1:-}" != --quick ]; then
     holds two-breaks -DBREAKS=2 -DFLIPS=0
