@@ -164,6 +164,15 @@ static int wait_to_write(struct fd_conn *conn, bool begun, int timeout_ms, int64
     return fd_wait(conn->out, POLLOUT, -1, *finish_by) == 0 ? 0 : woken(err);
 }
 
+/* Whoever reads is not left waiting for a peer to which nothing can be said: what has arrived is still read, then the
+ * stream ends. Always -1. */
+static int write_failed(const struct fd_conn *conn, int sys, struct err *err) {
+    if (conn->out_is_socket)
+        (void)shutdown(conn->out, SHUT_RDWR);
+    return err_sys(err, EXIT_SOCKET, sys, "%s: writing to the stream failed (the other end may say why)",
+                   conn->base.peer);
+}
+
 int fd_conn_writev(struct conn *base, const struct span *parts, size_t count, int timeout_ms,
                    struct err *err) {
     struct fd_conn *conn = (struct fd_conn *)base;
@@ -186,8 +195,7 @@ int fd_conn_writev(struct conn *base, const struct span *parts, size_t count, in
         if (errno == EINTR)
             continue;
         if (errno != EAGAIN && errno != EWOULDBLOCK)
-            return err_sys(err, EXIT_SOCKET, errno,
-                           "%s: writing to the stream failed (the other end may say why)", base->peer);
+            return write_failed(conn, errno, err);
         if (wait_to_write(conn, begun, timeout_ms, &finish_by, err))
             return -1;
     }

@@ -152,6 +152,26 @@ static void writing_to_a_closed_peer_is_an_error_and_no_signal(void **state) {
     assert_int_equal(conn_close(pair[0], NULL), 0);
 }
 
+static void after_a_failed_write_what_has_arrived_is_read_and_then_the_end(void **state) {
+    (void)state;
+    int fds[2];
+    struct conn *conn, *peer;
+    struct err err = {.code = 0};
+    char byte;
+    const struct span part = {(const uint8_t *)"x", 1};
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    assert_int_equal(conn_from_fd(fds[0], "left", &conn, NULL), 0);
+    assert_int_equal(conn_from_fd(fds[1], "right", &peer, NULL), 0);
+    put(peer, "why");
+    assert_int_equal(shutdown(fds[0], SHUT_WR), 0); /* writing fails here, and the peer lives on */
+    assert_int_equal(conn_write(conn, &part, 1, PATIENT_MS, &err), -1);
+    assert_int_equal(err.code, EXIT_SOCKET);
+    expect(conn, "why");
+    assert_int_equal(conn_read(conn, &byte, 1, PATIENT_MS, &err), 0);
+    assert_int_equal(conn_close(conn, NULL), 0);
+    assert_int_equal(conn_close(peer, NULL), 0);
+}
+
 static void a_broken_pipe_is_an_error_and_no_signal(void **state) {
     (void)state;
     int fds[2];
@@ -327,6 +347,7 @@ int main(void) {
         cmocka_unit_test(the_end_of_the_stream_is_zero_after_the_last_byte),
         cmocka_unit_test(a_peer_that_dropped_our_bytes_is_a_read_error),
         cmocka_unit_test(writing_to_a_closed_peer_is_an_error_and_no_signal),
+        cmocka_unit_test(after_a_failed_write_what_has_arrived_is_read_and_then_the_end),
         cmocka_unit_test(a_broken_pipe_is_an_error_and_no_signal),
         cmocka_unit_test(a_pipe_blocks_again_after_close),
         cmocka_unit_test(a_descriptor_that_cannot_be_used_is_refused),
