@@ -20,7 +20,10 @@ void os_dir_force_fallback(bool on) {
 }
 
 static int fallback_open(int at, const char *name, int flags, unsigned mode) {
-    int fd = openat(at, name, flags | O_NOFOLLOW, mode);
+    int fd;
+    do
+        fd = openat(at, name, flags | O_NOFOLLOW, mode);
+    while (fd < 0 && errno == EINTR);
     return fd < 0 ? -errno : fd;
 }
 
@@ -40,7 +43,10 @@ int os_open_beneath(int at, const char *name, int flags, unsigned mode) {
         .mode = mode,
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
     };
-    long fd = syscall(SYS_openat2, at, name, &how, sizeof how);
+    long fd;
+    do
+        fd = syscall(SYS_openat2, at, name, &how, sizeof how);
+    while (fd < 0 && errno == EINTR);
     if (fd >= 0)
         return (int)fd;
     if (errno != ENOSYS && errno != EPERM)
@@ -100,7 +106,10 @@ void os_stat_from(const struct stat *st, struct os_stat *ret) {
 }
 
 int os_dir_open_path(const char *path, struct os_dir *ret) {
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd;
+    do
+        fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    while (fd < 0 && errno == EINTR);
     if (fd < 0)
         return -errno;
     ret->fd = fd;

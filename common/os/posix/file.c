@@ -23,7 +23,8 @@ int os_create(struct os_dir at, const char *name, uint32_t mode, struct os_file 
 int os_close_checked(struct os_file *file) {
     int fd = file->fd;
     file->fd = -1;
-    return fd < 0 || close(fd) == 0 ? 0 : -errno;
+    return fd < 0 || close(fd) == 0 || errno == EINTR ? 0
+                                                      : -errno; /* interrupted, it is closed all the same */
 }
 
 void os_close(struct os_file *file) {
@@ -71,7 +72,11 @@ void os_expect_holes(struct os_file file) {
 }
 
 int os_truncate(struct os_file file, uint64_t size) {
-    return ftruncate(file.fd, (off_t)size) == 0 ? 0 : -errno;
+    int result;
+    do
+        result = ftruncate(file.fd, (off_t)size);
+    while (result != 0 && errno == EINTR);
+    return result == 0 ? 0 : -errno;
 }
 
 int os_set_mode(struct os_file file, uint32_t mode) {

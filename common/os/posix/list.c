@@ -13,15 +13,19 @@ struct os_list {
 
 int os_list_open(struct os_dir dir, struct os_list **ret) {
     /* A descriptor of its own: its position is not shared with others that list the directory. */
-    int fd = openat(dir.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd;
+    do
+        fd = openat(dir.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    while (fd < 0 && errno == EINTR);
     if (fd < 0)
         return -errno;
     struct os_list *list = malloc(sizeof *list);
     DIR *opened = list ? fdopendir(fd) : NULL;
     if (opened == NULL) {
+        int result = list ? -errno : -ENOMEM;
         (void)close(fd);
         free(list);
-        return -ENOMEM;
+        return result;
     }
     list->dir = opened;
     *ret = list;
