@@ -42,7 +42,7 @@ int sink_name_changed(struct sink *sink, struct os_dir dir) {
         return 0;
     int result = os_dir_stat(dir, &st);
     if (result == 0 && !sink_volume_reaches(sink, &st))
-        return os_dir_sync(dir);
+        return sink_flush_dir(sink, dir);
     sink->names_changed = true;
     return result;
 }

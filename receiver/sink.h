@@ -98,6 +98,7 @@ struct sink {
     unsigned batch_count;
     uint64_t batch_bytes;
     bool batch_elsewhere; /* some of it is on another volume than the root */
+    int flush_failed; /* result of a flush of the volume or of a directory: nothing is committed after it */
     bool names_changed; /* directories, links: names to flush that are in no batch entry */
 };
 

@@ -3,8 +3,9 @@
  * Files of a batch are closed before it is flushed, so that a session needs few descriptors; the data of more
  * than one is flushed by one syncfs, which costs one journal commit where an fsync for each would cost
  * hundreds. Only the last file stays open (`kept`): a batch of one is flushed by fsync alone and does not pay
- * for what others wrote to the volume. fsync is never repeated after it failed: the second call would
- * return 0 although the data is lost.
+ * for what others wrote to the volume. No flush is repeated after it failed: the second call would
+ * return 0 although the data is lost. A file that cannot be flushed fails alone; when the volume or a directory cannot,
+ * it is not known what else is lost, so that nothing more is committed.
  */
 #include "receiver/sink_impl.h"
 
@@ -38,16 +39,30 @@ void sink_release_kept(struct sink_commit *c) {
         c->closed = os_close_checked(&c->kept);
 }
 
+int sink_flush_volume(struct sink *sink) {
+    if (sink->flush_failed == 0)
+        sink->flush_failed = os_volume_sync(sink->root);
+    return sink->flush_failed;
+}
+
+int sink_flush_dir(struct sink *sink, struct os_dir dir) {
+    if (sink->flush_failed == 0)
+        sink->flush_failed = os_dir_sync(dir);
+    return sink->flush_failed;
+}
+
 static int flush_data(struct sink *sink) {
     unsigned open_data = 0;
     if (sink->opt.durable == DURABLE_NONE)
         return 0;
+    if (sink->flush_failed != 0)
+        return sink->flush_failed;
     for (unsigned i = 0; i < sink->batch_count; i++)
         open_data += !sink->batch[i].synced;
     struct sink_commit *last = &sink->batch[sink->batch_count - 1];
     if (open_data == 0)
         return 0;
-    return open_data == 1 && !last->synced ? os_sync(last->kept) : os_volume_sync(sink->root);
+    return open_data == 1 && !last->synced ? os_sync(last->kept) : sink_flush_volume(sink);
 }
 
 static void rename_one(struct sink *sink, struct sink_commit *c) {
@@ -82,7 +97,7 @@ static int flush_parents(struct sink *sink, bool few) {
         last = c->path;
         int result = dir_cache_parent(&sink->dirs, c->path, &at, &name);
         if (result == 0)
-            result = os_dir_sync(at);
+            result = sink_flush_dir(sink, at);
         if (result != 0)
             return result;
     }
@@ -102,7 +117,7 @@ static int flush_names(struct sink *sink) {
             return result;
     }
     if (result == 0 || result == -E2BIG)
-        result = os_volume_sync(sink->root);
+        result = sink_flush_volume(sink);
     sink->names_changed = sink->names_changed && result != 0;
     return result;
 }
@@ -142,7 +157,7 @@ void sink_commit(struct sink *sink) {
 
 int sink_finish(struct sink *sink, struct err *err) {
     sink_commit(sink);
-    int result = sink->names_changed && sink->opt.durable != DURABLE_NONE ? os_volume_sync(sink->root) : 0;
+    int result = sink->names_changed && sink->opt.durable != DURABLE_NONE ? sink_flush_volume(sink) : 0;
     sink->names_changed = false;
     return result == 0 ? 0 : os_file_error(err, result, "cannot flush the destination");
 }

@@ -42,6 +42,10 @@ void sink_verify_add(struct sink *sink, const void *p, size_t n, uint64_t offset
 int sink_verify_check(struct sink *sink, uint64_t size, struct err *err);
 void sink_verify_close(struct sink *sink);
 
+/* Flush the volume, or a directory, unless such a flush has failed: what that one lost is not found by a second. */
+int sink_flush_volume(struct sink *sink);
+int sink_flush_dir(struct sink *sink, struct os_dir dir);
+
 /* A name in `dir` was made or changed that belongs to no file of the batch. 0, or a negative result when it had to be
  * flushed at once and that failed. */
 int sink_name_changed(struct sink *sink, struct os_dir dir);

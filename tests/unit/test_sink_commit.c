@@ -281,6 +281,33 @@ static void owner_and_group_are_set_by_a_privileged_receiver(void **state) {
     assert_int_equal(st.st_uid, 1);
 }
 
+/* A flush that failed and is tried again succeeds, although what it was to write is lost. */
+static void after_a_flush_of_the_volume_failed_nothing_is_committed_any_more(void **state) {
+    (void)state;
+    struct err err = {.code = 0};
+    open_sink((struct sink_options){.durable = DURABLE_BATCH});
+    int good = dup(sink->root.fd), path_only = openat(sink->root.fd, ".", O_PATH | O_CLOEXEC);
+    assert_true(good >= 0 && path_only >= 0);
+    send_file(1, "a", "first");
+    send_file(2, "b", "first");
+    assert_int_equal(dup2(path_only, sink->root.fd), sink->root.fd); /* syncfs refuses it */
+    sink_commit(sink);
+    assert_int_equal(dup2(good, sink->root.fd), sink->root.fd);
+    assert_failed(1);
+    assert_failed(2);
+    send_file(3, "c", "second");
+    send_file(4, "d", "second");
+    sink_commit(sink);
+    assert_failed(3);
+    assert_failed(4);
+    assert_false(exists(root, "c"));
+    assert_int_equal(sink_make_dir(sink, "dir", 0755, NULL), 0);
+    assert_int_equal(sink_finish(sink, &err), -1);
+    assert_int_equal(err.code, EXIT_FILE_IO);
+    (void)close(good);
+    (void)close(path_only);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         SINK_TEST(full_batch_commits_itself),
@@ -291,6 +318,7 @@ int main(void) {
         SINK_TEST(large_and_small_files_share_a_batch),
         SINK_TEST(failures_in_a_batch_are_told_once_each),
         SINK_TEST(few_descriptors_are_open_whatever_the_batch),
+        SINK_TEST(after_a_flush_of_the_volume_failed_nothing_is_committed_any_more),
         SINK_TEST(what_lies_on_another_volume_is_flushed_on_its_own),
         SINK_TEST(owner_and_group_are_set_by_a_privileged_receiver),
         SINK_TEST(no_file_lands_outside_while_its_directory_is_exchanged_with_a_link),
