@@ -74,9 +74,10 @@ const char *scan_unmatched(const struct scan *s) {
 static void failed(struct scan *s, int result, const char *what) {
     struct err err = {0};
     int code = result == -ENOENT ? EXIT_VANISHED : EXIT_PARTIAL;
-    (void)err_sys(&err, code, -result, "%s: %s", ESCAPED(s->path), what);
+    const char *path = s->path[0] ? s->path : ".";
+    (void)err_sys(&err, code, -result, "%s: %s", ESCAPED(path), what);
     count(&s->report->files_failed, 1);
-    report_failure(s->report, s->path, &err);
+    report_failure(s->report, path, &err);
 }
 
 static void refuse(struct scan *s, const char *why) {
