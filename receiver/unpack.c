@@ -34,7 +34,7 @@ static int inflate_item(struct item *item, const struct data_head *head, struct 
     const struct codec *codec = codec_by_id(head->codec);
     struct buf *raw = pool_get(pool);
     if (raw == NULL)
-        return err_set(err, EXIT_SIGNAL, "cancelled while waiting for a buffer");
+        return pool_error(pool, err);
     int result =
         codec->unpack(state, item->data->data, item->frame.data_length, raw->data, head->raw_length, err);
     if (result != 0 && err->code != EXIT_VERIFY) {

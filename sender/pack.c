@@ -113,8 +113,9 @@ int packer_init(struct packer *packer, struct pool *pool, struct err *err) {
     packer->scratch = packer->state ? pool_get(pool) : NULL;
     if (packer->scratch)
         return 0;
+    int result = packer->state ? pool_error(pool, err) : err_set(err, EXIT_MEMORY, "out of memory");
     packer_free(packer);
-    return err_set(err, EXIT_MEMORY, "cancelled, or out of memory");
+    return result;
 }
 
 void packer_free(struct packer *packer) {

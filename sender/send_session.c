@@ -133,7 +133,7 @@ static int fill_chunk(struct send_session *s, struct item *item, struct err *err
         report_warning(s->report, p->path, "a chunk that has to be sent again cannot be read");
     pending_release(p);
     if (item->data == NULL)
-        return err_set(err, EXIT_MEMORY, "out of memory");
+        return pool_error(s->spare, err);
     if (!read)
         return 0;
     struct digest digest = digest_of(item->data->data, m.raw_length);

@@ -31,7 +31,7 @@ void source_free(struct source *s) {
 struct buf *source_buffer(struct source *s, struct err *err) {
     struct buf *buf = pool_get(s->pool);
     if (buf == NULL)
-        (void)err_set(err, EXIT_SIGNAL, "cancelled while waiting for a buffer");
+        (void)pool_error(s->pool, err);
     return buf;
 }
 

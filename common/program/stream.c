@@ -95,7 +95,7 @@ static int give_buffer(struct stream *s, struct pool *pool, struct buf **data, s
                        msg_type_name(s->reader.frame.type));
     *data = pool_get(pool);
     if (*data == NULL)
-        return err_set(err, EXIT_SIGNAL, "cancelled while waiting for a buffer");
+        return pool_error(pool, err);
     frame_reader_give(&s->reader, (*data)->data);
     return 0;
 }

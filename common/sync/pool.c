@@ -67,12 +67,20 @@ struct buf *pool_get(struct pool *pool) {
     struct buf *buf = NULL;
     while (!pool->cancelled) {
         buf = take(pool);
-        if (buf || pool->made == 0) /* made == 0: not even the first could be allocated */
+        if (buf || pool->made < pool->max) /* no memory: who waits may hold all that were made */
             break;
         os_cond_wait(&pool->back, &pool->lock);
     }
     os_unlock(&pool->lock);
     return buf;
+}
+
+int pool_error(struct pool *pool, struct err *err) {
+    os_lock(&pool->lock);
+    bool cancelled = pool->cancelled;
+    os_unlock(&pool->lock);
+    return cancelled ? err_set(err, EXIT_SIGNAL, "cancelled while waiting for a buffer")
+                     : err_set(err, EXIT_MEMORY, "out of memory");
 }
 
 struct buf *pool_try_get(struct pool *pool) {

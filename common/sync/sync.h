@@ -31,6 +31,7 @@ struct pool *pool_new(size_t cap, unsigned max); /* NULL: no memory */
 void pool_free(struct pool *pool); /* all buffers must be back; NULL is fine */
 /* A buffer; waits for one. NULL: cancelled, or no memory. */
 struct buf *pool_get(struct pool *pool);
+int pool_error(struct pool *pool, struct err *err); /* which of the two it was. Always -1 */
 struct buf *pool_try_get(struct pool *pool); /* NULL at once when there is none */
 void pool_cancel(void *pool);
 void buf_release(struct buf *buf); /* any thread; NULL is fine */

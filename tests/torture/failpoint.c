@@ -68,8 +68,10 @@ static void *real_of(const char *name) {
 
 /* ---- to fail or not ------------------------------------------------------------------------------------------ */
 
+static _Thread_local bool exempt;
+
 static bool strike(const char *name, unsigned kinds) {
-    if (!atomic_load(&armed) || (only && strcmp(only, name) != 0))
+    if (exempt || !atomic_load(&armed) || (only && strcmp(only, name) != 0))
         return false;
     bool now = false;
     for (unsigned i = 0; i < KINDS; i++) {
@@ -142,7 +144,6 @@ FAILS(int, unlink, IO, (const char *path), (path))
 FAILS(int, unlinkat, IO, (int fd, const char *name, int flags), (fd, name, flags))
 FAILS(int, utimensat, IO, (int fd, const char *name, const struct timespec times[2], int flags),
       (fd, name, times, flags))
-FAILS(int, isatty, IO, (int fd), (fd))
 TRANSFERS(pread, (int fd, void *to, size_t n, off_t from), (fd, to, n, from))
 TRANSFERS(pwrite, (int fd, const void *from, size_t n, off_t to), (fd, from, n, to))
 TRANSFERS(read, (int fd, void *to, size_t n), (fd, to, n))
@@ -317,10 +318,10 @@ ssize_t sendmsg(int fd, const struct msghdr *msg, int flags) {
 
 /* ---- memory and threads -------------------------------------------------------------------------------------- */
 
-/* For what the C library wants while it looks up its own malloc. */
-static _Alignas(16) char early[16384];
+/* For what libraries want while they are set up: a sanitizer's own malloc is not ready by then. Never freed. */
+static _Alignas(16) char early[256 * 1024];
 static atomic_size_t early_used;
-static _Thread_local bool looking;
+static atomic_bool ready;
 
 static bool is_early(const void *p) {
     return (const char *)p >= early && (const char *)p < early + sizeof early;
@@ -331,51 +332,55 @@ static void *early_alloc(size_t n) {
     return from + n <= sizeof early ? early + from : NULL;
 }
 
-static void *real_alloc(const char *name, _Atomic(void *) *cache) {
-    void *found = atomic_load(cache);
-    if (found == NULL) {
-        looking = true;
-        found = real_of(name);
-        looking = false;
-        atomic_store(cache, found);
-    }
-    return found;
-}
-
-#define REAL_ALLOC(name) ((__typeof__(&name))(uintptr_t)real_alloc(#name, &cache))
-
 void *malloc(size_t n) {
-    static _Atomic(void *) cache;
-    if (looking)
+    static __typeof__(&malloc) real;
+    if (!atomic_load(&ready))
         return early_alloc(n);
-    return strike("malloc", ALLOC) ? NULL : REAL_ALLOC(malloc)(n);
+    if (real == NULL)
+        real = REAL(malloc);
+    return strike("malloc", ALLOC) ? NULL : real(n);
 }
 
 void *calloc(size_t count, size_t n) {
-    static _Atomic(void *) cache;
-    if (looking)
+    static __typeof__(&calloc) real;
+    if (!atomic_load(&ready))
         return early_alloc(count * n);
-    return strike("calloc", ALLOC) ? NULL : REAL_ALLOC(calloc)(count, n);
+    if (real == NULL)
+        real = REAL(calloc);
+    return strike("calloc", ALLOC) ? NULL : real(count, n);
 }
 
 void *realloc(void *p, size_t n) {
-    static _Atomic(void *) cache;
-    return strike("realloc", ALLOC) ? NULL : REAL_ALLOC(realloc)(p, n);
+    if (!is_early(p) && atomic_load(&ready))
+        return strike("realloc", ALLOC) ? NULL : REAL(realloc)(p, n);
+    void *moved = malloc(n);
+    size_t most = p ? (size_t)(early + sizeof early - (char *)p) : 0; /* how much it was is not kept */
+    return moved && p ? memcpy(moved, p, n < most ? n : most) : moved;
 }
 
 void *aligned_alloc(size_t alignment, size_t n) {
-    static _Atomic(void *) cache;
-    return strike("aligned_alloc", ALLOC) ? NULL : REAL_ALLOC(aligned_alloc)(alignment, n);
+    return strike("aligned_alloc", ALLOC) ? NULL : REAL(aligned_alloc)(alignment, n);
 }
 
 void free(void *p) {
-    static _Atomic(void *) cache;
-    if (!is_early(p))
-        REAL_ALLOC(free)(p);
+    static __typeof__(&free) real;
+    if (p == NULL || is_early(p))
+        return;
+    if (real == NULL)
+        real = REAL(free);
+    real(p);
 }
 
 int pthread_create(pthread_t *ret, const pthread_attr_t *attr, void *(*fn)(void *), void *arg) {
     return strike("pthread_create", ALLOC) ? EAGAIN : REAL(pthread_create)(ret, attr, fn, arg);
+}
+
+/* A sanitizer wants to know its stacks, and cannot do without. */
+int pthread_getattr_np(pthread_t thread, pthread_attr_t *ret) {
+    exempt = true;
+    int result = REAL(pthread_getattr_np)(thread, ret);
+    exempt = false;
+    return result;
 }
 
 /* ---- start ----------------------------------------------------------------------------------------------------- */
@@ -414,5 +419,6 @@ int __libc_start_main(int (*fn)(int, char **, char **), int argc, char **argv, v
 int __libc_start_main(int (*fn)(int, char **, char **), int argc, char **argv, void (*init)(void),
                       void (*fini)(void), void (*ld_fini)(void), void *stack) {
     program_main = fn;
+    atomic_store(&ready, true);
     return REAL(__libc_start_main)(armed_main, argc, argv, init, fini, ld_fini, stack);
 }

@@ -31,7 +31,7 @@ class Kill(rig.Torture):
         points = []
         for scenario in SCENARIOS:
             for end in ENDS:
-                if f"{scenario.name}/{end}".startswith(self.options.only[: len(f"{scenario.name}/{end}")]):
+                if self.is_wanted(f"{scenario.name}/{end}"):
                     self.calls[scenario.name, end] = self.count(scenario, end)
                     points += [f"{scenario.name}/{end}/serial/{n + 1}" for n in range(self.calls[scenario.name, end])]
         return points

@@ -464,6 +464,11 @@ class Torture:
         self.failures = 0
         self.done = 0
 
+    def is_wanted(self, prefix):
+        """Points that begin so can be among those that --only names."""
+        only = self.options.only
+        return prefix.startswith(only) or only.startswith(prefix)
+
     def trees_of(self, scenario):
         with self.lock:
             if scenario.name not in self.trees:
