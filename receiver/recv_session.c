@@ -164,6 +164,7 @@ void recv_file_error(struct recv_session *s, uint64_t file_id, const char *path,
     recv_flush_replies(s);
     if (item)
         (void)outbox_put_later(s->out, item);
+    s->no_memory = s->no_memory || item == NULL;
 }
 
 void recv_settled(void *ctx, uint64_t file_id, uint64_t size, const struct err *err) {
@@ -182,15 +183,17 @@ void recv_settled(void *ctx, uint64_t file_id, uint64_t size, const struct err *
         count(&s->report->bytes_committed, size);
         report_file(s->report, w->path, size);
         if (add_run(s, &s->durables, MSG_DURABLE, run, &failure) != 0)
-            outbox_cancel(s->out); /* without memory for the answer the session cannot go on */
+            s->no_memory = true;
     } else {
         recv_file_error(s, file_id, w->path, err);
     }
     recv_forget(s, w);
 }
 
-/* After every step: 0, or -1 and err when the destination is full. */
-static int check_space(const struct recv_session *s, struct err *err) {
+/* After every step: 0, or -1 and err when the destination is full or an answer was lost for want of memory. */
+static int check_room(const struct recv_session *s, struct err *err) {
+    if (s->no_memory)
+        return err_set(err, EXIT_MEMORY, "out of memory");
     if (!err_is_set(&s->out_of_space))
         return 0;
     *err = s->out_of_space;
@@ -201,7 +204,7 @@ int recv_session_idle(struct recv_session *s, struct err *err) {
     if (s->sink)
         sink_commit(s->sink);
     recv_flush_replies(s);
-    return check_space(s, err);
+    return check_room(s, err);
 }
 
 /* ---- the end ---------------------------------------------------------------------------------------- */
@@ -290,7 +293,7 @@ int recv_session_apply(struct recv_session *s, struct item *item, struct err *er
     if (result != 0)
         return -1;
     recv_flush_replies(s);
-    if (check_space(s, err) != 0)
+    if (check_room(s, err) != 0)
         return -1;
     if (link_in_done(s->in, order, cost, &ack)) {
         struct item *answer = item_of_ack(&ack);

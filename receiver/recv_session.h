@@ -70,6 +70,7 @@ struct recv_session {
     } file;
     struct item *verdicts, *durables; /* runs that are being collected */
     struct err out_of_space; /* a full destination ends the session: what follows would fail too */
+    bool no_memory; /* for an answer that the sender waits for: the session ends */
     char path[PATH_BYTES_MAX]; /* of the entry at hand */
 };
 

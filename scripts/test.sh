@@ -110,6 +110,13 @@ if [ "$mode" != --quick ]; then
     fi
 fi
 
+echo "== torture"
+if TORTURE_BUILD=build-ci-gcc scripts/torture.sh --quick; then
+    result tree torture/quick OK
+else
+    result tree torture/quick FAIL
+fi
+
 [ "$mode" = --full ] || export LAB_SIZES=small
 # They mostly wait: for silence, for kernels to boot.
 echo "== lab"
