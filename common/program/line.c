@@ -102,6 +102,16 @@ static bool is_over(struct line *line) {
     return over;
 }
 
+/* The sending thread found out. The reading one sees it too, unless the stream still carries what it reads. */
+static void break_off(struct line *line, const struct err *why) {
+    os_lock(&line->lock);
+    line->cause = *why;
+    atomic_store(&line->broken, true);
+    if (why->code == EXIT_TIMEOUT)
+        conn_wake(line->stream->conn);
+    os_unlock(&line->lock);
+}
+
 int line_write(struct line *line, struct item **items, unsigned count, struct err *err) {
     int result = 0;
     if (atomic_load(&line->broken))
@@ -109,7 +119,7 @@ int line_write(struct line *line, struct item **items, unsigned count, struct er
     else
         result = stream_write(line->stream, items, count, err);
     if (result != 0 && line->resumable && line->stream->broke)
-        atomic_store(&line->broken, true); /* the reading thread will see it too */
+        break_off(line, err);
     if (atomic_load(&line->broken) || (result != 0 && is_over(line)))
         result = 0;
     for (unsigned i = 0; i < count; i++)

@@ -75,6 +75,7 @@ struct line {
     struct stream *trying; /* a stream that is being opened */
     struct stream *offered; /* the peer came back with this */
     struct comeback back;
+    struct err cause; /* why the sending thread could not go on; code 0: it could */
     bool cancelled, over;
     struct line *next; /* registry's */
 };

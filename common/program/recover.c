@@ -163,6 +163,7 @@ static uint64_t retire(struct line *line) {
 static void adopt(struct line *line, struct stream *stream) {
     os_lock(&line->lock);
     line->stream = stream;
+    line->cause.code = 0;
     bool again = line->offered != NULL;
     if (again || line->cancelled)
         conn_wake(stream->conn);
@@ -201,6 +202,16 @@ static int go_on(struct line *line, struct stream *stream, uint64_t next_order, 
     return 0;
 }
 
+/* Another thread woke the reading one, which knows nothing of why. */
+static void explain(struct line *line, struct err *err) {
+    os_lock(&line->lock);
+    if (err->code == EXIT_SIGNAL && line->cause.code != 0)
+        *err = line->cause;
+    else if (err->code == EXIT_SIGNAL)
+        (void)err_set(err, EXIT_STREAM, "the other end came back with another stream");
+    os_unlock(&line->lock);
+}
+
 static int recover(struct line *line, struct err *err) {
     struct stream *stream = NULL;
     uint64_t processed, theirs = 0;
@@ -222,6 +233,7 @@ int line_recover(struct line *line, enum stream_result result, struct err *err) 
         result == STREAM_EOF || result == STREAM_QUIET || line->stream->broke || atomic_load(&line->broken);
     if (!line->resumable || !broke || line->stream->refused || is_cancelled(line))
         return -1;
+    explain(line, err);
     struct err first = *err, second = {0};
     log_line(LOG_INFO, "%s; going on with another stream", err->msg);
     atomic_store(&line->broken, true);

@@ -226,7 +226,7 @@ int stream_write(struct stream *s, struct item **items, unsigned count, struct e
             s->out.next_seq = s->written_seq; /* none of it began */
         else
             s->cut = true;
-        s->broke |= err->code == EXIT_SOCKET;
+        s->broke |= err->code == EXIT_SOCKET || err->code == EXIT_TIMEOUT;
         return err_wrap(err, "sending %s", msg_type_name(items[count - 1]->frame.type));
     }
     s->written_seq = s->out.next_seq;

@@ -188,9 +188,10 @@ class Session(NamedTuple):
 
 
 @contextlib.contextmanager
-def session(ws, rule, send, dest, recv=(), pull=False):
-    """A session with the rule in between; the receiver listens, or with `pull` the sender. A break is its end."""
-    send, recv = [*send, *ONE_STREAM], [*recv, *ONE_STREAM]
+def session(ws, rule, send, dest, recv=(), pull=False, ends=ONE_STREAM):
+    """A session with the rule in between; the receiver listens, or with `pull` the sender. A break is its end,
+    unless `ends` has other options for both."""
+    send, recv = [*send, *ends], [*recv, *ends]
     address = ws.unix()
     middle = ws.unix()
     if pull:
