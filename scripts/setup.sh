@@ -19,7 +19,7 @@ lab=("${bench[@]}" libcmocka-dev user-mode-linux busybox-static iproute2 util-li
 lab_full=("${lab[@]}" qemu-system-x86 lz4 xz-utils)
 # a|b: either will do.
 test=("${lab[@]}" clang 'libclang-rt-dev|libclang-rt-14-dev' clang-format
-    python3-xxhash shellcheck spin strace zstd procps libsystemd-dev systemd)
+    python3-xxhash shellcheck spin strace zstd procps libsystemd-dev systemd e2fsprogs xfsprogs)
 windows=(gcc meson ninja-build pkg-config libxxhash-dev gcc-mingw-w64-x86-64-win32 libz-mingw-w64-dev wine wine64 clang python3)
 
 case $group in
