@@ -12,7 +12,7 @@ import sys
 from typing import NamedTuple
 
 import module
-from lib import HVRECV, HVSEND, KIB, Failed, Skipped, Workspace, check, noise, prose, put, same_tree
+from lib import HVRECV, HVSEND, KIB, Failed, Skipped, Workspace, check, noise, prose, put, same_tree, wait_until
 
 CASE = "diskfull"
 QUICK_RUNS = 40
@@ -36,6 +36,10 @@ def make_tree(root, which):
             (root / directory / "empty").mkdir()
     put(root / "a/large", noise(200 * KIB + 3, which))
     return root
+
+
+def unfinished(root):
+    return [name for _, _, names in os.walk(os.fsencode(root)) for name in names if module.is_temporary(name)]
 
 
 class Point(NamedTuple):
@@ -108,6 +112,8 @@ class Torture:
 
     def judge(self, ws, point, sender, listener, dest):
         check(sender.code in (0, 41), f"not 41: {sender}")
+        # The listener clears up after it has told the sender why.
+        wait_until(lambda: sender.code == 0 or unfinished(dest) == [], "nothing unfinished is left")
         module.old_or_new(module.read_files(dest), self.contents[self.old], self.contents[self.new])
         if sender.code == 0:
             self.whole += 1
