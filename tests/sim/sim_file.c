@@ -223,7 +223,7 @@ int os_open_read(struct os_dir at, const char *name, struct os_file *ret) {
     return 0;
 }
 
-int os_create(struct os_dir at, const char *name, struct os_file *ret) {
+int os_create(struct os_dir at, const char *name, uint32_t mode, struct os_file *ret) {
     struct sim_node *n;
     int result = make(at, name, OS_FILE, 0600, &n);
     if (result == 0)

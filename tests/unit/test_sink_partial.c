@@ -126,7 +126,7 @@ static void basis_that_became_shorter_is_an_error_of_its_own(void **state) {
 static void small_and_dropped_files_do_not_stay(void **state) {
     (void)state;
     open_sink(keeping);
-    assert_int_equal(sink_file_begin(sink, 1, "small", 0, NULL), 0);
+    assert_int_equal(sink_file_begin(sink, 1, "small", 0, NULL, NULL), 0);
     close_sink();
     open_sink(keeping);
     begin_large(2, "f", &nothing);
@@ -208,7 +208,7 @@ static void in_place_the_file_is_written_into_by_one_at_a_time(void **state) {
     ino_t before = stat_of(root, "f").st_ino;
     open_sink(opt);
     assert_int_equal(os_open_locked(root, "f", false, &other), 0);
-    assert_int_equal(sink_file_begin(sink, 1, "f", 0, &err), -1);
+    assert_int_equal(sink_file_begin(sink, 1, "f", 0, NULL, &err), -1);
     assert_int_equal(err.code, EXIT_PARTIAL);
     os_close(&other);
     send_file(2, "f", "new");

@@ -78,7 +78,7 @@ static inline unsigned open_descriptors(void) {
 static inline void put_text(struct os_dir at, const char *name, const char *text) {
     struct os_file file;
     (void)os_unlink_at(at, name);
-    assert_int_equal(os_create(at, name, &file), 0);
+    assert_int_equal(os_create(at, name, 0600, &file), 0);
     assert_int_equal(os_pwrite(file, text, strlen(text), 0), 0);
     assert_int_equal(os_close_checked(&file), 0);
 }
