@@ -33,7 +33,7 @@ ONE_STREAM = ["--retry", "0", "--grace", "0"]
 COME_BACK = ["--retry", "200", "--retry-delay", "0.02", "--grace", "20"]
 
 # An end that was killed leaves its temporary names; the next run is to remove them. False: they are counted only.
-ORPHANS_GO = False
+ORPHANS_GO = True
 
 
 # ---- trees -----------------------------------------------------------------------------------------------------------
@@ -183,6 +183,8 @@ SCENARIOS = [
     Scenario("links", links),
     Scenario("durable-file", small_tree, send=("--durable", "file")),
     Scenario("large", large, send=("--chunk-size", "256K", "--zc", "none")),
+    Scenario("delta", large, send=("--chunk-size", "256K", "--zc", "none", "--delta", "on")),
+    Scenario("in-place", large, send=("--chunk-size", "256K", "--zc", "none", "--inplace"), in_place=True),
     Scenario("checksum", touched, send=("-c",)),
     Scenario("comes-back", small_tree, send=("--chunk-size", "64K"), how="serve", comes_back=True),
     Scenario("resume", small_tree, send=("--chunk-size", "64K"), how="serve", comes_back=True, breaks="sendmsg"),
