@@ -24,7 +24,7 @@ static int check_usage(const struct options *o, struct err *err) {
                                                    : "DEST (an ADDR) is missing; see --help");
     if (waits && o->into)
         return err_set(err, EXIT_USAGE, "--into goes with a DEST; here the receiver chooses its directory");
-    if (o->serial && (o->bwlimit.rate || o->bwlimit.file))
+    if (o->serial && (o->bwlimit.rate || os_file_is_open(o->bwlimit.file)))
         return err_set(err, EXIT_USAGE, "--serial and --bwlimit exclude each other; see --help");
     if (o->once && !o->listen)
         return err_set(err, EXIT_USAGE, "--once goes with --listen");
@@ -146,5 +146,6 @@ int main(int argc, char **argv) {
     bool waits = o.listen || o.use_stdio;
     int code = waits ? serve_sources(&o, &config, &err) : send_to_dest(&o, &config, &err);
     key_free(key);
+    bwlimit_close(&o.bwlimit);
     return code < 0 ? setup_fail(&o, &err) : code;
 }

@@ -268,7 +268,7 @@ int send_step(struct sender *s, struct item **items, unsigned count, struct err 
 static int keep_pace(struct sender *s) {
     int pause = stream_pause(s->config->timeout_ms);
     struct pace *p = &s->pace;
-    if (p->limit.rate == 0 && p->limit.file == NULL)
+    if (p->limit.rate == 0 && !os_file_is_open(p->limit.file))
         return pause;
     if (pace_look(p, os_now_ns()))
         log_line(LOG_INFO, "--bwlimit: now %s bytes per second", SIZE_TEXT(p->bucket.rate, false));

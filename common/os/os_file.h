@@ -31,6 +31,7 @@ int os_file_error(struct err *err, int result, const char *fmt, ...) ERR_PRINTF(
 /* Where the program starts: the only functions that take a whole path, and follow links in it. */
 int os_dir_open_path(const char *path, struct os_dir *ret);
 int os_stat_path(const char *path, bool follow, struct os_stat *ret);
+int os_open_path(const char *path, struct os_file *ret); /* for reading; never blocks */
 int os_mkdir_path(const char *path); /* with its parents */
 /* The last component of `path`, as it is on disk, into ret[0…max). 0, or -errno. */
 int os_last_name(const char *path, char *ret, size_t max);

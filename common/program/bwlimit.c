@@ -3,7 +3,6 @@
 #include "core/text.h"
 
 #include <ctype.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +10,7 @@
 #define NS_PER_MS INT64_C(1000000)
 #define RATE_MAX ((uint64_t)1 << 40) /* bytes per second */
 
-enum { UNIT = 1024, LEAST = UNIT / 2, CHUNKS_PER_S = 8, DIGITS_MAX = 15 };
+enum { UNIT = 1024, LEAST = UNIT / 2, CHUNKS_PER_S = 8, DIGITS_MAX = 15, LINE_MAX_BYTES = 64 };
 
 /* What one of `suffix` is in bytes; 0: there is no such suffix. */
 static double unit_of(const char *suffix) {
@@ -53,14 +52,12 @@ static int parse_rate(const char *text, uint64_t *ret, struct err *err) {
 }
 
 /* The rate that the first line of a file holds. */
-static int read_rate(const char *path, uint64_t *ret, struct err *err) {
-    char line[64] = "";
-    FILE *f = fopen(path, "r");
-    bool read = f && fgets(line, sizeof line, f);
-    if (f)
-        (void)fclose(f);
-    if (!read)
-        return err_set(err, EXIT_USAGE, "--bwlimit: cannot read a rate from '%s'", ESCAPED(path));
+static int read_rate(struct os_file file, uint64_t *ret, struct err *err) {
+    char line[LINE_MAX_BYTES];
+    ptrdiff_t got = os_pread(file, line, sizeof line - 1, 0);
+    if (got <= 0)
+        return err_set(err, EXIT_USAGE, "--bwlimit: the file cannot be read, or is empty");
+    line[got] = '\0';
     size_t n = strcspn(line, "\r\n");
     while (n > 0 && (line[n - 1] == ' ' || line[n - 1] == '\t'))
         n--;
@@ -69,11 +66,26 @@ static int read_rate(const char *path, uint64_t *ret, struct err *err) {
 }
 
 int bwlimit_parse(const char *text, struct bwlimit *ret, struct err *err) {
-    struct bwlimit limit = {.file = text[0] == '@' ? text + 1 : NULL};
-    int result = limit.file ? read_rate(limit.file, &limit.rate, err) : parse_rate(text, &limit.rate, err);
-    if (result == 0)
-        *ret = limit;
-    return result;
+    struct bwlimit limit = {.file = OS_FILE_NONE};
+    if (text[0] != '@') {
+        if (parse_rate(text, &limit.rate, err) != 0)
+            return -1;
+    } else {
+        int opened = os_open_path(text + 1, &limit.file);
+        if (opened != 0)
+            return err_sys(err, EXIT_USAGE, -opened, "--bwlimit: cannot open '%s'", ESCAPED(text + 1));
+        if (read_rate(limit.file, &limit.rate, err) != 0) {
+            os_close(&limit.file);
+            return err_wrap(err, "'%s'", ESCAPED(text + 1));
+        }
+    }
+    bwlimit_close(ret); /* an earlier one of the same command line */
+    *ret = limit;
+    return 0;
+}
+
+void bwlimit_close(struct bwlimit *limit) {
+    os_close(&limit->file);
 }
 
 uint32_t bwlimit_chunk_size(const struct bwlimit *limit, uint32_t least, uint32_t most) {
@@ -108,7 +120,7 @@ void pace_init(struct pace *p, const struct bwlimit *limit, int64_t now_ns) {
 
 bool pace_look(struct pace *p, int64_t now_ns) {
     uint64_t rate;
-    if (p->limit.file == NULL || now_ns < p->look_ns)
+    if (!os_file_is_open(p->limit.file) || now_ns < p->look_ns)
         return false;
     p->look_ns = now_ns + BWLIMIT_LOOK_MS * NS_PER_MS;
     if (read_rate(p->limit.file, &rate, NULL) != 0 || rate == p->bucket.rate)

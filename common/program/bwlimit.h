@@ -6,6 +6,7 @@
 #define PROGRAM_BWLIMIT_H
 
 #include "core/err.h"
+#include "os/os_file.h"
 
 #include <stdint.h>
 
@@ -17,13 +18,17 @@ enum {
 /* As on the command line. */
 struct bwlimit {
     uint64_t rate; /* bytes per second; 0: no limit */
-    const char *file; /* that holds the rate, borrowed; NULL: it stays as it is */
+    struct os_file
+        file; /* that holds the rate; not open: it stays as it is. Read again through the handle, for no path can
+                          * be opened once the process is confined */
 };
 
 /* "RATE" or "@FILE" with a rate in its first line. A rate is as in rsync: units of 1024 bytes per second, or with a suffix
  * (B; K, M, G, T, KiB, ...: powers of 1024; KB, MB, ...: of 1000), with decimals, rounded to 1024; 0 is no limit. 0, or
- * -1 and err (EXIT_USAGE). */
+ * -1 and err (EXIT_USAGE). What *ret was before is closed. */
 int bwlimit_parse(const char *text, struct bwlimit *ret, struct err *err);
+
+void bwlimit_close(struct bwlimit *limit);
 
 /* Chunks larger than this would leave in bursts: a multiple of 4096 of at least `least`, at most `most`. */
 uint32_t bwlimit_chunk_size(const struct bwlimit *limit, uint32_t least, uint32_t most);

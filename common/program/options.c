@@ -410,6 +410,7 @@ enum parsed options_parse(enum program program, int argc, char **argv, struct op
         .retry_delay_ms = BACKOFF_FIRST_MS,
         .max_sessions = PEER_SESSIONS_DEFAULT,
         .progress_fd = -1,
+        .bwlimit = {.file = OS_FILE_NONE},
     };
     make_tables(program, shorts, longs);
     opterr = 0;

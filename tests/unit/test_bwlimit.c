@@ -45,9 +45,10 @@ static void rates_are_written_as_in_rsync(void **state) {
         {"1T", (uint64_t)KIB * KIB * KIB * KIB},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct bwlimit limit = {.rate = 1};
+        struct bwlimit limit = {.rate = 1, .file = OS_FILE_NONE};
         struct err err = {0};
-        if (bwlimit_parse(rows[i].text, &limit, &err) != 0 || limit.rate != rows[i].rate || limit.file)
+        if (bwlimit_parse(rows[i].text, &limit, &err) != 0 || limit.rate != rows[i].rate ||
+            os_file_is_open(limit.file))
             fail_msg("'%s': %llu, '%s'", rows[i].text, (unsigned long long)limit.rate, err.msg);
     }
 }
@@ -76,7 +77,7 @@ static void what_is_no_rate_is_a_usage_error(void **state) {
                                         "999999999999999T",
                                         "1234567890123456"};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        struct bwlimit limit = {.rate = 7};
+        struct bwlimit limit = {.rate = 7, .file = OS_FILE_NONE};
         struct err err = {0};
         if (bwlimit_parse(texts[i], &limit, &err) != -1 || err.code != EXIT_USAGE || limit.rate != 7 ||
             !strstr(err.msg, "--bwlimit: ") || strchr(err.msg, 0x1b))
@@ -87,7 +88,7 @@ static void what_is_no_rate_is_a_usage_error(void **state) {
 static void chunks_are_small_enough_to_leave_eight_times_a_second(void **state) {
     (void)state;
     enum { LEAST = 64 * KIB, MOST = KIB * KIB };
-    struct bwlimit limit = {.rate = 0};
+    struct bwlimit limit = {.rate = 0, .file = OS_FILE_NONE};
     assert_int_equal(bwlimit_chunk_size(&limit, LEAST, MOST), MOST);
     limit.rate = 1;
     assert_int_equal(bwlimit_chunk_size(&limit, LEAST, MOST), LEAST);
@@ -177,11 +178,10 @@ static int remove_file(void **state) {
 
 static struct pace of_file(void) {
     char word[80];
-    struct bwlimit limit;
+    struct bwlimit limit = {.file = OS_FILE_NONE};
     struct pace p;
     (void)snprintf(word, sizeof word, "@%s", path);
     assert_int_equal(bwlimit_parse(word, &limit, NULL), 0);
-    limit.file = path;
     pace_init(&p, &limit, S);
     return p;
 }
@@ -201,6 +201,7 @@ static void rate_of_a_file_is_read_again_each_second(void **state) {
     assert_true(pace_look(&p, 3 * S));
     assert_int_equal(p.bucket.rate, 0);
     assert_false(pace_look(&p, 9 * S)); /* as before */
+    bwlimit_close(&p.limit);
 }
 
 static void file_that_is_gone_or_holds_no_rate_changes_nothing(void **state) {
@@ -214,11 +215,12 @@ static void file_that_is_gone_or_holds_no_rate_changes_nothing(void **state) {
     assert_int_equal(remove(path), 0);
     assert_false(pace_look(&p, 4 * S));
     assert_int_equal(p.bucket.rate, 10 * KIB);
+    bwlimit_close(&p.limit);
 }
 
 static void file_that_cannot_be_read_at_the_start_is_a_usage_error(void **state) {
     (void)state;
-    struct bwlimit limit;
+    struct bwlimit limit = {.file = OS_FILE_NONE};
     struct err err = {0};
     assert_int_equal(bwlimit_parse("@does/not/exist", &limit, &err), -1);
     assert_int_equal(err.code, EXIT_USAGE);

@@ -124,6 +124,14 @@ int os_stat_path(const char *path, bool follow, struct os_stat *ret) {
     return 0;
 }
 
+int os_open_path(const char *path, struct os_file *ret) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        return -errno;
+    ret->fd = fd;
+    return 0;
+}
+
 int os_mkdir_path(const char *path) {
     char part[4096];
     size_t n = strlen(path);

@@ -69,6 +69,10 @@ int os_dir_open_path(const char *path, struct os_dir *ret) {
     return result;
 }
 
+int os_open_path(const char *path, struct os_file *ret) {
+    return open_path(path, FILE_GENERIC_READ, 0, &ret->handle);
+}
+
 int os_stat_path(const char *path, bool follow, struct os_stat *ret) {
     void *handle;
     int result = open_path(path, FILE_READ_ATTRIBUTES, follow ? 0 : FILE_FLAG_OPEN_REPARSE_POINT, &handle);
