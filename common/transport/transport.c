@@ -19,7 +19,7 @@ struct addr_needs addr_needs(const struct addr *addr) {
     struct addr_needs needs = addr->transport->needs;
     if (addr->transport->look)
         addr->transport->look();
-    if (addr->transport == &tcp_transport)
+    if (addr->transport->peer_kind == PEER_TCP)
         needs.tcp_port = (uint16_t)addr->port;
     return needs;
 }

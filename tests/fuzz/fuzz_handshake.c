@@ -97,7 +97,7 @@ static void greet(struct stream *s, enum way_in way, uint8_t flags) {
     else if (result == 0 && way != RESUME)
         must_keep_limits(&a, ours.chunk_size);
     if (result == HANDSHAKE_BACK)
-        (void)handshake_accept(s, ours.role, &before, 9, &err);
+        (void)handshake_accept(s, ours.role, &before, &back, 9, &err);
 }
 
 static void run(void *arg) {

@@ -216,10 +216,12 @@ static void serve(void *arg) {
 
 static void dial(void *arg) {
     const struct addr *to = arg;
+    static const struct endpoint_files nowhere = {0};
     struct err err = {0};
     bool receiver = w.head.flags & RECEIVER_DIALS;
     const struct session_ops *ops = receiver ? &receiver_ops : &sender_ops;
-    w.dialler_code = endpoint_run(to, &w.options, ops, receiver ? (void *)&w.receiver : &w.sender, &err);
+    w.dialler_code =
+        endpoint_run(to, &w.options, ops, receiver ? (void *)&w.receiver : &w.sender, &nowhere, &err);
     if (w.dialler_code < 0)
         w.dialler_code = err.code;
     os_sleep_ms(2 * HOUR_MS); /* the other end has given up by then */

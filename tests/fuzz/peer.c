@@ -239,10 +239,11 @@ static void run_peer(void *arg) {
 }
 
 static void run_real(void *arg) {
+    static const struct endpoint_files nowhere = {0};
     struct err err = {0};
     (void)arg;
     if (peer.plan->real_dials)
-        peer.code = endpoint_run(&peer.to, &peer.options, peer.plan->ops, peer.plan->config, &err);
+        peer.code = endpoint_run(&peer.to, &peer.options, peer.plan->ops, peer.plan->config, &nowhere, &err);
     else
         peer.code = server_run(peer.server);
     if (peer.code < 0)

@@ -12,7 +12,11 @@ static struct {
     struct sim_node *nodes;
     uint64_t next_inode;
     int64_t changes;
-    struct sim_node *handles[HANDLES_MAX];
+    struct handle {
+        struct sim_node *node; /* NULL: it is free */
+        bool locks, claims;
+        uint64_t id; /* of the claim */
+    } handles[HANDLES_MAX];
     unsigned open;
     unsigned fail_in; /* 0: no more */
     int fail_with;
@@ -80,26 +84,48 @@ void sim_volume_clean(void) {
 
 int sim_handle_new(struct sim_node *node) {
     int fd = 0;
-    while (fd < HANDLES_MAX && fs.handles[fd])
+    while (fd < HANDLES_MAX && fs.handles[fd].node)
         fd++;
     SIM_MUST(fd < HANDLES_MAX);
-    fs.handles[fd] = node;
+    fs.handles[fd] = (struct handle){.node = node};
     fs.open++;
     return fd;
 }
 
 struct sim_node *sim_handle_node(int fd) {
-    SIM_MUST(fd >= 0 && fd < HANDLES_MAX && fs.handles[fd]);
-    return fs.handles[fd];
+    SIM_MUST(fd >= 0 && fd < HANDLES_MAX && fs.handles[fd].node);
+    return fs.handles[fd].node;
 }
 
 void sim_handle_close(int *fd) {
     if (*fd < 0)
         return;
     (void)sim_handle_node(*fd);
-    fs.handles[*fd] = NULL;
+    fs.handles[*fd] = (struct handle){0};
     fs.open--;
     *fd = -1;
+}
+
+bool sim_handle_lock(int fd) {
+    const struct sim_node *node = sim_handle_node(fd);
+    for (int i = 0; i < HANDLES_MAX; i++)
+        if (i != fd && fs.handles[i].node == node && fs.handles[i].locks)
+            return false;
+    fs.handles[fd].locks = true;
+    return true;
+}
+
+void sim_handle_claim(int fd, uint64_t id) {
+    (void)sim_handle_node(fd);
+    fs.handles[fd].claims = true;
+    fs.handles[fd].id = id;
+}
+
+bool sim_is_claimed(const struct sim_node *node, uint64_t id) {
+    for (int i = 0; i < HANDLES_MAX; i++)
+        if (fs.handles[i].node == node && fs.handles[i].claims && fs.handles[i].id == id)
+            return true;
+    return false;
 }
 
 int sim_failure(void) {

@@ -39,6 +39,17 @@ int sim_handle_new(struct sim_node *node);
 struct sim_node *sim_handle_node(int fd);
 void sim_handle_close(int *fd);
 
+/* What a handle holds until it is closed. A lock is the node's only one; a claim stands for an id. */
+bool sim_handle_lock(int fd); /* false: another handle has it */
+void sim_handle_claim(int fd, uint64_t id);
+bool sim_is_claimed(const struct sim_node *node, uint64_t id);
+
+/* The node of an open directory; of a name in one, which is one component; of a new name: 0, or a negative errno value. */
+struct sim_node *sim_dir_node(struct os_dir dir);
+int sim_look(struct os_dir at, const char *name, struct sim_node **ret);
+int sim_make(struct os_dir at, const char *name, enum os_kind kind, uint32_t mode, struct sim_node **ret);
+int sim_stat(const struct sim_node *n, struct os_stat *ret); /* 0 */
+
 /* 0, or the negative errno value with which the call at hand has to fail. */
 int sim_failure(void);
 

@@ -286,6 +286,12 @@ int listener_accept(struct listener *l, int timeout_ms, struct conn **ret, struc
     return 0;
 }
 
+bool listener_file_dir(const struct listener *l, struct os_dir *ret) {
+    (void)l;
+    (void)ret;
+    return false;
+}
+
 void listener_wake(struct listener *l) {
     l->woken = true;
     sim_wake(l);

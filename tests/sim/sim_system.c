@@ -1,8 +1,9 @@
-/* sim_system.c: the rest of os/os.h, and core/log.h: nothing is printed, but it can be looked at. */
+/* sim_system.c: the rest of os/os.h, os/os_confine.h, and core/log.h: nothing is printed, but it can be looked at. */
 #include "sim.h"
 
 #include "core/log.h"
 #include "os/os.h"
+#include "os/os_confine.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -75,6 +76,9 @@ int os_start(int *argc, char ***argv, struct err *err) {
 bool os_stderr_is_terminal(void) {
     return false;
 }
+bool os_stderr_is_journal(void) {
+    return false;
+}
 int os_write_fd(int fd, const void *p, size_t n) {
     (void)fd;
     (void)p;
@@ -91,5 +95,14 @@ int os_on_interrupt(void (*fn)(void *arg), void *arg, struct err *err) {
     (void)fn;
     (void)arg;
     (void)err;
+    return 0;
+}
+
+/* ---- os/os_confine.h: this system has nothing of it ----------------------------------------------------------- */
+
+int os_confine(const struct os_confinement *keep, struct os_confined *ret, struct err *err) {
+    (void)keep;
+    (void)err;
+    *ret = (struct os_confined){{0}, {0}, {0}};
     return 0;
 }
