@@ -266,6 +266,7 @@ static void configure(void) {
         .retries = RETRY_FOREVER,
         .retry_delay_ms = 100,
         .grace_ms = HOUR_MS,
+        .max_sessions = PEER_SESSIONS_DEFAULT,
     };
 }
 

@@ -266,6 +266,7 @@ int peer_run(const struct peer_plan *plan, const uint8_t *steps, size_t n) {
         .retries = 8,
         .retry_delay_ms = 100,
         .grace_ms = TIMEOUT_MS,
+        .max_sessions = PEER_SESSIONS_DEFAULT,
     };
     memset(peer.session_id, 7, sizeof peer.session_id);
     SIM_MUST(peer.digest != NULL);
