@@ -3,7 +3,8 @@
  * Input: a head (struct head below), then harms of 4 bytes: kind, direction and index of the frame, argument u16.
  * Everything else (turns of the threads, time, files) is sim/'s, so that the same input gives the same run. Promises:
  * - an end that returns 0 has all files at the destination, equal and durable; so has an acknowledgement its file;
- * - the destination has the old or the new of each file, and nothing unfinished;
+ * - the destination has the old or the new of each file, and nothing unfinished but the part of a large file, which a later
+ *   session uses; a good session leaves nothing of that, nor what a dead one left there before;
  * - harms that a session must survive end in success at both ends;
  * - nothing deadlocks, runs for ever, or is left open.
  */
@@ -17,6 +18,7 @@
 #include "core/log.h"
 #include "program/endpoint.h"
 #include "receiver/receiver.h"
+#include "receiver/sink_impl.h"
 #include "sender/sender.h"
 #include "wire/msg.h"
 
@@ -27,6 +29,10 @@ enum {
     HEAD_SIZE = 12,
     HARM_SIZE = 4,
     FILES = 8,
+    LARGE = 131072, /* and more: most blocks are the same in both versions */
+    BLOCK = 4096,
+    HUGE_BYTES = 12 * 1024 * 1024, /* beyond the window of a receiver, and so is what is left over of it */
+    LEFT_BYTES = 10 * 1024 * 1024,
     VERSIONS = 2, /* 1 the old one, 2 the new one */
     HOUR_MS = 3600 * 1000,
     TURNS_MAX = 4 * 1000 * 1000,
@@ -44,12 +50,19 @@ enum { /* head.flags */
        DURABLE_EACH = 128,
 };
 
+enum { /* head.net */
+       CAPACITY = 15,
+       SHORT_READS = 16,
+       MANY_SESSIONS = 32, /* the listener serves more than one */
+       HUGE = 64, /* a file that is kept when it is interrupted, with a hole in it */
+       LEFT_OVERS = 128, /* of a dead session: a part of it, not all of it right, and a temporary file */
+};
+
 struct head {
     uint8_t flags, present, same, old, preempt;
     uint32_t seed;
     uint8_t fail_in, fail_with;
-    uint8_t
-        net; /* low 4 bits: capacity; 0x10: short reads; 0x20: the listener serves more than one session */
+    uint8_t net; /* low 4 bits: capacity; then as below */
 };
 
 static struct world {
@@ -76,12 +89,13 @@ static const char *const names[FILES] = {"empty", "one",     "small", "bundled",
 
 static const uint8_t *make_content(unsigned file, unsigned version) {
     uint8_t *bytes = malloc(sizes[file] + 1);
-    uint32_t x = file * 977 + version * 31 + 1;
+    uint32_t x = file * 977 + 1;
     SIM_MUST(bytes != NULL);
     for (uint32_t i = 0; i < sizes[file]; i++) {
         x = x * 1664525 + 1013904223;
         bool hole = file == 6 && i >= 8192 && i < 150000;
-        bytes[i] = hole ? 0 : (uint8_t)(file % 2 ? x >> 24 : i / 61 + version);
+        unsigned v = sizes[file] < LARGE || i / BLOCK % 4 == 0 ? version : 0;
+        bytes[i] = hole ? 0 : (uint8_t)((file % 2 ? x >> 24 : i / 61) + v);
     }
     return bytes;
 }
@@ -96,6 +110,37 @@ static const uint8_t *content(unsigned file, unsigned version) {
 
 static void add_file(struct sim_node *at, unsigned file, unsigned version) {
     (void)sim_fs_file(at, names[file], content(file, version), sizes[file], 1000000 + version);
+}
+
+/* Data at both ends, and a hole between them. */
+static const uint8_t *huge(void) {
+    static uint8_t *bytes;
+    if (bytes == NULL) {
+        bytes = calloc(HUGE_BYTES, 1);
+        SIM_MUST(bytes != NULL);
+        memcpy(bytes, content(7, 2), sizes[7]);
+        memcpy(bytes + HUGE_BYTES - sizes[7], content(7, 2), sizes[7]);
+    }
+    return bytes;
+}
+
+static const char orphan[] = RESERVED_PREFIX "00000000000000ab.1.0", huge_name[] = "huge";
+
+static void add_huge(void) {
+    if (w.head.net & HUGE)
+        (void)sim_fs_file(w.source, huge_name, huge(), HUGE_BYTES, 1000000);
+    if (!(w.head.net & LEFT_OVERS))
+        return;
+    uint8_t *left = malloc(LEFT_BYTES);
+    struct temp_name partial;
+    SIM_MUST(left != NULL);
+    memcpy(left, huge(), LEFT_BYTES);
+    left[5 * BLOCK + 1] ^= 1;
+    left[LEFT_BYTES - BLOCK] = 1; /* where the new one has a hole */
+    sink_partial_name(huge_name, &partial);
+    (void)sim_fs_file(w.dest, partial.s, left, LEFT_BYTES, 1);
+    (void)sim_fs_file(w.dest, orphan, "x", 1, 1);
+    free(left);
 }
 
 static void make_trees(void) {
@@ -115,6 +160,7 @@ static void make_trees(void) {
         add_file(w.before, i, same ? 2 : 1);
         w.same_before += same && present;
     }
+    add_huge();
 }
 
 /* ---- what must hold -------------------------------------------------------------------------------------------- */
@@ -146,6 +192,27 @@ static void must_be_complete(const struct sim_node *from, const struct sim_node 
     }
 }
 
+/* What a session leaves that did not come to its end, or never came to its beginning. */
+static bool may_be_left(const char *name) {
+    struct temp_name partial;
+    sink_partial_name(huge_name, &partial);
+    return (w.head.net & (HUGE | LEFT_OVERS) && strcmp(name, partial.s) == 0) ||
+           (w.head.net & LEFT_OVERS && strcmp(name, orphan) == 0);
+}
+
+/* Nothing is left of this session, nor of the one before; that part is only used up when the file comes. */
+static void must_be_tidy(const struct sim_node *dir) {
+    struct sim_seen seen;
+    struct temp_name partial;
+    sink_partial_name(huge_name, &partial);
+    for (unsigned i = 0; sim_fs_at(dir, i, &seen); i++) {
+        bool reserved = strncmp(seen.name, RESERVED_PREFIX, sizeof RESERVED_PREFIX - 1) == 0;
+        SIM_MUST(!reserved || (!(w.head.net & HUGE) && strcmp(seen.name, partial.s) == 0));
+        if (sim_fs_kind(seen.node) == OS_DIR)
+            must_be_tidy(seen.node);
+    }
+}
+
 /* Each name is that of `before` or of `from`, whole. */
 static void must_be_old_or_new(const struct sim_node *to, const struct sim_node *from,
                                const struct sim_node *before) {
@@ -153,7 +220,7 @@ static void must_be_old_or_new(const struct sim_node *to, const struct sim_node 
     for (unsigned i = 0; sim_fs_at(to, i, &have); i++) {
         bool is_new = sim_fs_find(from, have.name, &new),
              is_old = before && sim_fs_find(before, have.name, &old);
-        SIM_MUST(is_new || is_old || sim_fs_failed());
+        SIM_MUST(is_new || is_old || sim_fs_failed() || may_be_left(have.name));
         if (is_new && sim_fs_kind(have.node) == OS_DIR)
             must_be_old_or_new(have.node, new.node, NULL);
         else if (is_new || is_old)
@@ -199,6 +266,7 @@ static void judge(void) {
     if (!must_succeed())
         return;
     must_be_complete(w.source, w.dest);
+    must_be_tidy(w.dest);
     SIM_MUST(!sender_known || sender == 0 || w.harm.farewell);
     SIM_MUST(!receiver_known || receiver == 0 || w.harm.farewell);
     SIM_MUST(w.harm.farewell || w.dialler_code == 0);
@@ -259,7 +327,7 @@ static void configure(void) {
         .style = style,
     };
     w.options = (struct options){
-        .once = !(w.head.net & 0x20),
+        .once = !(w.head.net & MANY_SESSIONS),
         .timeout_ms = TIMEOUT_MS,
         .connect_timeout_ms = TIMEOUT_MS,
         .retries_given = true,
@@ -318,8 +386,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t n) {
     struct sim_net net = {
         .tap = harm_tap,
         .ctx = &w.harm,
-        .capacity = (size_t)1 << (8 + (w.head.net & 15)),
-        .short_reads = w.head.net & 0x10 ? 64 : 0,
+        .capacity = (size_t)1 << (8 + (w.head.net & CAPACITY)),
+        .short_reads = w.head.net & SHORT_READS ? 64 : 0,
         .close_loses = w.head.flags & CLOSE_LOSES,
     };
     log_setup("fuzz", LOG_DEBUG);
