@@ -273,7 +273,7 @@ static int keep_pace(struct sender *s) {
     if (pace_look(p, os_now_ns()))
         log_line(LOG_INFO, "--bwlimit: now %s bytes per second", SIZE_TEXT(p->bucket.rate, false));
     outbox_rest(s->out, p->bucket.rate ? p->bucket.free_ns / 1000000 : 0);
-    return p->limit.file && pause > BWLIMIT_LOOK_MS ? BWLIMIT_LOOK_MS : pause;
+    return os_file_is_open(p->limit.file) && pause > BWLIMIT_LOOK_MS ? BWLIMIT_LOOK_MS : pause;
 }
 
 int stage_send(void *arg, struct err *err) {

@@ -53,8 +53,7 @@ def a_file_that_storage_damages_is_reported_and_the_old_one_stays(ws, name):
     put(source / name, noise(300 if name == "small" else 3 * MIB))
     put(dest / name, b"old")
     address = ws.address()
-    env = {**os.environ, "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"}  # it wants to trace, too
-    receiver = ws.listen(address, HVRECV, "--once", "--listen", address, dest, env=env)
+    receiver = ws.listen(address, HVRECV, "--once", "--listen", address, dest, env={**os.environ, **lib.TRACED})
     tracer = damage_reads(ws, receiver.pid)
     sender = ws.run(HVSEND, "-a", "--verify", f"{source}/", address)
     for result in Pair(sender, receiver.wait()):

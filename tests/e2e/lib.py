@@ -39,6 +39,9 @@ SANITIZER = re.compile(r"(Address|Thread|Leak|UndefinedBehavior)Sanitizer|runtim
 # ThreadSanitizer lets every program sleep for a second at its end, unless it is told not to.
 os.environ["TSAN_OPTIONS"] = ":".join(filter(None, [os.environ.get("TSAN_OPTIONS"), "atexit_sleep_ms=0"]))
 
+# For the environment of a program under strace: LeakSanitizer traces, too, and only one can.
+TRACED = {"ASAN_OPTIONS": ":".join(filter(None, [os.environ.get("ASAN_OPTIONS"), "detect_leaks=0"]))}
+
 # The vsock device of a machine may lead anywhere.
 if SCHEME == "vsock" and "labvsock" not in Path("/proc/cmdline").read_text().split():
     sys.exit("HVFERRY_TEST_SCHEME=vsock is for kernels of the lab only: their command lines have the word labvsock")
@@ -392,7 +395,7 @@ def run_case(number, name, function):
         with Workspace() as workspace:
             function(workspace)
     except Skipped as reason:
-        return f"ok {number} - {name} # SKIP {reason}\n"
+        return f"ok {number} - {name} # SKIP {' '.join(str(reason).split())}\n"  # one line, for TAP
     except Exception as error:  # a test that breaks has failed
         text = str(error) if isinstance(error, Failed) else traceback.format_exc()
         return f"not ok {number} - {name}\n" + "".join(f"# {line}\n" for line in text.splitlines())

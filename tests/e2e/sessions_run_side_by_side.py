@@ -98,7 +98,7 @@ def a_session_that_fails_does_not_disturb_the_others(ws):
     """Between two good ones: a stranger who talks nonsense, one who hangs up, and a sender that is killed."""
     dest = ws.dir("dest")
     address = ws.unix()
-    listener = ws.receiver(address, dest, "--timeout", "600", once=False)
+    listener = ws.receiver(address, dest, "--timeout", "600", "--grace", "1", once=False)
     first, killed, last = (make_source(ws, name) for name in ("first", "killed", "last"))
     sender, proxy = stand_in_mid_transfer(ws, address, first, "--into", "first")
     victim, between = stand_in_mid_transfer(ws, address, killed, "--into", "killed")

@@ -116,7 +116,7 @@ def an_activated_receiver_makes_no_socket(ws):
     with unix_listener(path) as listener:
         words = ["strace", "-f", "-qq", "-e", "trace=socket,socketpair,bind,connect,accept4", "-o", log, "sh", "-c",
                  'LISTEN_PID=$$ exec "$@"', "sh", HVRECV, "--once", "--listen", "systemd:", dest]  # fmt: skip
-        receiver = activate(ws, [listener], *words)
+        receiver = activate(ws, [listener], *words, **lib.TRACED)
         sender = ws.run(HVSEND, "-a", f"{source}/", f"unix:{path}")
         check_equal((sender.code, receiver.wait().code), (0, 0), f"exit codes ({sender}, {receiver.wait()})")
     calls = set(re.findall(r"\b(\w+)\(", log.read_text()))
