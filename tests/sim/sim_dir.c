@@ -232,6 +232,11 @@ int os_dir_open_path(const char *path, struct os_dir *ret) {
     (void)ret;
     return -ENOENT;
 }
+int os_open_path(const char *path, struct os_file *ret) {
+    (void)path, (void)ret;
+    return -ENOENT;
+}
+
 int os_stat_path(const char *path, bool follow, struct os_stat *ret) {
     (void)path;
     (void)follow;
