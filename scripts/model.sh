@@ -37,7 +37,7 @@ check() {
     cd "$work/$name"
     quietly spin -a "$@" "$model"
     if [ "$name" = circles ]; then options=(-DNP -DNOFAIR); fi
-    quietly gcc -O0 "${options[@]}" -DCOLLAPSE -DMEMLIM=$memory_mib -o pan pan.c
+    quietly gcc -O1 "${options[@]}" -DCOLLAPSE -DMEMLIM=$memory_mib -o pan pan.c
     if [ "$name" = circles ]; then ./pan -l -m100000 >out 2>&1 || true; else ./pan -m100000 >out 2>&1 || true; fi
     errors=$(sed -n 's/.*errors: \([0-9]*\).*/\1/p' out)
     states=$(sed -n 's/^ *\([0-9.e+]*\) states, stored.*/\1/p' out)
