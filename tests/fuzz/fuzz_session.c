@@ -10,6 +10,7 @@
  */
 #include "fuzz.h"
 #include "harm.h"
+#include "trees.h"
 
 #include "../sim/sim.h"
 #include "../sim/sim_fs.h"
@@ -28,12 +29,7 @@
 enum {
     HEAD_SIZE = 12,
     HARM_SIZE = 4,
-    FILES = 8,
-    LARGE = 131072, /* and more: most blocks are the same in both versions */
-    BLOCK = 4096,
-    HUGE_BYTES = 12 * 1024 * 1024, /* beyond the window of a receiver, and so is what is left over of it */
-    LEFT_BYTES = 10 * 1024 * 1024,
-    VERSIONS = 2, /* 1 the old one, 2 the new one */
+    LEFT_BYTES = 10 * 1024 * 1024, /* beyond the window of a receiver too */
     HOUR_MS = 3600 * 1000,
     TURNS_MAX = 4 * 1000 * 1000,
     TIMEOUT_MS = 20 * 1000,
@@ -83,60 +79,24 @@ static struct world {
 
 /* ---- the trees ------------------------------------------------------------------------------------------------ */
 
-static const uint32_t sizes[FILES] = {0, 1, 5000, 70000, 131072, 131073, 200000, 330000};
-static const char *const names[FILES] = {"empty", "one",     "small", "bundled",
-                                         "edge",  "chunked", "holes", "large"};
-
-static const uint8_t *make_content(unsigned file, unsigned version) {
-    uint8_t *bytes = malloc(sizes[file] + 1);
-    uint32_t x = file * 977 + 1;
-    SIM_MUST(bytes != NULL);
-    for (uint32_t i = 0; i < sizes[file]; i++) {
-        x = x * 1664525 + 1013904223;
-        bool hole = file == 6 && i >= 8192 && i < 150000;
-        unsigned v = sizes[file] < LARGE || i / BLOCK % 4 == 0 ? version : 0;
-        bytes[i] = hole ? 0 : (uint8_t)((file % 2 ? x >> 24 : i / 61) + v);
-    }
-    return bytes;
-}
-
-/* Made once for all runs. */
-static const uint8_t *content(unsigned file, unsigned version) {
-    static const uint8_t *made[FILES][VERSIONS + 1];
-    if (made[file][version] == NULL)
-        made[file][version] = make_content(file, version);
-    return made[file][version];
-}
-
 static void add_file(struct sim_node *at, unsigned file, unsigned version) {
-    (void)sim_fs_file(at, names[file], content(file, version), sizes[file], 1000000 + version);
-}
-
-/* Data at both ends, and a hole between them. */
-static const uint8_t *huge(void) {
-    static uint8_t *bytes;
-    if (bytes == NULL) {
-        bytes = calloc(HUGE_BYTES, 1);
-        SIM_MUST(bytes != NULL);
-        memcpy(bytes, content(7, 2), sizes[7]);
-        memcpy(bytes + HUGE_BYTES - sizes[7], content(7, 2), sizes[7]);
-    }
-    return bytes;
+    (void)sim_fs_file(at, trees_names[file], trees_content(file, version), trees_sizes[file],
+                      1000000 + version);
 }
 
 static const char orphan[] = RESERVED_PREFIX "00000000000000ab.1.0", huge_name[] = "huge";
 
 static void add_huge(void) {
     if (w.head.net & HUGE)
-        (void)sim_fs_file(w.source, huge_name, huge(), HUGE_BYTES, 1000000);
+        (void)sim_fs_file(w.source, huge_name, trees_huge(), TREES_HUGE_BYTES, 1000000);
     if (!(w.head.net & LEFT_OVERS))
         return;
     uint8_t *left = malloc(LEFT_BYTES);
     struct temp_name partial;
     SIM_MUST(left != NULL);
-    memcpy(left, huge(), LEFT_BYTES);
-    left[5 * BLOCK + 1] ^= 1;
-    left[LEFT_BYTES - BLOCK] = 1; /* where the new one has a hole */
+    memcpy(left, trees_huge(), LEFT_BYTES);
+    left[5 * TREES_BLOCK + 1] ^= 1;
+    left[LEFT_BYTES - TREES_BLOCK] = 1; /* where the new one has a hole */
     sink_partial_name(huge_name, &partial);
     (void)sim_fs_file(w.dest, partial.s, left, LEFT_BYTES, 1);
     (void)sim_fs_file(w.dest, orphan, "x", 1, 1);
@@ -150,7 +110,7 @@ static void make_trees(void) {
     os_dir_close(&before);
     struct sim_node *below = sim_fs_dir(w.source, "below");
     (void)sim_fs_link(w.source, "link", "one");
-    for (unsigned i = 0; i < FILES; i++) {
+    for (unsigned i = 0; i < TREES_FILES; i++) {
         bool present = w.head.present >> i & 1, same = w.head.same >> i & 1, old = w.head.old >> i & 1;
         if (present)
             add_file(i % 3 == 2 ? below : w.source, i, 2);

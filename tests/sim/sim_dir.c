@@ -30,7 +30,7 @@ int sim_stat(const struct sim_node *n, struct os_stat *ret) {
         .uid = n->uid,
         .gid = n->gid,
         .size = n->size,
-        .allocated = n->kept,
+        .allocated = n->kept - n->holes,
         .mtime_sec = n->mtime_sec,
         .mtime_nsec = n->mtime_nsec,
         .ctime_sec = n->ctime,

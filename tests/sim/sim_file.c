@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HOLE_BLOCK = 4096 };
-
 int os_file_error(struct err *err, int result, const char *fmt, ...) {
     char context[ERR_MESSAGE_MAX];
     va_list args;
@@ -153,25 +151,17 @@ int os_sync(struct os_file file) {
     return result;
 }
 
-static bool is_zero(const struct sim_node *n, uint64_t at) {
-    static const uint8_t zeros[HOLE_BLOCK];
-    if (at >= n->kept)
-        return true;
-    size_t left = n->kept - (size_t)at;
-    return memcmp(n->data + at, zeros, left < HOLE_BLOCK ? left : HOLE_BLOCK) == 0;
-}
-
 int os_next_data(struct os_file file, uint64_t offset, uint64_t size, uint64_t *ret_start,
                  uint64_t *ret_end) {
     const struct sim_node *n = sim_handle_node(file.fd);
-    uint64_t at = offset / HOLE_BLOCK * HOLE_BLOCK;
-    while (at < n->kept && is_zero(n, at))
-        at += HOLE_BLOCK;
+    uint64_t at = offset / SIM_BLOCK * SIM_BLOCK;
+    while (at < n->kept && sim_block_is_zero(n, at))
+        at += SIM_BLOCK;
     if (at >= n->kept || at >= size)
         return -ENXIO;
     *ret_start = at > offset ? at : offset;
-    while (at < n->kept && !is_zero(n, at))
-        at += HOLE_BLOCK;
+    while (at < n->kept && !sim_block_is_zero(n, at))
+        at += SIM_BLOCK;
     *ret_end = at < size ? at : size;
     return 0;
 }

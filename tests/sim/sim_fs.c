@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HANDLES_MAX = 512, BLOCK = 4096, SIM_NOW_S = 1700000000 };
+enum { HANDLES_MAX = 512, SIM_NOW_S = 1700000000 };
 
 static struct {
     struct sim_node *nodes;
@@ -39,6 +39,7 @@ struct sim_node *sim_node_new(enum os_kind kind, uint32_t mode) {
 
 void sim_node_changed(struct sim_node *node) {
     node->dirty = true;
+    node->holes = 0;
     node->ctime = ++fs.changes;
     if (node->kind == OS_DIR)
         node->mtime_sec = SIM_NOW_S + node->ctime;
@@ -174,11 +175,21 @@ struct sim_node *sim_fs_dir(struct sim_node *at, const char *name) {
     return durable(at, name, sim_node_new(OS_DIR, 0755));
 }
 
+bool sim_block_is_zero(const struct sim_node *n, uint64_t at) {
+    static const uint8_t zeros[SIM_BLOCK];
+    if (at >= n->kept)
+        return true;
+    size_t left = n->kept - (size_t)at;
+    return memcmp(n->data + at, zeros, left < SIM_BLOCK ? left : SIM_BLOCK) == 0;
+}
+
 static void keep(struct sim_node *node, const void *p, size_t n) {
     node->data = malloc(n + 1);
     SIM_MUST(node->data != NULL);
     memcpy(node->data, p, n);
     node->kept = node->size = n;
+    for (size_t at = 0; at + SIM_BLOCK <= n; at += SIM_BLOCK)
+        node->holes += sim_block_is_zero(node, at) ? SIM_BLOCK : 0u;
 }
 
 struct sim_node *sim_fs_file(struct sim_node *at, const char *name, const void *p, size_t n,
@@ -233,13 +244,13 @@ enum os_kind sim_fs_kind(const struct sim_node *node) {
 
 /* Bytes beyond what is kept are zeros. */
 static bool same_content(const struct sim_node *a, const struct sim_node *b) {
-    static const uint8_t zeros[BLOCK];
+    static const uint8_t zeros[SIM_BLOCK];
     size_t both = a->kept < b->kept ? a->kept : b->kept;
     const struct sim_node *longer = a->kept > b->kept ? a : b;
     if (a->size != b->size || (both > 0 && memcmp(a->data, b->data, both) != 0))
         return false;
-    for (size_t at = both; at < longer->kept; at += BLOCK) {
-        size_t n = longer->kept - at < BLOCK ? longer->kept - at : BLOCK;
+    for (size_t at = both; at < longer->kept; at += SIM_BLOCK) {
+        size_t n = longer->kept - at < SIM_BLOCK ? longer->kept - at : SIM_BLOCK;
         if (memcmp(longer->data + at, zeros, n) != 0)
             return false;
     }

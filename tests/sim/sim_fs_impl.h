@@ -20,12 +20,15 @@ struct sim_node {
     uint64_t inode, size;
     uint8_t *data; /* the first `kept` bytes; what follows is zeros. A link's target */
     size_t kept;
+    size_t holes; /* bytes of its blocks that were zeros when a test made it */
     bool dirty;
     struct sim_name *names; /* of a directory */
 };
 
-/* Files end here; also what is written at most. */
-enum { SIM_FILE_MAX = 64 * 1024 * 1024 };
+enum {
+    SIM_BLOCK = 4096, /* holes consist of such */
+    SIM_FILE_MAX = 64 * 1024 * 1024, /* files end here; also what is written at most */
+};
 
 struct sim_node *sim_node_new(enum os_kind kind, uint32_t mode);
 void sim_node_changed(struct sim_node *node);
@@ -48,6 +51,8 @@ bool sim_is_claimed(const struct sim_node *node, uint64_t id);
 struct sim_node *sim_dir_node(struct os_dir dir);
 int sim_look(struct os_dir at, const char *name, struct sim_node **ret);
 int sim_make(struct os_dir at, const char *name, enum os_kind kind, uint32_t mode, struct sim_node **ret);
+/* The block of a file at that offset reads as zeros. */
+bool sim_block_is_zero(const struct sim_node *n, uint64_t at);
 int sim_stat(const struct sim_node *n, struct os_stat *ret); /* 0 */
 
 /* 0, or the negative errno value with which the call at hand has to fail. */
