@@ -11,7 +11,7 @@ import lib
 from lib import KIB, SMALL, check, each, good, noise, prose, put, same_tree
 from proxy import AfterBytes, NoRule, session
 
-RUNS = 5 if SMALL else 14  # of each kind and role
+RUNS = 3 if SMALL else 14  # of each kind and role
 SEED = int(os.environ.get("HVFERRY_TEST_SEED", random.SystemRandom().randrange(1 << 32)))
 OPTIONS = ["--timeout", "60", "--contimeout", "60"]
 SEND = ["-a", "--zc", "none", "--chunk-size", "64K", *OPTIONS]
