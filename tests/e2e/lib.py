@@ -119,9 +119,12 @@ class Process:
         except subprocess.TimeoutExpired:
             self.kill()
             raise Failed(f"{self.argv} did not end in {patience} s; stderr:\n{self.err()}") from None
+        self.check_report()
+        return Result(code, self.out_path.read_bytes(), self.err())
+
+    def check_report(self):
         err = self.err()
         check(not SANITIZER.search(err), f"{self.argv}: a sanitizer reports:\n{err}")
-        return Result(code, self.out_path.read_bytes(), err)
 
 
 class Pair(NamedTuple):
@@ -219,6 +222,11 @@ class Workspace:
         for mount in self.mounts:
             subprocess.run(["umount", "-l", mount], check=False)
         remove_tree(self.path)
+
+    def check_reports(self):
+        """Also of those that nobody waited for."""
+        for process in self.processes:
+            process.check_report()
 
     def dir(self, name):
         made = self.path / name
@@ -394,6 +402,7 @@ def run_case(number, name, function):
     try:
         with Workspace() as workspace:
             function(workspace)
+            workspace.check_reports()
     except Skipped as reason:
         return f"ok {number} - {name} # SKIP {' '.join(str(reason).split())}\n"  # one line, for TAP
     except Exception as error:  # a test that breaks has failed
