@@ -420,11 +420,11 @@ enum parsed options_parse(enum program program, int argc, char **argv, struct op
             (id == O_HELP ? print_help : print_version)(program);
             return PARSED_DONE;
         }
-        if (id == ':') {
+        if (id == ':' && row_of(optopt)->arg) {
             (void)err_set(err, EXIT_USAGE, "option %s needs an argument; see --help", ESCAPED(word));
             return PARSED_ERROR;
         }
-        if (id == '?') {
+        if (id == '?' || id == ':') { /* some answer ':' to an argument too many as well */
             (void)unknown_option(program, optopt, word, err);
             return PARSED_ERROR;
         }
