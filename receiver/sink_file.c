@@ -184,7 +184,8 @@ void sink_file_drop(struct sink *sink) {
         return;
     if (sink->path && sink->place == SINK_PARTIAL)
         remove_partial(sink, sink->path); /* while it is locked */
-    else if (sink->path && sink->place == SINK_TEMP)
+    os_close(&sink->file); /* on Windows nobody can remove it before */
+    if (sink->path && sink->place == SINK_TEMP)
         remove_temp(sink, sink->path, sink->file_id);
     if (sink->counted)
         usage_give(sink->opt.usage, sink->taken, 1);
