@@ -361,7 +361,7 @@ void sink_close(struct sink *sink) {
     }
     sink_verify_close(sink);
     dir_cache_free(&sink->dirs);
-    os_close(&sink->claim);
+    os_unclaim(sink->root, &sink->claim);
     os_dir_close(&sink->root);
     os_page_free(sink->block);
     free(sink);

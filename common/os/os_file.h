@@ -97,8 +97,10 @@ int os_read_back(struct os_dir at, const char *name, struct os_file *file, uint6
 int os_next_data(struct os_file file, uint64_t offset, uint64_t size, uint64_t *ret_start, uint64_t *ret_end);
 
 /* What several sessions may meet at. A claim says that the session `id` lives, and ends with the process, however that
- * ends; closing *ret ends it sooner. -ENOTSUP where others could not see it (network file systems). */
+ * ends; os_unclaim ends it sooner. Neither changes the time of `dir`. -ENOTSUP where others could not see it (network
+ * file systems). */
 int os_claim(struct os_dir dir, uint64_t id, struct os_file *ret);
+void os_unclaim(struct os_dir dir, struct os_file *claim);
 /* 1: that session lives, or may live; 0: it does not; a negative result when nobody can tell. */
 int os_is_claimed(struct os_dir dir, uint64_t id);
 /* A regular file for reading and writing, which nobody else can open in this way until it is closed. `ours`: it is made

@@ -367,6 +367,21 @@ static void one_of_many_creators_wins(void **state) {
     assert_int_equal(won, 1);
 }
 
+static void claim_is_seen_until_it_ends_and_keeps_the_time_of_its_directory(void **state) {
+    (void)state;
+    struct os_file claim;
+    struct os_stat st;
+    assert_int_equal(os_set_mtime(os_dir_as_file(s->dir), 1000000, 200), 0);
+    assert_int_equal(os_claim(s->dir, 0xaa, &claim), 0);
+    assert_int_equal(os_is_claimed(s->dir, 0xaa), 1);
+    assert_int_equal(os_is_claimed(s->dir, 0xbb), 0);
+    os_unclaim(s->dir, &claim);
+    assert_int_equal(os_is_claimed(s->dir, 0xaa), 0);
+    assert_int_equal(os_dir_stat(s->dir, &st), 0);
+    assert_int_equal(st.mtime_sec, 1000000);
+    assert_int_equal(st.mtime_nsec, 200);
+}
+
 static void errors_get_the_exit_code_that_fits(void **state) {
     (void)state;
     struct err err = {0};
@@ -401,6 +416,7 @@ int main(void) {
         TEST(data_of_a_file_with_a_hole_is_all_found),
         TEST(links_are_made_read_and_not_followed),
         TEST(one_of_many_creators_wins),
+        TEST(claim_is_seen_until_it_ends_and_keeps_the_time_of_its_directory),
         TEST(errors_get_the_exit_code_that_fits),
     };
     return cmocka_run_group_tests_name("os_win32", tests, NULL, NULL);

@@ -18,12 +18,32 @@ static void name_claim(uint64_t id, struct claim_name *ret) {
     (void)snprintf(ret->s, sizeof ret->s, RESERVED_PREFIX "live.%016" PRIx64, id);
 }
 
+/* The time of `dir` as it was: a name that only says who lives is no change of what is in it. */
+static void set_time_back(struct os_dir dir, const struct os_stat *was) {
+    (void)os_set_mtime(os_dir_as_file(dir), was->mtime_sec, was->mtime_nsec);
+}
+
 int os_claim(struct os_dir dir, uint64_t id, struct os_file *ret) {
     static const struct nt_how how = {FILE_GENERIC_WRITE | DELETE, FILE_SHARE_READ | FILE_SHARE_DELETE,
                                       FILE_CREATE, FILE_NON_DIRECTORY_FILE | FILE_DELETE_ON_CLOSE};
     struct claim_name name;
+    struct os_stat was;
+    int result = os_dir_stat(dir, &was);
+    if (result != 0)
+        return result;
     name_claim(id, &name);
-    return nt_open(dir.handle, name.s, &how, &ret->handle);
+    result = nt_open(dir.handle, name.s, &how, &ret->handle);
+    if (result == 0)
+        set_time_back(dir, &was);
+    return result;
+}
+
+void os_unclaim(struct os_dir dir, struct os_file *claim) {
+    struct os_stat was;
+    bool known = os_file_is_open(*claim) && os_dir_stat(dir, &was) == 0;
+    os_close(claim);
+    if (known)
+        set_time_back(dir, &was);
 }
 
 int os_is_claimed(struct os_dir dir, uint64_t id) {
