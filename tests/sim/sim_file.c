@@ -71,10 +71,14 @@ ptrdiff_t os_pread(struct os_file file, void *to, size_t n, uint64_t offset) {
 }
 
 static void grow(struct sim_node *node, size_t kept) {
-    uint8_t *more = realloc(node->data, kept);
-    SIM_MUST(more != NULL);
-    memset(more + node->kept, 0, kept - node->kept);
-    node->data = more;
+    if (kept > node->room) {
+        size_t room = kept > 2 * node->room ? kept : 2 * node->room;
+        uint8_t *more = realloc(node->data, room);
+        SIM_MUST(more != NULL);
+        node->data = more;
+        node->room = room;
+    }
+    memset(node->data + node->kept, 0, kept - node->kept);
     node->kept = kept;
 }
 

@@ -187,7 +187,7 @@ static void keep(struct sim_node *node, const void *p, size_t n) {
     node->data = malloc(n + 1);
     SIM_MUST(node->data != NULL);
     memcpy(node->data, p, n);
-    node->kept = node->size = n;
+    node->kept = node->size = node->room = n;
     for (size_t at = 0; at + SIM_BLOCK <= n; at += SIM_BLOCK)
         node->holes += sim_block_is_zero(node, at) ? SIM_BLOCK : 0u;
 }

@@ -19,7 +19,7 @@ struct sim_node {
     uint32_t mtime_nsec;
     uint64_t inode, size;
     uint8_t *data; /* the first `kept` bytes; what follows is zeros. A link's target */
-    size_t kept;
+    size_t kept, room; /* room: bytes that `data` has place for */
     size_t holes; /* bytes of its blocks that were zeros when a test made it */
     bool dirty;
     struct sim_name *names; /* of a directory */
