@@ -28,8 +28,10 @@ unset DISPLAY
 mkdir -p "$WINEPREFIX"
 trap 'wineserver -k || true' EXIT
 wineserver -p </dev/null >/dev/null 2>&1
-if [ ! -e "$WINEPREFIX/ready" ]; then
-    # Their services live on: they must hold no pipe that somebody reads to its end.
+# Whatever runs first starts services that live on: they must hold no pipe that somebody reads to its end.
+if [ -e "$WINEPREFIX/ready" ]; then
+    wine wineboot </dev/null >/dev/null 2>&1
+else
     wine wineboot -i </dev/null >/dev/null 2>&1
     wine winecfg -v win10 </dev/null >/dev/null 2>&1
     touch "$WINEPREFIX/ready"
