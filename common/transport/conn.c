@@ -203,11 +203,9 @@ int fd_conn_writev(struct conn *base, const struct span *parts, size_t count, in
 
 void fd_conn_wake(struct conn *base) {
     struct fd_conn *conn = (struct fd_conn *)base;
-    const uint64_t one = 1;
     atomic_store(&conn->woken, true);
-    /* Fails only when the counter is full, and then it is readable already. */
-    ssize_t ignored = write(conn->wake, &one, sizeof one);
-    (void)ignored;
+    (void)eventfd_write(conn->wake,
+                        1); /* fails only when the counter is full, and then it is readable already */
 }
 
 void fd_conn_resume(struct conn *base) {

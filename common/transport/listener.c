@@ -105,10 +105,8 @@ int listener_accept(struct listener *listener, int timeout_ms, struct conn **ret
 }
 
 void listener_wake(struct listener *listener) {
-    const uint64_t one = 1;
     atomic_store(&listener->woken, true);
-    ssize_t ignored = write(listener->wake, &one, sizeof one); /* when full, it is readable already */
-    (void)ignored;
+    (void)eventfd_write(listener->wake, 1); /* when full, it is readable already */
 }
 
 bool listener_file_dir(const struct listener *listener, struct os_dir *ret) {

@@ -108,9 +108,7 @@ int waker_new(struct waker **ret, struct err *err) {
 }
 
 void waker_wake(struct waker *waker) {
-    const uint64_t one = 1;
-    ssize_t ignored = write(waker->fd, &one, sizeof one); /* when full, it is readable already */
-    (void)ignored;
+    (void)eventfd_write(waker->fd, 1); /* when full, it is readable already */
 }
 
 bool waker_pause(struct waker *waker, int64_t deadline_ms) {

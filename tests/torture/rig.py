@@ -30,7 +30,7 @@ HELPERS = Path(lib.HVSEND).resolve().parents[1] / "tests/torture"
 PATIENCE = 100  # seconds until what has not ended hangs
 TIMEOUT = ["--timeout", "40", "--contimeout", "40"]  # an end that waits so long for the other has missed something
 ONE_STREAM = ["--retry", "0", "--grace", "0"]
-COME_BACK = ["--retry", "200", "--retry-delay", "0.02", "--grace", "20"]
+COME_BACK = ["--retry", "10", "--retry-delay", "0.02", "--grace", "20"]
 
 # An end that was killed leaves its temporary names; the next run is to remove them. False: they are counted only.
 ORPHANS_GO = True
@@ -76,6 +76,11 @@ def read_tree(root):
 
 def is_temporary(path):
     return os.path.basename(path).startswith(".hvferry.")
+
+
+def is_partial(path):
+    """What the next session goes on with; an end that fails leaves it on purpose."""
+    return os.path.basename(path).startswith(".hvferry.part.")
 
 
 def set_times(root, which):

@@ -28,7 +28,8 @@ LOSSY_GREETING = ["--timeout", "20", "--contimeout", "1"]  # nobody waits long f
 HASTY = ["--timeout", "2", "--contimeout", "2"]
 LONG_STALL = 3  # seconds
 GREETING_ENDS = 700  # bytes
-COME_BACK = ["--retry", "50", "--retry-delay", "0.01"]
+COME_BACK = ["--retry", "14", "--retry-delay", "0.01"]
+LONGEST = 300  # seconds: a stream that stalls is silent until the timeout, and the pauses between tries grow
 GREETINGS, GOODBYES = (None, 1, 2, 3, 4), (30, 31, 39)  # types of messages; None: the preamble
 HARMLESS = ("stall", "delay", "split")
 
@@ -87,9 +88,9 @@ def run_session(ws, source, dest, faults, pull, options):
         listener = ws.receiver(address, dest, "--grace", "60", *receive)
         dial = [HVSEND, *send, *COME_BACK, f"{source}/", middle]
     with Meddler(middle.removeprefix("unix:"), address.removeprefix("unix:"), faults) as meddler:
-        dialler = ws.run(*dial)
+        dialler = ws.start(*dial).wait(LONGEST)
         stopped = (dialler.code != 0 or not in_the_middle(meddler)) and stop_waiting(listener)
-        listened = listener.wait()
+        listened = listener.wait(LONGEST)
         if stopped and listened.code == 0 or listened.code == 20:  # idle at that moment, or not
             listened = listened._replace(code=20, err="told to stop")
     pair = Pair(listened, dialler) if pull else Pair(dialler, listened)
