@@ -83,7 +83,7 @@ struct sink {
     enum { SINK_TEMP, SINK_PARTIAL, SINK_INPLACE } place;
     uint64_t file_id, end_of_data;
     struct os_stat made; /* it or the one before it, as it was created */
-    uint32_t made_with; /* mode that it was created with */
+    uint32_t mode, made_with; /* modes that the file, and the one that `made` is of, were created with */
     bool made_known; /* `made` is of a file that was created, not of one that was written on */
     bool as_before; /* it is as `made` */
     uint64_t had; /* bytes that were in it before anything was written */

@@ -60,7 +60,7 @@ static int create_temp(struct sink *sink, struct os_dir at, uint64_t file_id, co
     /* Created in the same way in the same directory, it is the same as the one before, whatever umask, lists of access
      * rights or the file system make of the mode. */
     sink->as_before = is_foretold(sink, path) && sink->made_with == mode;
-    sink->made_with = mode;
+    sink->mode = mode;
     return result == 0 ? 0 : os_file_error(err, result, "%s: cannot create", ESCAPED(path));
 }
 
@@ -182,6 +182,7 @@ static void remove_partial(struct sink *sink, const char *path) {
 void sink_file_drop(struct sink *sink) {
     if (!os_file_is_open(sink->file))
         return;
+    sink->made_known = false; /* it is of a file that is in no batch */
     if (sink->path && sink->place == SINK_PARTIAL)
         remove_partial(sink, sink->path); /* while it is locked */
     os_close(&sink->file); /* on Windows nobody can remove it before */
@@ -295,6 +296,8 @@ static int make_ready(struct sink *sink, uint64_t size, const struct metadata *m
     }
     if (result != 0)
         return os_file_error(err, result, "%s: cannot set the size", ESCAPED(sink->path));
+    if (!sink->as_before)
+        sink->made_with = sink->mode;
     sink->made_known = sink->place == SINK_TEMP;
     *ret_st = sink->made;
     if (sink->as_before)

@@ -20,10 +20,9 @@ int meeting_begin(struct meeting *m, struct err *err) {
     struct preamble theirs;
     size_t got;
     int usual_ms = s->timeout_ms;
-    struct err unsent = {0};
     s->timeout_ms = time_left(m);
     s->read_by_ms = m->deadline_ms;
-    (void)preamble_send(s, m->ours, &unsent); /* who has hung up may have said why */
+    (void)preamble_send(s, m->ours, &m->unsent);
     s->timeout_ms = usual_ms;
     if (stream_recv_raw(s, m->theirs, PREAMBLE_SIZE, m->deadline_ms, &got, err) != 0) {
         struct err other = {0}; /* what came may say more than that it was too little */
@@ -33,8 +32,8 @@ int meeting_begin(struct meeting *m, struct err *err) {
             !cut && preamble_decode(m->theirs, &theirs, &other) != 0 && other.code == EXIT_PROTOCOL;
         if (foreign)
             *err = other;
-        else if (err_is_set(&unsent))
-            *err = unsent;
+        else if (err_is_set(&m->unsent))
+            *err = m->unsent;
         else if (err->code == EXIT_TIMEOUT)
             (void)err_set(err, EXIT_TIMEOUT, "the peer accepted, but said nothing: is it hvsend or hvrecv?");
         return -1;
@@ -58,6 +57,10 @@ int meeting_recv(struct meeting *m, uint8_t type, uint8_t other_type, struct ite
     struct item *item;
     m->heard = false;
     enum stream_result result = stream_recv(m->stream, NULL, left > 0 ? (int)left : 0, &item, err);
+    if (result != STREAM_ITEM && err_is_set(&m->unsent)) {
+        *err = m->unsent;
+        return -1;
+    }
     if (result == STREAM_EOF)
         return err_set(err, EXIT_STREAM, "the peer closed the stream during the handshake");
     if (result == STREAM_QUIET)

@@ -13,6 +13,7 @@ struct meeting {
     uint8_t ours[PREAMBLE_SIZE], theirs[PREAMBLE_SIZE];
     bool heard; /* the last message arrived whole: the peer may be told what is wrong with it */
     uint8_t proof[MAC_SIZE]; /* with a key: the mac of AUTH, as sent or as expected */
+    struct err unsent; /* why our greeting did not leave; the peer may have said more before it hung up */
 };
 
 /* Both preambles, and the version to speak. 0, or -1 and err as handshake. */

@@ -389,6 +389,20 @@ static void modes_in_a_directory_of_our_own_are_exact_too(void **state) {
     }
 }
 
+static void modes_are_exact_after_a_file_that_was_dropped(void **state) {
+    (void)state;
+    struct metadata meta = {.mode = 0644, .mtime_sec = 1};
+    open_sink((struct sink_options){.perms = true});
+    end_file(1, "a", 0644);
+    end_file(2, "b", 0644); /* created with 0644 */
+    assert_int_equal(sink_file_begin(sink, 3, "c", 0, NULL, NULL), 0); /* with 0600 */
+    sink_file_drop(sink);
+    assert_int_equal(sink_file_begin(sink, 4, "d", 0, NULL, NULL), 0);
+    assert_int_equal(sink_file_end(sink, 0, &meta, NULL), 0);
+    sink_commit(sink);
+    assert_int_equal(stat_of(root, "d").st_mode & 07777, 0644);
+}
+
 static uint32_t mode_of_the_temp(void) {
     struct temp_name temp;
     sink_temp_name(sink, sink->path, sink->file_id, &temp);
@@ -452,6 +466,7 @@ int main(void) {
         SINK_TEST(modes_that_are_not_preserved_come_from_the_old_file_or_the_umask),
         SINK_TEST(modes_in_a_directory_of_our_own_are_exact_too),
         SINK_TEST(nobody_else_can_open_what_will_change_hands),
+        SINK_TEST(modes_are_exact_after_a_file_that_was_dropped),
         SINK_TEST(times_are_preserved_to_the_nanosecond_or_not_at_all),
     };
     return cmocka_run_group_tests_name("sink_file", tests, NULL, NULL);
