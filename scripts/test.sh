@@ -115,7 +115,10 @@ if [ "$mode" != --quick ]; then
 fi
 
 echo "== torture"
-if TORTURE_BUILD=build-ci-gcc scripts/torture.sh --quick; then
+# Which of its 47,000 points `fail` takes differs from run to run, and so what it finds: that is for --full.
+torture_cases=(alloc bits diskfull flipper kill mutate powercut stream tsan)
+[ "$mode" != --full ] || torture_cases=()
+if TORTURE_BUILD=build-ci-gcc scripts/torture.sh --quick "${torture_cases[@]}"; then
     result tree torture/quick OK
 else
     result tree torture/quick FAIL

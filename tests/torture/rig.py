@@ -388,7 +388,7 @@ def old_or_new(run):
             continue
         known = [e for e in (before, after) if e and (e.kind, e.data) == (entry.kind, entry.data)]
         check(known or run.scenario.in_place, f"{path} is neither the old nor the new one")
-        whole = not known or len(known) == 2 or entry == known[0]
+        whole = run.scenario.in_place or len(known) == 2 or entry == known[0]
         check(whole, f"{path} is {entry}, but was to be {known}")
     for path in old.keys() - found.keys():
         becomes_another_kind = path in new and "dir" in (old[path].kind, new[path].kind)
