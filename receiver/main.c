@@ -9,6 +9,7 @@
 #include "program/doctor.h"
 #include "program/endpoint.h"
 #include "program/interrupt.h"
+#include "program/lanes.h"
 #include "program/setup.h"
 
 #include <string.h>
@@ -19,12 +20,14 @@ static int run(const struct options *o, struct receiver_config *config, struct e
                                .no_connected_suspend = o->no_connected_suspend};
     const struct os_reach root = {.at = config->session.root, .name = "", .kind = OS_REACH_WRITE};
     const struct endpoint_files files = {.reach = &root, .count = 1};
+    config->streams = o->streams ? o->streams : STREAMS_MAX;
     if (o->listen)
         return endpoint_serve(o->listen, o, &receiver_ops, config, &files, err);
     if (o->use_stdio)
         return endpoint_run_stdio(&receiver_ops, config, &files, err);
     if (addr_parse(o->connect, &rules, &addr, err) != 0)
         return -1;
+    config->streams = addr_streams(&addr, o->streams);
     config->dialler = true;
     int code = endpoint_run(&addr, o, &receiver_ops, config, &files, err);
     addr_free(&addr);

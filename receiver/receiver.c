@@ -1,16 +1,18 @@
 /* receiver.c: the pipeline of one session. In order:
  *
  *   ingest      socket -> frames; a data area lands straight in a pooled buffer
+ *   lane ×N     the same for each further stream, where the session has several
  *   unpack ×N   inflate into exactly raw_length, verify the digest; damaged: refuse; within ingest on one processor
  *   sink        in the order of the messages: verdicts, writes, commits (recv_session, sink)
  *   basis       digests of what is here of files that are to come, beside all of it
  *   reply       the only writer: verdicts, durable, credit
  *
  * Memory: the credit that we grant bounds what can be between ingest and sink; the pool has a buffer for each
- * data frame of it and one more for each unpack thread.
+ * data frame of it, and one more for each thread that unpacks or reads, so that no reader waits for one.
  */
 #include "receiver/stages.h"
 
+#include "program/lanes.h"
 #include "program/session.h"
 
 #include <stdlib.h>
@@ -25,6 +27,7 @@ static void *prepare(const void *config) {
     r->config = config;
     run_init(&r->run);
     tally_init(&r->unpacking);
+    os_mutex_init(&r->arriving);
     return r;
 }
 
@@ -35,6 +38,7 @@ static void stop(void *session, const struct err *why) {
 
 static void release(void *session) {
     struct receiver *r = session;
+    os_mutex_free(&r->arriving);
     tally_free(&r->unpacking);
     run_free(&r->run);
     free(r);
@@ -86,10 +90,11 @@ static int build(struct receiver *r, struct err *err) {
     uint32_t chunk_size = r->agreed.chunk_size;
     unsigned chunks = (unsigned)(r->agreed.our_window / (chunk_size + (uint64_t)FRAME_COST));
     link_in_init(&r->in, r->agreed.our_window, chunk_size);
+    r->in.several = r->agreed.streams > 1;
     r->flight = flight_new();
     r->out = outbox_new(r->agreed.their_window, chunk_size);
     r->unpack_threads = unpack_threads();
-    r->pool = pool_new(chunk_size, chunks + r->unpack_threads + 1);
+    r->pool = pool_new(chunk_size, chunks + r->unpack_threads + r->agreed.streams);
     r->packed = queue_new(chunks + 1);
     r->ordered = sequencer_new();
     r->refusals = refusals_new();
@@ -122,7 +127,9 @@ static int start_stages(struct receiver *r, struct err *err) {
     if (run_start(&r->run, "sink", stage_sink, r, err) != 0 ||
         (r->session->basis && run_start(&r->run, "basis", stage_basis, r, err) != 0))
         return -1;
-    return run_start(&r->run, "reply", stage_reply, r, err);
+    if (run_start(&r->run, "reply", stage_reply, r, err) != 0)
+        return -1;
+    return lanes_start(&r->line, &r->run, stage_lane, r, err);
 }
 
 static int begin(void *session, struct err *err) {
@@ -155,6 +162,7 @@ static int run(void *session, const void *arg, struct way *way) {
                 .role = ROLE_RECEIVER,
                 .dialler = config->dialler,
                 .chunk_size = config->chunk_size,
+                .streams = config->streams,
                 .features = FEATURE_CHECK | (config->whole_files ? 0u : FEATURE_DELTA),
                 .key = config->key,
             },

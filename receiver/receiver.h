@@ -9,6 +9,7 @@
 struct receiver_config {
     struct recv_config session;
     uint32_t chunk_size; /* largest that is accepted */
+    unsigned streams; /* wanted (dialler), at most (listener) */
     int timeout_ms; /* silence of the peer; -1: none */
     int handshake_ms;
     const struct key *key; /* borrowed; NULL: none */
@@ -27,6 +28,7 @@ struct receiver {
     struct report report;
     struct agreement agreed;
     struct link_in in;
+    struct os_mutex arriving; /* of the threads that read: their part of `in` */
     struct outbox *out;
     struct flight *flight; /* answers that the sender has not processed */
     struct pool *pool;

@@ -1,5 +1,7 @@
 #include "receiver/stages.h"
 
+#include "program/lanes.h"
+
 #include <string.h>
 
 /* ---- ingest: socket -> frames, one thread a stream ---------------------------------------------------- */
@@ -13,7 +15,9 @@ static int take_ack(struct receiver *r, struct item *item, struct err *err) {
 }
 
 int ingest_item(struct receiver *r, struct item *item, struct item **ret, struct err *err) {
+    os_lock(&r->arriving);
     int result = link_in_arrived(&r->in, &item->frame, &item->cost, err);
+    os_unlock(&r->arriving);
     *ret = NULL;
     if (result == 0 && item->frame.flags & FRAME_RESENT)
         result = refusals_answer(r->refusals, item, err);
@@ -40,17 +44,37 @@ int ingest_failed(struct receiver *r, enum stream_result result, struct err *err
     return err_wrap(err, "receiving");
 }
 
-/* On its way to the sink. 1: cancelled; 0; -1 and err. Uses the item up. */
-static int pass_on(struct receiver *r, struct item *item, struct codec_state *state, struct err *err) {
-    if (item_carries_data(item) && r->unpack_threads == 0)
-        return unpack_step(r, item, state, err);
-    if (item_carries_data(item))
-        tally_up(&r->unpacking);
-    bool put =
-        item_carries_data(item) ? queue_put(r->packed, item) : sequencer_put(r->ordered, &item->t) == SEQ_PUT;
-    if (!put)
+/* To its place in the order. 1: cancelled; 0; -1 and err. Uses the item up. */
+static int put_in_order(struct receiver *r, struct item *item, struct err *err) {
+    enum seq_put put = sequencer_put(r->ordered, &item->t);
+    if (put != SEQ_PUT)
         item_free(item);
-    return put ? 0 : 1;
+    if (put == SEQ_DUPLICATE)
+        return err_set(err, EXIT_STREAM, "a message arrived twice");
+    return put == SEQ_PUT ? 0 : 1;
+}
+
+/* On its way to the sink. As put_in_order. */
+static int pass_on(struct receiver *r, struct item *item, struct codec_state *state, struct err *err) {
+    if (!item_carries_data(item))
+        return put_in_order(r, item, err);
+    if (r->unpack_threads == 0)
+        return unpack_step(r, item, state, err);
+    tally_up(&r->unpacking);
+    if (queue_put(r->packed, item))
+        return 0;
+    item_free(item);
+    return 1;
+}
+
+/* It is the sender's last message: nothing can be missing. */
+static int check_bye(struct receiver *r, struct err *err) {
+    os_lock(&r->arriving);
+    bool whole = r->in.missing == 0;
+    os_unlock(&r->arriving);
+    if (!whole)
+        return err_set(err, EXIT_STREAM, "BYE: it came before messages that were sent before it");
+    return refusals_end(r->refusals, err);
 }
 
 static int ingest(struct receiver *r, struct codec_state *state, struct err *err) {
@@ -68,7 +92,8 @@ static int ingest(struct receiver *r, struct codec_state *state, struct err *err
         if (item == NULL)
             continue;
         bye = item->frame.type == MSG_BYE;
-        if (bye && refusals_end(r->refusals, err) != 0) {
+        lanes_note_traffic(&r->line);
+        if (bye && check_bye(r, err) != 0) {
             item_free(item);
             return -1;
         }
@@ -81,16 +106,64 @@ static int ingest(struct receiver *r, struct codec_state *state, struct err *err
     return 0;
 }
 
+/* Where there are no threads that unpack, each that reads does. False: no memory. */
+static bool needs_state(const struct receiver *r, struct codec_state **ret, struct err *err) {
+    *ret = r->unpack_threads == 0 ? codec_state_new() : NULL;
+    if (*ret == NULL && r->unpack_threads == 0)
+        (void)err_set(err, EXIT_MEMORY, "out of memory");
+    return *ret || r->unpack_threads > 0;
+}
+
 int stage_ingest(void *arg, struct err *err) {
     struct receiver *r = arg;
-    if (r->unpack_threads > 0)
-        return ingest(r, NULL, err);
-    struct codec_state *state = codec_state_new();
-    if (state == NULL)
-        return err_set(err, EXIT_MEMORY, "out of memory");
+    struct codec_state *state;
+    if (!needs_state(r, &state, err))
+        return -1;
     int result = ingest(r, state, err);
     codec_state_free(state);
     return result;
+}
+
+/* What comes by a lane, to its end. 1: cancelled; -1 and err, *ret_broke when the stream is what failed. */
+static int ingest_lane(struct receiver *r, struct stream *stream, struct codec_state *state, bool *ret_broke,
+                       struct err *err) {
+    int passed = 0;
+    while (passed == 0) {
+        struct item *item;
+        enum stream_result result = stream_recv(stream, r->pool, r->config->timeout_ms, &item, err);
+        if (result != STREAM_ITEM) {
+            *ret_broke = result != STREAM_FAILED || stream->broke;
+            return ingest_failed(r, result, err);
+        }
+        bool data = item_carries_data(item) && !(item->frame.flags & FRAME_RESENT);
+        if (!data && item->frame.type != MSG_HEARTBEAT) {
+            (void)err_set(err, EXIT_STREAM, "%s is not allowed on a further stream",
+                          msg_type_name(item->frame.type));
+            item_free(item);
+            return -1;
+        }
+        if (ingest_item(r, item, &item, err) != 0)
+            return -1;
+        passed = item ? pass_on(r, item, state, err) : 0;
+    }
+    return passed;
+}
+
+int stage_lane(void *arg, struct err *err) {
+    struct lane *lane = arg;
+    struct receiver *r = lane_session(lane);
+    struct codec_state *state;
+    if (!needs_state(r, &state, err))
+        return -1;
+    int result = 0;
+    for (struct stream *stream; result == 0 && (stream = lane_await(lane)) != NULL;) {
+        bool broke = false;
+        result = ingest_lane(r, stream, state, &broke, err);
+        if (lane_lost(lane, broke, err) == 0)
+            result = 0;
+    }
+    codec_state_free(state);
+    return result < 0 ? -1 : 0;
 }
 
 /* ---- unpack: N threads ------------------------------------------------------------------------------- */
@@ -117,10 +190,7 @@ int unpack_step(struct receiver *r, struct item *item, struct codec_state *state
     }
     if (item->damaged)
         return refuse(r, item, err);
-    enum seq_put put = sequencer_put(r->ordered, &item->t);
-    if (put != SEQ_PUT)
-        item_free(item);
-    return put == SEQ_DUPLICATE ? err_set(err, EXIT_STREAM, "a message arrived twice") : 0;
+    return put_in_order(r, item, err) < 0 ? -1 : 0;
 }
 
 int stage_unpack(void *arg, struct err *err) {

@@ -8,6 +8,7 @@
 enum { COMMIT_IDLE_MS = 100 }; /* a batch that waits is committed when nothing has come for so long */
 
 run_fn stage_ingest, stage_unpack, stage_sink, stage_basis, stage_reply; /* arg: struct receiver */
+run_fn stage_lane; /* arg: struct lane */
 
 /* Steps. */
 /* One frame that arrived: accounted, and answered here when it is not ordered (item used up, *ret NULL). */

@@ -7,6 +7,7 @@
 #include "program/doctor.h"
 #include "program/endpoint.h"
 #include "program/interrupt.h"
+#include "program/lanes.h"
 #include "program/setup.h"
 
 #include <stdlib.h>
@@ -77,6 +78,7 @@ static int send_to_dest(const struct options *o, struct sender_config *config, s
     struct source_root *roots;
     int code = roots_open(o->args, o->arg_count - 1, &roots, err);
     if (code == 0) {
+        config->streams = addr_streams(&addr, o->streams);
         config->dialler = true;
         config->into = into;
         config->roots = roots;
@@ -98,6 +100,7 @@ static int serve_sources(const struct options *o, struct sender_config *config, 
     struct source_root *roots;
     if (roots_open(o->args, o->arg_count, &roots, err) != 0)
         return -1;
+    config->streams = o->streams ? o->streams : STREAMS_MAX;
     config->roots = roots;
     config->root_count = o->arg_count;
     struct os_reach *reach = reach_of(roots, o->arg_count);

@@ -5,12 +5,14 @@
  *   pack ×N   digest of the raw bytes, compression where it pays; within read where there is one processor
  *   send      the only writer: urgent messages, entries, then data in the order of reading; waits for credit
  *   ack       the receiver's messages: verdicts, durable, refused, credit
+ *   lane ×N   where the session has several streams: write data frames that the send stage hands over
  *
  * Handshake, START and goodbye run on the main thread of the session.
  */
 #include "sender/stages.h"
 
 #include "codec/digest.h"
+#include "program/lanes.h"
 #include "program/options.h"
 #include "program/session.h"
 
@@ -140,7 +142,9 @@ static int start_stages(struct sender *s, struct err *err) {
     for (unsigned i = 0; i < s->pack_threads; i++)
         if (run_start(&s->run, "pack", stage_pack, s, err) != 0)
             return -1;
-    return run_start(&s->run, "ack", stage_ack, s, err);
+    if (run_start(&s->run, "ack", stage_ack, s, err) != 0)
+        return -1;
+    return lanes_start(&s->line, &s->run, lane_carry, s, err);
 }
 
 static int begin(void *session, struct err *err) {
@@ -173,6 +177,7 @@ static int run(void *session, const void *arg, struct way *way) {
                 .role = ROLE_SENDER,
                 .dialler = config->dialler,
                 .chunk_size = config->chunk_size,
+                .streams = config->streams,
                 .features = FEATURE_CHECK | (config->delta == DELTA_OFF ? 0u : FEATURE_DELTA),
                 .key = config->key,
             },

@@ -19,6 +19,7 @@ struct sender_config {
     unsigned codec; /* enum codec_id or CODEC_AUTO */
     int level;
     uint32_t chunk_size; /* wanted */
+    unsigned streams; /* wanted (dialler), at most (listener) */
     enum delta_choice delta;
     int timeout_ms, handshake_ms;
     const struct key *key; /* borrowed; NULL: none */

@@ -3,6 +3,7 @@
 #include "codec/digest.h"
 #include "core/log.h"
 #include "core/text.h"
+#include "program/lanes.h"
 
 #include <string.h>
 
@@ -240,6 +241,16 @@ static int make_ready(struct sender *s, struct item **items, unsigned count, uns
     return 0;
 }
 
+/* A data frame, which is the last of them, goes by a lane that has room. How many are left for the first stream. */
+static unsigned number_items(struct line *line, struct item **items, unsigned count) {
+    for (unsigned i = 0; i < count - 1; i++)
+        line_number(line, items[i]);
+    if (lanes_send(line, items[count - 1]))
+        return count - 1;
+    line_number(line, items[count - 1]);
+    return count;
+}
+
 int send_step(struct sender *s, struct item **items, unsigned count, struct err *err) {
     bool data = count == 1 && item_carries_data(items[0]);
     unsigned syncs;
@@ -250,14 +261,14 @@ int send_step(struct sender *s, struct item **items, unsigned count, struct err 
     }
     uint32_t length = items[0]->frame.data_length;
     uint64_t bytes = 0;
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 0; i < count; i++)
         bytes += FRAME_HEADER_SIZE + items[i]->frame.body_length + items[i]->frame.data_length;
-        line_number(&s->line, items[i]);
-    }
-    int64_t start = data ? os_now_ns() : 0;
-    int result = line_write(&s->line, items, count, err);
-    if (result == 0 && data)
-        pack_policy_sent(&s->policy, length, os_now_ns() - start);
+    lanes_note_traffic(&s->line);
+    unsigned here = number_items(&s->line, items, count);
+    int64_t start = data && here > 0 ? os_now_ns() : 0;
+    int result = line_write(&s->line, items, here, err);
+    if (result == 0 && data && here > 0) /* the lanes carry as much meanwhile */
+        pack_policy_sent(&s->policy, (uint64_t)length * (1 + lanes_open(&s->line)), os_now_ns() - start);
     bucket_spend(&s->pace.bucket, bytes, os_now_ns());
     while (result == 0 && syncs-- > 0)
         result = ledger_sync_sent(s->session.ledger, err);

@@ -6,7 +6,6 @@
 struct flight {
     struct os_mutex lock;
     struct ticketed *first, *last; /* lock; ticket = order, ascending */
-    struct ticketed *unsent; /* lock; from here on the sending thread uses them */
     uint64_t processed; /* lock */
 };
 
@@ -19,7 +18,7 @@ struct flight *flight_new(void) {
 
 /* Lock held. */
 static void drop_processed(struct flight *f) {
-    while (f->first && f->first != f->unsent && f->first->ticket <= f->processed) {
+    while (f->first && !((struct item *)f->first)->writing && f->first->ticket <= f->processed) {
         struct ticketed *t = f->first;
         f->first = t->next;
         item_drop_ticketed(t);
@@ -31,7 +30,8 @@ static void drop_processed(struct flight *f) {
 void flight_free(struct flight *f) {
     if (f == NULL)
         return;
-    f->unsent = NULL;
+    for (struct ticketed *t = f->first; t; t = t->next)
+        ((struct item *)t)->writing = false; /* nobody does any more */
     f->processed = UINT64_MAX;
     drop_processed(f);
     os_mutex_free(&f->lock);
@@ -41,25 +41,21 @@ void flight_free(struct flight *f) {
 void flight_add(struct flight *f, struct item *item) {
     item->t.ticket = item->frame.order;
     item->t.next = NULL;
+    item->writing = true;
     os_lock(&f->lock);
     if (f->last)
         f->last->next = &item->t;
     else
         f->first = &item->t;
     f->last = &item->t;
-    if (f->unsent == NULL)
-        f->unsent = &item->t;
     os_unlock(&f->lock);
 }
 
-void flight_sent(struct flight *f) {
+void flight_sent(struct flight *f, struct item *item) {
+    buf_release(item->data); /* which nobody else looks at while it is being written */
+    item->data = NULL;
     os_lock(&f->lock);
-    for (struct ticketed *t = f->unsent; t; t = t->next) {
-        struct item *item = (struct item *)t;
-        buf_release(item->data);
-        item->data = NULL;
-    }
-    f->unsent = NULL;
+    item->writing = false;
     drop_processed(f);
     os_unlock(&f->lock);
 }
@@ -72,7 +68,7 @@ void flight_done(struct flight *f, uint64_t processed) {
     os_unlock(&f->lock);
 }
 
-/* Lock held. NULL also for what is processed, though the sending thread may still hold it. */
+/* Lock held. NULL also for what is processed, though a thread may still hold it. */
 static struct item *find(struct flight *f, uint64_t order) {
     struct ticketed *t = order > f->processed ? f->first : NULL;
     while (t && t->ticket != order)

@@ -12,11 +12,11 @@ struct flight;
 struct flight *flight_new(void); /* NULL: no memory */
 void flight_free(struct flight *f);
 
-/* Sending thread, before it writes the item, which has its order: the flight owns it from now on, but keeps it whole
+/* Sending thread, before the item is written, which has its order: the flight owns it from now on, but keeps it whole
  * until flight_sent. Orders ascend, but for items that are sent again after flight_take. */
 void flight_add(struct flight *f, struct item *item);
-/* Sending thread: the items that were added are written, or will not be. Their buffers are given back. */
-void flight_sent(struct flight *f);
+/* Any thread that writes: this item was added and is written, or will not be. Its buffer is given back. */
+void flight_sent(struct flight *f, struct item *item);
 
 /* Reading thread. */
 /* Everything up to `processed` has arrived well. */
@@ -26,7 +26,7 @@ struct item *flight_refused(struct flight *f, uint64_t order);
 /* An empty VOID takes its place, which cannot be refused. */
 void flight_void(struct flight *f, uint64_t order);
 
-/* While the sending thread is held still: takes everything above `processed` out, as a chain in ascending order;
+/* While all threads that write are held still: takes everything above `processed` out, as a chain in ascending order;
  * *ret_cost is what the credit for it was. What is up to `processed` is dropped. False when `processed` is lower than it
  * was before: that is gone. */
 bool flight_take(struct flight *f, uint64_t processed, struct ticketed **ret, uint64_t *ret_cost);

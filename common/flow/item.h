@@ -14,6 +14,7 @@ struct item {
     uint64_t cost; /* credit it took, set by whoever accounts it */
     uint64_t file_id, offset; /* sender: of a CHUNK, until it is packed */
     unsigned refusals; /* sender: in flight, REFUSED came for it */
+    bool writing; /* in flight: a thread uses it to write it */
     bool damaged; /* receiver: the digest did not match */
     bool ordered; /* sending end: gets an order number and costs credit */
     bool again; /* sending end: after a break; it has its order, and its data must be read anew */

@@ -10,11 +10,15 @@ void link_out_init(struct link_out *out) {
     *out = (struct link_out){.next_order = 1};
 }
 
+void link_out_order(struct link_out *out, struct item *item) {
+    if (item->ordered && item->frame.order == 0)
+        item->frame.order = out->next_order++;
+}
+
 unsigned link_out_frame(struct link_out *out, struct item *item, struct span parts[3]) {
     struct frame *f = &item->frame;
     f->seq = out->next_seq++;
-    if (item->ordered && f->order == 0)
-        f->order = out->next_order++;
+    link_out_order(out, item);
     frame_encode(f, item->body, item->header);
     unsigned n = 0;
     parts[n++] = (struct span){.p = item->header, .n = FRAME_HEADER_SIZE};
@@ -38,6 +42,23 @@ static bool is_free(unsigned type) {
     return type == MSG_ACK || type == MSG_HEARTBEAT || type == MSG_ABORT;
 }
 
+/* Over several streams a message may overtake others, but only as many as there is credit for. */
+static bool may_come_now(const struct link_in *in, uint64_t order) {
+    if (order == in->next_order || !in->several)
+        return order == in->next_order;
+    return order < in->next_order ? order > 0 && in->missing > 0
+                                  : order <= atomic_load(&in->granted) / FRAME_COST;
+}
+
+static void note_order(struct link_in *in, uint64_t order) {
+    if (order < in->next_order) {
+        in->missing--;
+    } else {
+        in->missing += order - in->next_order;
+        in->next_order = order + 1;
+    }
+}
+
 int link_in_arrived(struct link_in *in, const struct frame *f, uint64_t *ret_cost, struct err *err) {
     const char *name = msg_type_name(f->type);
     *ret_cost = 0;
@@ -54,13 +75,13 @@ int link_in_arrived(struct link_in *in, const struct frame *f, uint64_t *ret_cos
         return err_set(err, EXIT_STREAM, "%s: resent with order %" PRIu64 ", which was never sent", name,
                        f->order);
     }
-    if (f->order != in->next_order)
+    if (!may_come_now(in, f->order))
         return err_set(err, EXIT_STREAM, "%s: order %" PRIu64 " where %" PRIu64 " is next", name, f->order,
                        in->next_order);
     uint64_t cost = frame_cost(f, in->chunk_size);
     if (in->used + cost > atomic_load(&in->granted))
         return err_set(err, EXIT_STREAM, "%s: the peer sent more than its credit", name);
-    in->next_order++;
+    note_order(in, f->order);
     in->used += cost;
     *ret_cost = cost;
     return 0;
@@ -86,6 +107,7 @@ struct msg_ack link_in_ack(struct link_in *in) {
 
 void link_in_resume(struct link_in *in) {
     in->next_order = in->processed + 1;
+    in->missing = 0;
     in->used = in->done;
 }
 

@@ -86,10 +86,9 @@ static int check_hello(const struct msg_hello *m, unsigned version, enum role ro
                        version);
     if (m->role == role)
         return err_set(err, EXIT_REFUSED, "both ends want to be the %s", role_name(role));
-    if (m->intent == INTENT_JOIN)
-        return err_set(err, EXIT_UNSUPPORTED, "further streams are not supported by this version");
     if (m->intent != intent)
-        return err_set(err, EXIT_UNSUPPORTED, "going on with a session is not possible here");
+        return err_set(err, EXIT_UNSUPPORTED, "%s is not possible here",
+                       m->intent == INTENT_JOIN ? "a further stream" : "going on with a session");
     return 0;
 }
 
@@ -115,6 +114,8 @@ static struct comeback comeback_of(const struct meeting *m, const struct msg_hel
     struct comeback back = {
         .version = theirs->version,
         .role = theirs->role,
+        .intent = theirs->intent,
+        .stream = theirs->stream,
         .processed = theirs->processed,
         .proven = m->key != NULL,
     };
@@ -123,12 +124,21 @@ static struct comeback comeback_of(const struct meeting *m, const struct msg_hel
     return back;
 }
 
+static void agree_on_streams(struct msg_hello *h, uint16_t theirs) {
+    if (theirs < h->streams)
+        h->streams = theirs;
+    if (!(h->features & FEATURE_STREAMS))
+        h->streams = 1;
+    if (h->streams == 1)
+        h->features &= ~(uint64_t)FEATURE_STREAMS;
+}
+
 /* `back`: NULL where nobody can come back. */
 static int answer_dialler(struct meeting *m, const struct handshake *ours, struct msg_hello *h,
                           struct agreement *a, struct comeback *back, struct err *err) {
     struct msg_hello theirs;
     int result = hear_dialler(m, &theirs, a, err);
-    enum intent intent = result == 0 && back && theirs.intent == INTENT_RESUME ? INTENT_RESUME : INTENT_NEW;
+    enum intent intent = result == 0 && back ? (enum intent)theirs.intent : INTENT_NEW;
     if (result == 0)
         result = check_hello(&theirs, m->version, ours->role, intent, err);
     if (result == 0 && intent == INTENT_NEW && ours->admit)
@@ -138,13 +148,14 @@ static int answer_dialler(struct meeting *m, const struct handshake *ours, struc
             handshake_reject(m->stream, err);
         return -1;
     }
-    if (intent == INTENT_RESUME) {
+    if (intent != INTENT_NEW) {
         *back = comeback_of(m, &theirs);
         return HANDSHAKE_BACK;
     }
     memcpy(h->session_id, theirs.session_id, SESSION_ID_SIZE);
     h->codecs &= theirs.codecs;
     h->features &= theirs.features;
+    agree_on_streams(h, theirs.streams);
     if (theirs.chunk_size < h->chunk_size)
         h->chunk_size = theirs.chunk_size;
     a->their_window = theirs.window;
@@ -204,12 +215,15 @@ static int ask_listener(struct meeting *m, const struct handshake *ours, struct 
     if (introduce(m, h, &theirs, a, err) != 0 ||
         check_hello(&theirs, m->version, ours->role, INTENT_NEW, err) != 0)
         return -1;
+    bool several = theirs.features & FEATURE_STREAMS;
     if (theirs.chunk_size > h->chunk_size || (theirs.codecs & ~h->codecs) ||
-        (theirs.features & ~h->features) || memcmp(theirs.session_id, h->session_id, SESSION_ID_SIZE))
+        (theirs.features & ~h->features) || theirs.streams > (several ? h->streams : 1) ||
+        memcmp(theirs.session_id, h->session_id, SESSION_ID_SIZE))
         return err_set(err, EXIT_STREAM, "WELCOME: the peer chose what was not offered");
     h->codecs = theirs.codecs;
     h->features = theirs.features;
     h->chunk_size = theirs.chunk_size;
+    h->streams = theirs.streams;
     a->their_window = theirs.window;
     return 0;
 }
@@ -222,15 +236,16 @@ static int greet(struct stream *s, const struct handshake *ours, int timeout_ms,
     struct agreement a = {.our_window = window_for(ours->role, ours->chunk_size), .key = ours->key};
     if (meeting_begin(&m, err) != 0)
         return -1;
+    bool several = ours->streams > 1;
     struct msg_hello h = {
         .version = (uint16_t)m.version,
         .role = (uint8_t)ours->role,
         .intent = INTENT_NEW,
-        .features = ours->features | (ours->key ? FEATURE_AUTH : 0u),
+        .features = ours->features | (ours->key ? FEATURE_AUTH : 0u) | (several ? FEATURE_STREAMS : 0u),
         .codecs = codec_mask(),
         .chunk_size = ours->chunk_size,
         .window = a.our_window,
-        .streams = 1,
+        .streams = (uint16_t)(several ? ours->streams : 1),
     };
     int result =
         ours->dialler ? ask_listener(&m, ours, &h, &a, err) : answer_dialler(&m, ours, &h, &a, back, err);
@@ -241,6 +256,7 @@ static int greet(struct stream *s, const struct handshake *ours, int timeout_ms,
     a.codecs = h.codecs;
     a.features = h.features;
     a.chunk_size = h.chunk_size;
+    a.streams = h.streams;
     if (stream_open_up(s, a.chunk_size, err) != 0)
         return -1;
     *ret = a;
@@ -257,29 +273,40 @@ int handshake_listen(struct stream *s, const struct handshake *ours, int timeout
     return greet(s, ours, timeout_ms, ret, ret_back, err);
 }
 
-/* ---- after a break ------------------------------------------------------------------------------------- */
+/* ---- of a session that there is -------------------------------------------------------------------------- */
 
-static struct msg_hello hello_again(enum role role, const struct agreement *agreed, uint64_t processed) {
+static struct msg_hello hello_of(enum role role, const struct agreement *agreed, enum intent intent) {
     struct msg_hello m = {
         .version = (uint16_t)agreed->version,
         .role = (uint8_t)role,
-        .intent = INTENT_RESUME,
+        .intent = (uint8_t)intent,
         .features = agreed->features,
         .codecs = agreed->codecs,
         .chunk_size = agreed->chunk_size,
         .window = agreed->our_window,
-        .streams = 1,
-        .processed = processed,
     };
     memcpy(m.session_id, agreed->session_id, SESSION_ID_SIZE);
     return m;
 }
 
-int handshake_accept(struct stream *s, enum role role, const struct agreement *agreed,
-                     const struct comeback *back, uint64_t processed, struct err *err) {
-    const struct msg_hello h = hello_again(role, agreed, processed);
+static struct msg_hello hello_again(enum role role, const struct agreement *agreed, uint64_t processed) {
+    struct msg_hello m = hello_of(role, agreed, INTENT_RESUME);
+    m.streams = 1;
+    m.processed = processed;
+    return m;
+}
+
+static struct msg_hello hello_further(enum role role, const struct agreement *agreed, unsigned index) {
+    struct msg_hello m = hello_of(role, agreed, INTENT_JOIN);
+    m.stream = (uint16_t)index;
+    m.streams = (uint16_t)agreed->streams;
+    return m;
+}
+
+static int welcome_back(struct stream *s, const struct msg_hello *h, const struct agreement *agreed,
+                        const struct comeback *back, struct err *err) {
     struct item *welcome =
-        hello_item(MSG_WELCOME, &h, NULL, agreed->key, agreed->key ? back->proof : NULL, err);
+        hello_item(MSG_WELCOME, h, NULL, agreed->key, agreed->key ? back->proof : NULL, err);
     if (welcome == NULL)
         return -1;
     int result = stream_send(s, welcome, err);
@@ -287,21 +314,48 @@ int handshake_accept(struct stream *s, enum role role, const struct agreement *a
     return result == 0 ? stream_open_up(s, agreed->chunk_size, err) : -1;
 }
 
-int handshake_resume(struct stream *s, enum role role, const struct agreement *agreed, uint64_t processed,
-                     int timeout_ms, uint64_t *ret_processed, struct err *err) {
-    struct meeting m = {.stream = s, .deadline_ms = os_now_ms() + timeout_ms, .key = agreed->key};
+int handshake_accept(struct stream *s, enum role role, const struct agreement *agreed,
+                     const struct comeback *back, uint64_t processed, struct err *err) {
     const struct msg_hello h = hello_again(role, agreed, processed);
-    struct msg_hello theirs;
+    return welcome_back(s, &h, agreed, back, err);
+}
+
+int handshake_admit(struct stream *s, enum role role, const struct agreement *agreed,
+                    const struct comeback *back, struct err *err) {
+    const struct msg_hello h = hello_further(role, agreed, back->stream);
+    return welcome_back(s, &h, agreed, back, err);
+}
+
+/* HELLO of a session that there is, and what the listener answers into *ret. */
+static int ask_again(struct stream *s, const struct msg_hello *h, const struct agreement *agreed,
+                     int timeout_ms, struct msg_hello *ret, struct err *err) {
+    struct meeting m = {.stream = s, .deadline_ms = os_now_ms() + timeout_ms, .key = agreed->key};
     struct agreement ignored = {.version = 0};
     if (meeting_begin(&m, err) != 0)
         return -1;
     if (m.version != agreed->version)
         return err_set(err, EXIT_REFUSED, "the other end speaks another version now");
-    if (introduce(&m, &h, &theirs, &ignored, err) != 0 ||
-        check_hello(&theirs, m.version, role, INTENT_RESUME, err) != 0)
+    if (introduce(&m, h, ret, &ignored, err) != 0 ||
+        check_hello(ret, m.version, (enum role)h->role, (enum intent)h->intent, err) != 0)
         return -1;
-    if (memcmp(theirs.session_id, agreed->session_id, SESSION_ID_SIZE) != 0)
-        return err_set(err, EXIT_STREAM, "WELCOME: it is for another session");
-    *ret_processed = theirs.processed;
+    if (memcmp(ret->session_id, agreed->session_id, SESSION_ID_SIZE) != 0 || ret->stream != h->stream)
+        return err_set(err, EXIT_STREAM, "WELCOME: it is for another session or stream");
     return stream_open_up(s, agreed->chunk_size, err);
+}
+
+int handshake_resume(struct stream *s, enum role role, const struct agreement *agreed, uint64_t processed,
+                     int timeout_ms, uint64_t *ret_processed, struct err *err) {
+    const struct msg_hello h = hello_again(role, agreed, processed);
+    struct msg_hello theirs;
+    if (ask_again(s, &h, agreed, timeout_ms, &theirs, err) != 0)
+        return -1;
+    *ret_processed = theirs.processed;
+    return 0;
+}
+
+int handshake_join(struct stream *s, enum role role, const struct agreement *agreed, unsigned index,
+                   int timeout_ms, struct err *err) {
+    const struct msg_hello h = hello_further(role, agreed, index);
+    struct msg_hello theirs;
+    return ask_again(s, &h, agreed, timeout_ms, &theirs, err);
 }

@@ -10,6 +10,7 @@ struct handshake {
     bool dialler;
     uint32_t chunk_size; /* wanted (sender), accepted at most (receiver) */
     uint64_t features;
+    unsigned streams; /* wanted (dialler), granted at most (listener); 0 is 1 */
     const struct key *key; /* borrowed; both ends must prove that they have it. NULL: none does */
     /* Listener, before it welcomes a new session, and after the dialler proved itself: 0, or -1 and err to reject it. NULL: always. */
     int (*admit)(void *ctx, struct err *err);
@@ -22,6 +23,7 @@ struct agreement {
     unsigned version;
     uint32_t codecs, chunk_size;
     uint64_t features;
+    unsigned streams; /* that the session may have; 1 without FEATURE_STREAMS */
     uint64_t our_window; /* credit that we granted */
     uint64_t their_window; /* credit that we were granted */
     const struct key
@@ -29,12 +31,14 @@ struct agreement {
     char agent[64]; /* what the peer is, escaped */
 };
 
-/* What a dialler says that wants to go on with a session whose stream broke. */
+/* What a dialler says whose stream is for a session that there is: to go on with it after a break, or to join it. */
 struct comeback {
     uint16_t version;
     uint8_t role; /* enum role, of the dialler */
+    uint8_t intent; /* INTENT_RESUME or INTENT_JOIN */
     uint8_t session_id[SESSION_ID_SIZE];
-    uint64_t processed; /* what the dialler has processed */
+    uint16_t stream; /* INTENT_JOIN: which one it is */
+    uint64_t processed; /* INTENT_RESUME: what the dialler has processed */
     bool proven; /* it has our key */
     uint8_t proof[MAC_SIZE]; /* the mac of its AUTH then */
 };
@@ -56,14 +60,17 @@ int handshake_probe(struct stream *s, int timeout_ms, unsigned *ret_version, str
  * a bounded wait until it has read that and closes. */
 void handshake_refuse(struct stream *s, const struct err *why);
 
-/* As handshake, for a listener that may have sessions to go on with: HANDSHAKE_BACK and *ret_back when the dialler
- * comes back to one. Nothing is answered then: handshake_accept or handshake_reject does that. */
+/* As handshake, for a listener that has sessions: HANDSHAKE_BACK and *ret_back when the dialler's stream is for one of
+ * them. Nothing is answered then: handshake_accept, handshake_admit or handshake_reject does that. */
 enum { HANDSHAKE_BACK = 1 };
 int handshake_listen(struct stream *s, const struct handshake *ours, int timeout_ms, struct agreement *ret,
                      struct comeback *ret_back, struct err *err);
 /* The listener takes the dialler `back`: `processed` is what this end has processed. 0, or -1 and err. */
 int handshake_accept(struct stream *s, enum role role, const struct agreement *agreed,
                      const struct comeback *back, uint64_t processed, struct err *err);
+/* The same for a further stream. */
+int handshake_admit(struct stream *s, enum role role, const struct agreement *agreed,
+                    const struct comeback *back, struct err *err);
 /* Unless the peer ended it. The last word on this stream, on which nothing follows. */
 void handshake_reject(struct stream *s, const struct err *why);
 
@@ -71,5 +78,8 @@ void handshake_reject(struct stream *s, const struct err *why);
  * not know the session any more. */
 int handshake_resume(struct stream *s, enum role role, const struct agreement *agreed, uint64_t processed,
                      int timeout_ms, uint64_t *ret_processed, struct err *err);
+/* A dialler opens further stream `index`. 0, or -1 and err. */
+int handshake_join(struct stream *s, enum role role, const struct agreement *agreed, unsigned index,
+                   int timeout_ms, struct err *err);
 
 #endif

@@ -1,5 +1,6 @@
 #include "program/line.h"
 
+#include "program/lanes.h"
 #include "program/registry.h"
 
 #include <stdlib.h>
@@ -19,6 +20,7 @@ int line_init(struct line *line, struct way *way, enum role role, int timeout_ms
 }
 
 void line_free(struct line *line) {
+    lanes_free(line->lanes);
     waker_free(line->waker);
     os_cond_free(&line->changed);
     os_mutex_free(&line->lock);
@@ -34,7 +36,12 @@ static bool can_resume(const struct line *line) {
     return way->to ? way->retry.retries > 0 : way->registry && way->grace_ms != 0;
 }
 
-/* The peer came back to some session: that has the stream now, or nobody. Whoever has it may close it at once, so it is
+/* Can a session that begins here have further streams? */
+static bool can_join(const struct line *line) {
+    return !line->one_stream && (line->way->to || line->way->registry);
+}
+
+/* The stream is for some session: that has the stream now, or nobody. Whoever has it may close it at once, so it is
  * no longer ours from before it is offered. */
 static int give_away(struct line *line, const struct comeback *back) {
     struct err why = {0};
@@ -56,6 +63,8 @@ int line_greet(struct line *line, const struct handshake *ours, int timeout_ms, 
     struct comeback back;
     if (can_resume(line))
         h.features |= FEATURE_RESUME;
+    if (!can_join(line))
+        h.streams = 1;
     h.admit = way->admit;
     h.admit_ctx = way->admit_ctx;
     int result = way->registry ? handshake_listen(line->stream, &h, timeout_ms, &line->agreed, &back, err)
@@ -78,7 +87,9 @@ int line_open(struct line *line, struct outbox *out, struct flight *flight, cons
     line->resumable = can_resume(line) && line->agreed.features & FEATURE_RESUME;
     if (line->resumable && way->to && waker_new(&line->waker, err) != 0)
         return -1;
-    if (line->resumable && way->registry)
+    if (line->agreed.streams > 1 && lanes_new(line, err) != 0)
+        return -1;
+    if ((line->resumable || line->lanes) && way->registry)
         registry_add(way->registry, line);
     return 0;
 }
@@ -112,20 +123,29 @@ static void break_off(struct line *line, const struct err *why) {
     os_unlock(&line->lock);
 }
 
+void line_broke(struct line *line, const struct err *why) {
+    if (atomic_load(&line->broken))
+        return;
+    line->cause = *why;
+    atomic_store(&line->broken, true);
+    conn_wake(line->stream->conn);
+}
+
 int line_write(struct line *line, struct item **items, unsigned count, struct err *err) {
     int result = 0;
     if (atomic_load(&line->broken))
         stream_forget(line->stream);
-    else
+    else if (count > 0)
         result = stream_write(line->stream, items, count, err);
     if (result != 0 && line->resumable && line->stream->broke)
         break_off(line, err);
     if (atomic_load(&line->broken) || (result != 0 && is_over(line)))
         result = 0;
     for (unsigned i = 0; i < count; i++)
-        if (!goes_to_flight(items[i]))
+        if (goes_to_flight(items[i]))
+            flight_sent(line->flight, items[i]);
+        else
             item_free(items[i]);
-    flight_sent(line->flight);
     outbox_sent(line->out);
     return result;
 }
@@ -135,6 +155,7 @@ int line_write(struct line *line, struct item **items, unsigned count, struct er
 void line_reading_over(struct line *line) {
     os_lock(&line->lock);
     line->over = true;
+    lanes_wake(line);
     os_unlock(&line->lock);
 }
 
@@ -149,6 +170,7 @@ void line_cancel(void *arg) {
     if (line->waker)
         waker_wake(line->waker);
     os_cond_broadcast(&line->changed);
+    lanes_wake(line);
     os_unlock(&line->lock);
 }
 
@@ -158,12 +180,13 @@ int line_close(struct line *line, const struct err *why, int drain_ms, struct er
     struct stream *stream = line->stream;
     (void)stream_close(line->offered, NULL);
     line->offered = line->stream = NULL;
+    if (stream && why == NULL)
+        stream_drain(stream, drain_ms);
+    else if (stream && why->code != EXIT_SOCKET && !atomic_load(&line->broken))
+        stream_abort(stream, why);
+    lanes_close(line); /* not before the receiver has closed, or knows why */
     if (stream == NULL)
         return 0;
-    if (why == NULL)
-        stream_drain(stream, drain_ms);
-    else if (why->code != EXIT_SOCKET && !atomic_load(&line->broken))
-        stream_abort(stream, why);
     line->bytes_in += atomic_load(&stream->bytes_in);
     line->bytes_out += atomic_load(&stream->bytes_out);
     return stream_close(stream, err);

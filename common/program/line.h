@@ -6,7 +6,10 @@
  * (docs/protocol.md, "Resumption"). All of that happens on the session's reading thread, while its sending
  * thread is held still in the outbox; the other stages go on with what they have.
  *
- * Locks: registry before line.
+ * A session may have further streams beside this one: lanes.h. When one of them breaks, the session's stream counts as
+ * broken too.
+ *
+ * Locks: registry before line, line before flight.
  */
 #ifndef PROGRAM_LINE_H
 #define PROGRAM_LINE_H
@@ -17,6 +20,7 @@
 #include "program/redial.h"
 #include "program/report.h"
 
+struct lanes;
 struct registry;
 
 /* How a session got its first stream, and how it may get another. Owner: who runs the session. */
@@ -60,6 +64,7 @@ struct line {
     struct flight *flight;
     struct report *report;
     bool resumable;
+    struct lanes *lanes; /* further streams; NULL: the session has one stream only */
     struct waker *waker; /* dialler */
     /* Both threads of the session; replaced by the reading one while the other is held. */
     struct stream *stream; /* NULL while there is none */
@@ -92,7 +97,8 @@ int line_open(struct line *line, struct outbox *out, struct flight *flight, cons
               struct err *err);
 
 /* Sending thread: writes items that were numbered with line_number, and uses them up: ordered ones go to the flight.
- * 0 also when the stream is broken and may come back; -1 and err when it is over. */
+ * `count` may be 0, when all went by lanes. 0 also when the stream is broken and may come back; -1 and err when it is
+ * over. */
 void line_number(struct line *line, struct item *item);
 int line_write(struct line *line, struct item **items, unsigned count, struct err *err);
 
@@ -108,8 +114,11 @@ void line_cancel(void *line); /* any thread: wakes all that waits, for ever */
 int line_close(struct line *line, const struct err *why, int drain_ms, struct err *err);
 void line_free(struct line *line);
 
-/* Any thread, through the registry: the peer came back with this stream. False: it cannot be used; the caller keeps
- * it. */
+/* Any thread, lock held: another stream of the session broke, and why. The reading thread is told, and repairs it. */
+void line_broke(struct line *line, const struct err *why);
+
+/* Any thread, through the registry: the peer came back, or joined, with this stream. False: it cannot be used; the caller
+ * keeps it. */
 bool line_offer(struct line *line, const struct comeback *back, struct stream *stream);
 
 /* Bytes that were received and sent on all streams, after line_close. */

@@ -41,6 +41,7 @@ const struct option_row option_rows[] = {
     {O_ZL, "compress-level", "N", PROGRAM_HVSEND, "level of the codec"},
     {O_ZL, "zl", "N", PROGRAM_HVSEND, NULL},
     {'z', "compress", NULL, PROGRAM_HVSEND, "same as --compress-choice=zstd (zlib where zstd is missing)"},
+    {O_STREAMS, "streams", "N", BOTH, "connections of a session, 1 to 16, or auto (default)"},
     {O_CHUNK_SIZE, "chunk-size", "SIZE", BOTH, "64K to 16M, default 1M"},
     {O_DURABLE, "durable", "WHEN", BOTH, "flush by batch (default), file, or none"},
     {O_DELTA, "delta", "WHEN", BOTH, "send only blocks that differ: auto (default), on or off"},
@@ -77,10 +78,10 @@ _Static_assert(sizeof option_rows / sizeof option_rows[0] <= OPTION_ROWS_MAX, "O
 /* Options of the same meaning in rsync that will come: the message says so instead of "unknown". */
 static const char later_letters[] = "DHAXSuni0";
 static const char *const later_names[] = {
-    "devices",      "specials",     "hard-links", "acls",       "xattrs",  "sparse",
-    "update",       "dry-run",      "delete",     "max-delete", "exclude", "include",
-    "exclude-from", "include-from", "files-from", "from0",      "chmod",   "chown",
-    "numeric-ids",  "log-file",     "streams",    "to",         "force",   "itemize-changes",
+    "devices",      "specials",     "hard-links", "acls",       "xattrs",          "sparse",
+    "update",       "dry-run",      "delete",     "max-delete", "exclude",         "include",
+    "exclude-from", "include-from", "files-from", "from0",      "chmod",           "chown",
+    "numeric-ids",  "log-file",     "to",         "force",      "itemize-changes",
 };
 
 void option_print_help(enum program program) {

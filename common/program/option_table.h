@@ -25,6 +25,7 @@ enum {
     O_MAX_FILES,
     O_NO_CONNECTED_SUSPEND,
     O_MKPATH,
+    O_STREAMS,
     O_CHUNK_SIZE,
     O_ZC,
     O_ZL,

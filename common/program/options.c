@@ -4,6 +4,7 @@
 #include "core/log.h"
 #include "core/text.h"
 #include "program/backoff.h"
+#include "program/lanes.h"
 #include "program/option_table.h"
 #include "program/redial.h"
 #include "program/serve.h"
@@ -70,6 +71,15 @@ static int set_retries(struct options *o, const char *word, struct err *err) {
     return 0;
 }
 
+static int set_streams(struct options *o, const char *word, struct err *err) {
+    uint64_t n = 0;
+    if (strcmp(word, "auto") != 0 && parse_number(word, 1, STREAMS_MAX, &n, NULL) != 0)
+        return err_set(err, EXIT_USAGE, "--streams: '%s' is neither a number from 1 to %d nor auto",
+                       ESCAPED(word), STREAMS_MAX);
+    o->streams = (unsigned)n;
+    return 0;
+}
+
 /* Seconds with up to three decimals: "2", "0.5", ".25". */
 static int set_retry_delay(struct options *o, const char *word, struct err *err) {
     size_t whole = strspn(word, "0123456789"), point = word[whole] == '.';
@@ -127,6 +137,7 @@ static int set_with_argument(struct options *o, int id, const char *arg, struct 
             return -1;
         o->grace_ms = o->grace_ms < 0 ? 0 : o->grace_ms;
         return 0;
+    case O_STREAMS: return set_streams(o, arg, err);
     case O_RETRY: return set_retries(o, arg, err);
     case O_RETRY_DELAY: return set_retry_delay(o, arg, err);
     case O_ZL:

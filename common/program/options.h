@@ -32,6 +32,7 @@ struct options {
     uint64_t quota, min_free, max_files; /* hvrecv: bytes, bytes, files that one peer may add; 0: no limit */
     /* How. */
     uint32_t chunk_size;
+    unsigned streams; /* 0: auto */
     unsigned codec; /* enum codec_id or CODEC_AUTO */
     int level; /* 0: the codec's default */
     enum durable durable;

@@ -3,6 +3,7 @@
 
 #include "core/log.h"
 #include "program/backoff.h"
+#include "program/lanes.h"
 
 #include <inttypes.h>
 #include <limits.h>
@@ -12,11 +13,22 @@ enum {
     WELCOME_MS = 60000, /* the other end may have a full window to write first */
 };
 
+/* Lock held. Whoever opened this stream may be the session's peer. */
+static bool is_of_peer(const struct line *line, const struct comeback *back, const struct stream *stream) {
+    return !line->cancelled && !line->over && back->role != line->role &&
+           back->version == line->agreed.version && back->proven == (line->agreed.key != NULL) &&
+           peer_may_be_same(&line->peer, conn_peer_id(stream->conn));
+}
+
 bool line_offer(struct line *line, const struct comeback *back, struct stream *stream) {
     os_lock(&line->lock);
-    bool taken = !line->cancelled && !line->over && back->role != line->role &&
-                 back->version == line->agreed.version && back->proven == (line->agreed.key != NULL) &&
-                 peer_may_be_same(&line->peer, conn_peer_id(stream->conn));
+    bool taken = is_of_peer(line, back, stream);
+    if (taken && back->intent == INTENT_JOIN) {
+        taken = lanes_take(line, back, stream);
+        os_unlock(&line->lock);
+        return taken;
+    }
+    taken = taken && line->resumable;
     struct stream *older = taken ? line->offered : NULL;
     if (taken) {
         line->offered = stream;
@@ -168,6 +180,7 @@ static void adopt(struct line *line, struct stream *stream) {
     if (again || line->cancelled)
         conn_wake(stream->conn);
     atomic_store(&line->broken, again);
+    lanes_wake(line); /* to be opened again */
     os_unlock(&line->lock);
 }
 
@@ -217,6 +230,7 @@ static int recover(struct line *line, struct err *err) {
     uint64_t processed, theirs = 0;
     if (!outbox_hold(line->out))
         return err_set(err, EXIT_SIGNAL, "cancelled");
+    lanes_close(line);
     uint64_t next_order = retire(line);
     if (line->hooks.settle(line->hooks.ctx, &processed, err) != 0 ||
         (line->way->to ? dial_back : wait_back)(line, processed, &stream, &theirs, err) != 0)

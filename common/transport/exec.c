@@ -160,6 +160,7 @@ const struct transport exec_transport = {
     .scheme = "exec",
     .example = "exec:ssh box hvrecv --stdio /srv",
     .send_bytes = 1 << 20,
+    .alone = true,
     .needs = {.child = true},
     .parse = exec_parse,
     .dial = exec_dial,

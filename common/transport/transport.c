@@ -40,6 +40,13 @@ unsigned addr_resume_retries(const struct addr *addr) {
     return addr->transport->resume_retries;
 }
 
+unsigned addr_streams(const struct addr *addr, unsigned asked) {
+    const struct transport *t = addr->transport;
+    if (asked > 0)
+        return t->alone ? 1 : asked;
+    return t->streams ? t->streams(addr) : 1;
+}
+
 ptrdiff_t conn_read(struct conn *conn, void *to, size_t n, int timeout_ms, struct err *err) {
     return conn->ops->read(conn, to, n, timeout_ms, err);
 }

@@ -74,6 +74,10 @@ unsigned addr_retries(const struct addr *addr);
 /* How often it is tried to come back to a session whose stream broke, when the user does not say. */
 unsigned addr_resume_retries(const struct addr *addr);
 
+/* Connections of one session, of the dialler: `asked`, or, when that is 0, what is best for the transport. 1 where a
+ * second dial would lead elsewhere. */
+unsigned addr_streams(const struct addr *addr, unsigned asked);
+
 enum { ADDR_FAMILIES_MAX = 2 };
 
 /* What a dial needs of the system, so that all else can be taken away from the process before it. */

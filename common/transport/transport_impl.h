@@ -11,6 +11,7 @@
 enum {
     PEER_TEXT_MAX = 256, /* conn_peer, with its NUL */
     BUFFERS_TEXT_MAX = 128, /* conn_buffers */
+    CHANNEL_STREAMS = 4, /* of a session where each stream is a channel of VMBus; docs/decisions/0015 */
     DIAL_RETRIES = 5, /* of the transports that lead to a VM, which may still boot */
 };
 
@@ -55,6 +56,8 @@ struct transport {
 
     unsigned retries; /* addr_retries */
     unsigned resume_retries; /* addr_resume_retries */
+    unsigned (*streams)(const struct addr *addr); /* of a session, unless the user says; NULL: 1 */
+    bool alone; /* a second dial would lead to another peer */
     bool (*is_early)(int sys); /* dial_is_early, from err->sys; NULL: never */
 
     /* NULL where it cannot be. */

@@ -150,6 +150,11 @@ static void look(void) {
     (void)host_has_rings();
 }
 
+/* Each stream to a host of Hyper-V is a channel of its own; those of virtio share one queue. */
+static unsigned vsock_streams(const struct addr *addr) {
+    return addr->cid == VMADDR_CID_HOST && host_has_rings() ? CHANNEL_STREAMS : 1;
+}
+
 static int vsock_dial(const struct addr *addr, const struct dial_bounds *bounds, struct conn **ret,
                       struct err *err) {
     struct sockaddr_vm vm = vsock_address(addr);
@@ -207,6 +212,7 @@ const struct transport vsock_transport = {
     .peer_kind = PEER_VSOCK,
     .retries = DIAL_RETRIES,
     .resume_retries = DIAL_RETRIES,
+    .streams = vsock_streams,
     .is_early = vsock_is_early,
     .needs = {.families = {AF_VSOCK}},
     .look = look,

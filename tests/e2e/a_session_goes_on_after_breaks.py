@@ -6,70 +6,15 @@ import json
 import os
 import random
 import shutil
-import socket
-import threading
 
 import lib
+from cutter import Cutter
 from lib import HVRECV, HVSEND, KIB, MIB, SMALL, case, check, check_equal, each, failed, noise, prose, put, same_tree
 
 SEED = int(os.environ.get("HVFERRY_TEST_SEED", random.SystemRandom().randrange(1 << 32)))
 WINDOW = 9 * MIB  # data that a receiver holds at most, and what goes with it
 # Silence is not what these tests are about, however slow the machine.
 SOON = ["--retry-delay", "0.02", "--timeout", "100", "--contimeout", "100", "--grace", "100"]
-
-
-class Cutter:
-    """Forwards connections; cuts the n-th one after cuts[n] bytes in both directions together, later ones never."""
-
-    def __init__(self, listen_path, target_path, cuts):
-        self.target, self.cuts, self.accepted = target_path, list(cuts), 0
-        self.door = socket.socket(socket.AF_UNIX)
-        self.door.bind(listen_path)
-        self.door.listen(16)
-        self.threads = [threading.Thread(target=self.serve, daemon=True)]
-        self.threads[0].start()
-
-    def serve(self):
-        while True:
-            try:
-                near, _ = self.door.accept()
-            except OSError:
-                return
-            far = socket.socket(socket.AF_UNIX)
-            try:
-                far.connect(self.target)
-            except OSError:
-                near.close()
-                continue
-            left = [self.cuts[self.accepted]] if self.accepted < len(self.cuts) else [None]
-            self.accepted += 1
-            for a, b in ((near, far), (far, near)):
-                self.threads.append(threading.Thread(target=self.pump, args=(a, b, left), daemon=True))
-                self.threads[-1].start()
-
-    @staticmethod
-    def pump(a, b, left):
-        try:
-            while data := a.recv(64 * KIB):
-                if left[0] is not None:
-                    data = data[: left[0]]
-                    left[0] -= len(data)
-                b.sendall(data)
-                if left[0] == 0:
-                    break
-        except OSError:
-            pass
-        for end in (a, b):
-            try:
-                end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-
-    def close(self):
-        self.door.shutdown(socket.SHUT_RDWR)
-        self.door.close()
-        for thread in self.threads:
-            thread.join(lib.PATIENCE)
 
 
 def cut_session(ws, source, dest, cuts, pull=False, send=(), recv=()):

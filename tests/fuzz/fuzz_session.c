@@ -57,7 +57,7 @@ enum { /* head.net */
 struct head {
     uint8_t flags, present, same, old, preempt;
     uint32_t seed;
-    uint8_t fail_in, fail_with;
+    uint8_t fail_in, fail_with; /* which call of the file system, and how; the high bits say how many streams */
     uint8_t net; /* low 4 bits: capacity; then as below */
 };
 
@@ -261,6 +261,7 @@ static void dial(void *arg) {
 
 static void configure(void) {
     uint8_t flags = w.head.flags;
+    unsigned streams = 1 + w.head.fail_with / 64;
     bool receiver_dials = flags & RECEIVER_DIALS;
     struct report_style style = {.role = "end", .progress_fd = -1};
     w.root = (struct source_root){.base = w.source_dir, .name = ""};
@@ -271,6 +272,7 @@ static void configure(void) {
         .durable = flags & DURABLE_EACH ? DURABLE_FILE : DURABLE_BATCH,
         .codec = flags & ZLIB ? CODEC_ZLIB : CODEC_NONE,
         .chunk_size = CHUNK_SIZE_MIN,
+        .streams = streams,
         .timeout_ms = TIMEOUT_MS,
         .handshake_ms = TIMEOUT_MS,
         .dialler = !receiver_dials,
@@ -280,6 +282,7 @@ static void configure(void) {
     w.receiver = (struct receiver_config){
         .session = {.root = w.dest_dir, .umask = 022},
         .chunk_size = CHUNK_SIZE_MIN,
+        .streams = streams,
         .timeout_ms = TIMEOUT_MS,
         .handshake_ms = TIMEOUT_MS,
         .dialler = receiver_dials,

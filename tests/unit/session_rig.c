@@ -140,5 +140,5 @@ uint64_t send_rig_list(struct send_rig *rig, enum entry_type type, const char *p
 void send_rig_sent(struct send_rig *rig, struct item *item, uint64_t order) {
     item->frame.order = order;
     flight_add(rig->session.flight, item);
-    flight_sent(rig->session.flight);
+    flight_sent(rig->session.flight, item);
 }

@@ -18,8 +18,9 @@ static struct flight *flight_of(uint64_t n) {
     struct flight *f = flight_new();
     assert_non_null(f);
     for (uint64_t order = 1; order <= n; order++) {
-        flight_add(f, sent(order % 2 ? MSG_CHUNK : MSG_ENTRIES, order, order * 100));
-        flight_sent(f);
+        struct item *item = sent(order % 2 ? MSG_CHUNK : MSG_ENTRIES, order, order * 100);
+        flight_add(f, item);
+        flight_sent(f, item);
     }
     return f;
 }
@@ -73,10 +74,38 @@ static void buffer_is_given_back_when_it_is_written_and_not_before(void **state)
     flight_done(f, 1); /* the other end may be faster than our write() returns */
     assert_null(pool_try_get(pool));
     assert_int_equal(item->frame.order, 1);
-    flight_sent(f);
+    flight_sent(f, item);
     struct buf *buf = pool_try_get(pool);
     assert_non_null(buf);
     buf_release(buf);
+    flight_free(f);
+    pool_free(pool);
+}
+
+/* As several streams do: the first is still being written when the second is processed. */
+static void an_item_stays_until_it_is_written_whatever_follows_it(void **state) {
+    (void)state;
+    struct pool *pool = pool_new(16, 2);
+    struct flight *f = flight_new();
+    struct item *items[2];
+    for (unsigned i = 0; i < 2; i++) {
+        items[i] = sent(MSG_CHUNK, i + 1, 1);
+        items[i]->data = pool_get(pool);
+        flight_add(f, items[i]);
+    }
+    flight_sent(f, items[1]);
+    flight_done(f, 2);
+    struct buf *second = pool_try_get(pool);
+    assert_non_null(second);
+    assert_null(pool_try_get(pool)); /* the first one's is in use */
+    assert_int_equal(items[0]->frame.order, 1);
+    flight_sent(f, items[0]);
+    struct buf *first = pool_try_get(pool);
+    assert_non_null(first);
+    buf_release(first);
+    buf_release(second);
+    assert_false(is_there(f, 1));
+    assert_false(is_there(f, 2));
     flight_free(f);
     pool_free(pool);
 }
@@ -118,6 +147,7 @@ int main(void) {
         cmocka_unit_test(refusals_of_one_order_are_counted),
         cmocka_unit_test(only_data_that_is_not_processed_is_found),
         cmocka_unit_test(buffer_is_given_back_when_it_is_written_and_not_before),
+        cmocka_unit_test(an_item_stays_until_it_is_written_whatever_follows_it),
         cmocka_unit_test(all_that_is_not_processed_is_taken_in_order),
         cmocka_unit_test(what_was_acknowledged_cannot_be_taken_back),
     };

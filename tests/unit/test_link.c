@@ -324,8 +324,36 @@ static void after_a_break_the_next_is_what_was_not_processed(void **state) {
     assert_int_equal(arrived(&in, frame_of(MSG_CHUNK, 3 + n, 0, 1), NULL), EXIT_STREAM);
 }
 
+/* Over several streams: any order that there is credit for, and what has not come is known to be missing. */
+static void over_several_streams_messages_overtake_each_other(void **state) {
+    (void)state;
+    struct link_in in;
+    struct msg_ack ack;
+    uint64_t cost;
+    link_in_init(&in, WINDOW, CHUNK);
+    in.several = true;
+    assert_int_equal(arrived(&in, frame_of(MSG_CHUNK, 3, 0, 1), &cost), 0);
+    assert_int_equal(cost, FRAME_COST + CHUNK);
+    assert_int_equal(in.missing, 2);
+    assert_int_equal(arrived(&in, frame_of(MSG_ENTRIES, 1, 0, 0), NULL), 0);
+    assert_int_equal(arrived(&in, frame_of(MSG_ENTRIES, 4, 0, 0), NULL), 0);
+    assert_int_equal(in.missing, 1);
+    assert_int_equal(arrived(&in, frame_of(MSG_ENTRIES, 2, 0, 0), NULL), 0);
+    assert_int_equal(in.missing, 0);
+    assert_int_equal(in.next_order, 5);
+    assert_int_equal(arrived(&in, frame_of(MSG_ENTRIES, 2, 0, 0), NULL), EXIT_STREAM); /* twice */
+    assert_int_equal(arrived(&in, frame_of(MSG_ENTRIES, 0, 0, 0), NULL), EXIT_STREAM);
+    assert_int_equal(arrived(&in, frame_of(MSG_ENTRIES, WINDOW / FRAME_COST + 1, 0, 0), NULL), EXIT_STREAM);
+    assert_int_equal(arrived(&in, frame_of(MSG_ENTRIES, WINDOW / FRAME_COST, 0, 0), NULL), 0);
+    (void)link_in_done(&in, 1, FRAME_COST, &ack);
+    link_in_resume(&in);
+    assert_int_equal(in.missing, 0);
+    assert_int_equal(in.next_order, 2);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(over_several_streams_messages_overtake_each_other),
         cmocka_unit_test(after_a_break_the_next_is_what_was_not_processed),
         cmocka_unit_test(items_know_whether_they_are_ordered),
         cmocka_unit_test(item_gives_its_buffer_back),

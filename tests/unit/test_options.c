@@ -176,6 +176,8 @@ static void how_often_to_connect_again_is_a_number_or_for_ever(void **state) {
     assert_int_equal(l.o.retry_delay_ms, BACKOFF_FIRST_MS);
     assert_true(run(&l, PROGRAM_HVSEND, "--retry 0")->o.retries_given);
     assert_int_equal(l.o.retries, 0);
+    assert_int_equal(run(&l, PROGRAM_HVSEND, "--streams 4")->o.streams, 4);
+    assert_int_equal(run(&l, PROGRAM_HVRECV, "--streams=16 --streams=auto")->o.streams, 0);
     assert_int_equal(run(&l, PROGRAM_HVRECV, "--retry=1000000")->o.retries, 1000000);
     assert_int_equal(run(&l, PROGRAM_HVRECV, "--retry forever")->o.retries, RETRY_FOREVER);
 }
@@ -284,6 +286,9 @@ static void what_is_wrong_is_refused_as_usage(void **state) {
         {R, "--max-files 0", "--max-files: '0'"},
         {R, "--max-files 1K", "--max-files: '1K'"},
         {S, "--quota 1G", "--quota"},
+        {BOTH, "--streams 0", "--streams: '0'"},
+        {BOTH, "--streams 17", "--streams: '17' is neither a number from 1 to 16 nor auto"},
+        {BOTH, "--streams many", "--streams: 'many'"},
         {BOTH, "--retry -1", "--retry: '-1'"},
         {BOTH, "--retry 1000001", "nor forever"},
         {BOTH, "--retry never", "nor forever"},
@@ -322,10 +327,10 @@ static void what_is_wrong_is_refused_as_usage(void **state) {
 
 static void options_that_come_later_say_so(void **state) {
     (void)state;
-    static const char *const words[] = {"-D",          "-H",           "-A",          "-X",
-                                        "-S",          "-u",           "-n",          "-an",
-                                        "--delete",    "--dry-run",    "--exclude=x", "--streams=4",
-                                        "--streams 4", "--to=unix:/a", "--chmod=u+w", "--hard-links"};
+    static const char *const words[] = {"-D",       "-H",           "-A",          "-X",
+                                        "-S",       "-u",           "-n",          "-an",
+                                        "--delete", "--dry-run",    "--exclude=x", "--log-file=a",
+                                        "--force",  "--to=unix:/a", "--chmod=u+w", "--hard-links"};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         for (int program = S; program <= R; program++) {
             struct line l;

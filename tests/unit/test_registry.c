@@ -2,6 +2,7 @@
 #include "stream_help.h"
 
 #include "os/os.h"
+#include "program/lanes.h"
 #include "program/registry.h"
 
 #include <unistd.h>
@@ -23,7 +24,7 @@ static int start(void **state) {
     listener = must_listen("unix:", door);
     for (unsigned i = 0; i < SESSIONS; i++) {
         struct line *line = &lines[i];
-        *line = (struct line){.role = ROLE_RECEIVER};
+        *line = (struct line){.role = ROLE_RECEIVER, .resumable = true};
         os_mutex_init(&line->lock);
         os_cond_init(&line->changed);
         line->peer = (struct peer_id){.kind = PEER_UNIX, .uid = geteuid()};
@@ -38,6 +39,7 @@ static int stop(void **state) {
     (void)state;
     for (unsigned i = 0; i < SESSIONS; i++) {
         registry_remove(registry, &lines[i]);
+        lanes_close(&lines[i]);
         (void)stream_close(lines[i].offered, NULL);
         line_free(&lines[i]);
     }
@@ -48,7 +50,7 @@ static int stop(void **state) {
 }
 
 static struct comeback comeback_to(unsigned session) {
-    struct comeback back = {.version = 1, .role = ROLE_SENDER, .processed = 7};
+    struct comeback back = {.version = 1, .role = ROLE_SENDER, .intent = INTENT_RESUME, .processed = 7};
     memset(back.session_id, (int)session, SESSION_ID_SIZE);
     return back;
 }
@@ -128,6 +130,50 @@ static void a_copied_id_takes_no_comeback_away(void **state) {
     require_untouched(&lines[1]);
 }
 
+static void a_session_that_cannot_be_resumed_takes_none_back(void **state) {
+    (void)state;
+    struct comeback back = comeback_to(1);
+    lines[1].resumable = false;
+    assert_false(is_taken(&back));
+    require_untouched(&lines[1]);
+}
+
+static bool joins(unsigned session, uint16_t stream) {
+    struct comeback back = comeback_to(session);
+    back.intent = INTENT_JOIN;
+    back.stream = stream;
+    return is_taken(&back);
+}
+
+static void a_further_stream_joins_a_session_that_has_room_for_it(void **state) {
+    (void)state;
+    lines[1].agreed.streams = 3;
+    assert_int_equal(lanes_new(&lines[1], NULL), 0);
+    assert_false(joins(0, 1)); /* one stream was agreed on */
+    assert_false(joins(2, 1)); /* no such session */
+    assert_false(joins(1, 3)); /* 0, 1 and 2 there are */
+    assert_true(joins(1, 2));
+    assert_false(joins(1, 2)); /* each once */
+    assert_true(joins(1, 1));
+    require_untouched(&lines[1]);
+}
+
+static void no_stream_joins_a_session_that_is_broken_or_over(void **state) {
+    (void)state;
+    lines[1].agreed.streams = 2;
+    assert_int_equal(lanes_new(&lines[1], NULL), 0);
+    atomic_store(&lines[1].broken, true);
+    assert_false(joins(1, 1));
+    atomic_store(&lines[1].broken, false);
+    lines[1].over = true;
+    assert_false(joins(1, 1));
+    lines[1].over = false;
+    lines[1].peer.uid++;
+    assert_false(joins(1, 1));
+    lines[1].peer.uid--;
+    assert_true(joins(1, 1));
+}
+
 static void peers_may_return_unless_the_system_says_otherwise(void **state) {
     (void)state;
     static const struct peer_id ids[] = {
@@ -157,6 +203,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_session_that_began_without_a_key_is_for_nobody_with_one, start,
                                         stop),
         cmocka_unit_test_setup_teardown(a_copied_id_takes_no_comeback_away, start, stop),
+        cmocka_unit_test_setup_teardown(a_session_that_cannot_be_resumed_takes_none_back, start, stop),
+        cmocka_unit_test_setup_teardown(a_further_stream_joins_a_session_that_has_room_for_it, start, stop),
+        cmocka_unit_test_setup_teardown(no_stream_joins_a_session_that_is_broken_or_over, start, stop),
         cmocka_unit_test(peers_may_return_unless_the_system_says_otherwise),
     };
     return cmocka_run_group_tests_name("registry", tests, NULL, NULL);

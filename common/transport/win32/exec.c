@@ -192,6 +192,7 @@ static int exec_dial(const struct addr *addr, const struct dial_bounds *bounds, 
 const struct transport exec_transport = {
     .scheme = "exec",
     .example = "exec:ssh box hvrecv --stdio /srv",
+    .alone = true,
     .parse = exec_parse,
     .dial = exec_dial,
 };

@@ -114,6 +114,12 @@ static bool hyperv_is_early(int sys) {
     return sys == ECONNREFUSED || sys == ETIMEDOUT || sys == ENETDOWN || sys == ECONNRESET;
 }
 
+/* Each stream is a channel of its own. */
+static unsigned hyperv_streams(const struct addr *addr) {
+    (void)addr;
+    return CHANNEL_STREAMS;
+}
+
 /* The rings of a channel are sized by the host; SO_SNDBUF and SO_RCVBUF are not documented here. */
 const struct transport hyperv_transport = {
     .scheme = "hyperv",
@@ -121,6 +127,8 @@ const struct transport hyperv_transport = {
     .example = "hyperv://parent:2761",
     .peer_kind = PEER_HYPERV,
     .retries = DIAL_RETRIES,
+    .resume_retries = DIAL_RETRIES,
+    .streams = hyperv_streams,
     .is_early = hyperv_is_early,
     .parse = hyperv_parse,
     .dial = hyperv_dial,

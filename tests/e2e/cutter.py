@@ -1,0 +1,83 @@
+"""Forwards the streams of a session, and cuts them."""
+
+import socket
+import threading
+
+import lib
+from lib import KIB
+
+PREAMBLE = 16
+
+
+class Cutter:
+    """Forwards connections; cuts the n-th one after cuts[n] bytes in both directions together, later ones and those with
+    None never. With `hold`, the first one stands still after so many bytes until that many others stand."""
+
+    def __init__(self, listen_path, target_path, cuts, hold=None):
+        self.target, self.cuts, self.accepted = target_path, list(cuts), 0
+        self.hold = hold  # (bytes, others)
+        self.carried = []  # bytes of each connection, both directions
+        self.answered = set()  # connections on which the listener has said something
+        self.more_answered = threading.Condition()
+        self.door = socket.socket(socket.AF_UNIX)
+        self.door.bind(listen_path)
+        self.door.listen(16)
+        self.threads = [threading.Thread(target=self.serve, daemon=True)]
+        self.threads[0].start()
+
+    def serve(self):
+        while True:
+            try:
+                near, _ = self.door.accept()
+            except OSError:
+                return
+            far = socket.socket(socket.AF_UNIX)
+            try:
+                far.connect(self.target)
+            except OSError:
+                near.close()
+                continue
+            left = [self.cuts[self.accepted]] if self.accepted < len(self.cuts) else [None]
+            number = self.accepted
+            self.carried.append(0)
+            self.accepted += 1
+            for a, b in ((near, far), (far, near)):
+                words = (a, b, left, number, a is far)
+                self.threads.append(threading.Thread(target=self.pump, args=words, daemon=True))
+                self.threads[-1].start()
+
+    def note(self, number, n, answer):
+        """n bytes come on this connection; waits where it has to stand still."""
+        with self.more_answered:
+            self.carried[number] += n
+            if answer and n > PREAMBLE:
+                self.answered.add(number)
+                self.more_answered.notify_all()
+            if self.hold and number == 0 and self.carried[0] > self.hold[0]:
+                others = range(1, self.hold[1] + 1)
+                self.more_answered.wait_for(lambda: self.answered.issuperset(others), lib.PATIENCE)
+                self.hold = None
+
+    def pump(self, a, b, left, number, answer):
+        try:
+            while data := a.recv(64 * KIB):
+                self.note(number, len(data), answer)
+                if left[0] is not None:
+                    data = data[: left[0]]
+                    left[0] -= len(data)
+                b.sendall(data)
+                if left[0] == 0:
+                    break
+        except OSError:
+            pass
+        for end in (a, b):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def close(self):
+        self.door.shutdown(socket.SHUT_RDWR)
+        self.door.close()
+        for thread in self.threads:
+            thread.join(lib.PATIENCE)
