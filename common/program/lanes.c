@@ -32,7 +32,7 @@ struct lanes {
     bool joining; /* dialler: a lane is being opened, by these: */
     struct waker *waker;
     struct stream *trying;
-    bool enough; /* dialler: no more can be had until the next break */
+    bool enough; /* dialler: no more can be had */
     struct lane lane[];
 };
 
@@ -146,26 +146,26 @@ static int dial_lane(struct lanes *lanes, unsigned index, struct waker *waker, s
     else
         (void)err_set(err, EXIT_SIGNAL, "interrupted");
     (void)set_trying(lanes, NULL);
-    if (result != 0)
-        (void)stream_close(*ret, NULL);
     return result;
 }
 
-/* The dial is over; `stream` is NULL when it failed. */
-static void end_joining(struct lanes *lanes, struct lane *lane, struct stream *stream) {
+/* The dial is over, well or not; without a stream when it did not come so far. When the session is over meanwhile, the
+ * listener may have let the stream in, and must not see it end before it has closed the first one. */
+static void end_joining(struct lanes *lanes, struct lane *lane, struct stream *stream, bool good) {
     struct line *line = lanes->line;
     os_lock(&line->lock);
     bool in_time = !is_ended(line) && !atomic_load(&line->broken);
-    bool open = stream && in_time;
-    if (open)
+    bool keep = is_ended(line) || (good && in_time);
+    if (keep) {
         lane->stream = stream;
-    else
-        lanes->enough |= in_time;
+        lane->lost = !in_time;
+    }
+    lanes->enough |= in_time && !good;
     lanes->joining = false;
     lanes->waker = NULL;
     os_cond_broadcast(&lanes->changed);
     os_unlock(&line->lock);
-    if (!open)
+    if (!keep)
         (void)stream_close(stream, NULL);
 }
 
@@ -177,13 +177,12 @@ static int join_lanes(void *arg, struct err *err) {
             return -1;
         struct lane *lane = next_to_open(lanes, waker);
         struct stream *stream = NULL;
-        struct err why = {0};
-        if (lane && dial_lane(lanes, lane->index, waker, &stream, &why) != 0)
-            stream = NULL;
         if (lane) {
+            struct err why = {0};
+            bool good = dial_lane(lanes, lane->index, waker, &stream, &why) == 0;
             log_line(LOG_INFO, "stream %u of %u%s%s", lane->index + 1, lanes->count + 1,
-                     stream ? " is open" : ": ", stream ? "" : why.msg);
-            end_joining(lanes, lane, stream);
+                     good ? " is open" : ": ", good ? "" : why.msg);
+            end_joining(lanes, lane, stream, good);
         }
         waker_free(waker);
         if (lane == NULL)
@@ -404,7 +403,6 @@ void lanes_close(struct line *line) {
         os_cond_wait(&lanes->changed, &line->lock);
     for (unsigned i = 0; i < lanes->count; i++)
         streams[i] = take_out(line, &lanes->lane[i]);
-    lanes->enough = false;
     os_unlock(&line->lock);
     for (unsigned i = 0; i < lanes->count; i++)
         (void)stream_close(streams[i], NULL);

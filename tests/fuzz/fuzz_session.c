@@ -57,7 +57,8 @@ enum { /* head.net */
 struct head {
     uint8_t flags, present, same, old, preempt;
     uint32_t seed;
-    uint8_t fail_in, fail_with; /* which call of the file system, and how; the high bits say how many streams */
+    uint8_t fail_in,
+        fail_with; /* which call of the file system, and how; the high bits say how many streams */
     uint8_t net; /* low 4 bits: capacity; then as below */
 };
 
