@@ -40,6 +40,7 @@ class Direction:
         self.kinds = []  # type of each frame (None: a preamble), and where it began
         self.delayed = 0
         self.hits = []  # faults that were done
+        self.lock = threading.Lock()  # several streams may have data at once
 
 
 def read_whole(stream, n):
@@ -103,15 +104,17 @@ class Meddler:
                 pump.start()
 
     def pump(self, way, source, target, gone):
-        """One direction of one stream. The next stream begins when this one has ended, or nearly so: two threads may
-        be here for one way, and then only the sums are shared."""
+        """One direction of one stream."""
         try:
-            self.pass_unit(way, target, None, read_whole(source, PREAMBLE_SIZE), gone)
+            unit = read_whole(source, PREAMBLE_SIZE)
+            with way.lock:
+                self.pass_unit(way, target, None, unit, gone)
             while unit := read_whole(source, HEADER_SIZE):
                 if len(unit) == HEADER_SIZE:
                     body, data = struct.unpack_from("<II", unit, 4)
                     unit += read_whole(source, body + data)
-                self.pass_unit(way, target, unit[0], unit, gone)
+                with way.lock:
+                    self.pass_unit(way, target, unit[0], unit, gone)
         except (OSError, Cut):
             pass
         gone.set()

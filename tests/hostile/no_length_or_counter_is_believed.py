@@ -241,7 +241,7 @@ def what_is_at_the_limit_is_taken(ws):
        ("a session that is not there", joined(preamble(1, 1)) + joined(frame("HELLO", hello(
            intent=3, processed=U64))), 5),
        ("a further stream", joined(preamble(1, 1)) + joined(frame("HELLO", hello(
-           intent=2, stream=1, streams=2))), 4),
+           intent=2, stream=1, streams=2))), 5),
        ("the smallest chunk less one", joined(preamble(1, 1)) + joined(frame("HELLO", hello(chunk_size=65535))), 12),
        ("the largest chunk and one", joined(preamble(1, 1)) + joined(frame("HELLO", hello(chunk_size=16 * MIB + 1))), 12),
        ("the smallest window less one", joined(preamble(1, 1)) + joined(frame("HELLO", hello(window=524799))), 12),

@@ -191,6 +191,7 @@ SCENARIOS = [
     Scenario("delta", large, send=("--chunk-size", "256K", "--zc", "none", "--delta", "on")),
     Scenario("in-place", large, send=("--chunk-size", "256K", "--zc", "none", "--inplace"), in_place=True),
     Scenario("checksum", touched, send=("-c",)),
+    Scenario("streams", large, send=("--chunk-size", "64K", "--zc", "none", "--streams", "4"), how="serve"),
     Scenario("comes-back", small_tree, send=("--chunk-size", "64K"), how="serve", comes_back=True),
     Scenario("resume", small_tree, send=("--chunk-size", "64K"), how="serve", comes_back=True, breaks="sendmsg"),
 ]

@@ -168,6 +168,8 @@ class Torture:
             faults = [Fault("stall", rng.choice([TO_LISTENER, TO_DIALLER]), rng.randrange(min(lengths)), LONG_STALL)]
         if rng.random() < 0.1:
             options = [*options, "--serial"]
+        elif rng.random() < 0.3:
+            options = [*options, "--streams", "3"]
         return pull, source, faults, options
 
     def run(self, rng, number):
