@@ -1,5 +1,6 @@
 #include "receiver/basis.h"
 
+#include "os/os_waits.h"
 #include "receiver/sink_impl.h"
 #include "tree/dir_cache.h"
 
@@ -299,7 +300,7 @@ int basis_step(struct basis *b, struct err *err) {
 bool basis_wait(struct basis *b) {
     os_lock(&b->lock);
     while (!b->closed && next_job(b) == NULL)
-        os_cond_wait(&b->changed, &b->lock);
+        (void)os_cond_wait_for(OS_WAIT_INPUT, &b->changed, &b->lock, INT64_MAX);
     bool result = !b->closed;
     os_unlock(&b->lock);
     return result;

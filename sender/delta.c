@@ -1,5 +1,7 @@
 #include "sender/delta.h"
 
+#include "os/os_waits.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,7 +144,7 @@ bool delta_wait(struct delta *d, uint64_t block, const _Atomic bool *failed) {
     struct delta_box *box = d->box;
     os_lock(&box->lock);
     while (!box->cancelled && !atomic_load(failed) && look(d, block) == DELTA_AWAITED)
-        os_cond_wait(&box->changed, &box->lock);
+        (void)os_cond_wait_for(OS_WAIT_INPUT, &box->changed, &box->lock, INT64_MAX);
     bool result = !box->cancelled;
     os_unlock(&box->lock);
     return result;

@@ -1,6 +1,7 @@
 #include "sender/ledger.h"
 
 #include "core/text.h"
+#include "os/os_waits.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -225,7 +226,7 @@ uint64_t ledger_add(struct ledger *l, const struct found *f) {
     bool held = f->type == ENTRY_DIR_END;
     os_lock(&l->lock);
     while (!has_room(l) && !l->cancelled)
-        os_cond_wait(&l->room, &l->lock);
+        (void)os_cond_wait_for(OS_WAIT_OUTPUT, &l->room, &l->lock, INT64_MAX);
     uint64_t id = 0;
     if (!l->cancelled) {
         id = p->file_id = l->next_id++;

@@ -1,5 +1,7 @@
 #include "flow/outbox.h"
 
+#include "os/os_waits.h"
+
 #include <stdlib.h>
 
 struct fifo {
@@ -132,7 +134,7 @@ bool outbox_put_data_later(struct outbox *ob, struct item *item) {
 bool outbox_wait_room(struct outbox *ob, unsigned most) {
     os_lock(&ob->lock);
     while (ob->control.count >= most && !ob->cancelled)
-        os_cond_wait(&ob->room, &ob->lock);
+        (void)os_cond_wait_for(OS_WAIT_OUTPUT, &ob->room, &ob->lock, INT64_MAX);
     bool open = !ob->cancelled;
     os_unlock(&ob->lock);
     return open;
@@ -230,11 +232,8 @@ static unsigned take_more(struct outbox *ob, struct item **ret, unsigned most) {
 static bool wait_for_change(struct outbox *ob, int64_t deadline_ms) {
     bool resting = ob->rest_ms != 0 && !ob->held && ob->rest_ms < deadline_ms;
     int64_t until = resting ? ob->rest_ms : deadline_ms;
-    if (until == INT64_MAX) {
-        os_cond_wait(&ob->changed, &ob->lock);
-        return true;
-    }
-    bool in_time = os_cond_wait_until(&ob->changed, &ob->lock, until);
+    enum os_wait what = is_empty(ob) ? OS_WAIT_INPUT : OS_WAIT_OUTPUT; /* for credit */
+    bool in_time = os_cond_wait_for(what, &ob->changed, &ob->lock, until);
     if (resting && !in_time)
         ob->rest_ms = 0;
     return in_time || resting;

@@ -1,6 +1,7 @@
 #include "program/lanes.h"
 
 #include "core/log.h"
+#include "os/os_waits.h"
 
 #include <stdlib.h>
 
@@ -114,7 +115,7 @@ static struct lane *next_to_open(struct lanes *lanes, struct waker *waker) {
                 found = &lanes->lane[i];
         if (found)
             break;
-        os_cond_wait(&lanes->changed, &line->lock);
+        (void)os_cond_wait_for(OS_WAIT_INPUT, &lanes->changed, &line->lock, INT64_MAX);
     }
     lanes->joining = found != NULL;
     lanes->waker = found ? waker : NULL;
@@ -245,7 +246,7 @@ struct stream *lane_await(struct lane *lane) {
     for (;;) {
         os_lock(&line->lock);
         while (!is_ended(line) && (lane->stream == NULL || lane->lost))
-            os_cond_wait(&lane->lanes->changed, &line->lock);
+            (void)os_cond_wait_for(OS_WAIT_INPUT, &lane->lanes->changed, &line->lock, INT64_MAX);
         lane->used = !is_ended(line);
         struct stream *stream = lane->used ? lane->stream : NULL;
         bool greeting = lane->greeting;
@@ -318,7 +319,7 @@ static bool next_item(struct lane *lane, struct item **ret) {
     os_lock(&line->lock);
     lane->writing = false;
     while (in_time && !lane->next && !lane->lost && !is_ended(line))
-        in_time = os_cond_wait_until(&lane->lanes->changed, &line->lock, due_ms);
+        in_time = os_cond_wait_for(OS_WAIT_INPUT, &lane->lanes->changed, &line->lock, due_ms);
     bool more = !lane->lost && !is_ended(line);
     *ret = more ? lane->next : NULL;
     if (*ret) {

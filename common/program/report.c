@@ -104,7 +104,50 @@ void report_warning(struct report *r, const char *path, const char *message) {
     json_end(&j);
 }
 
-static void summary_event(struct report *r, int code, double seconds) {
+static double seconds_of(uint64_t ns) {
+    return (double)ns / 1e9;
+}
+
+/* How long its threads waited neither for work nor for room. */
+static uint64_t busy_ns(const struct stage_times *s) {
+    uint64_t waited = s->starved_ns + s->blocked_ns;
+    return waited < s->life_ns ? s->life_ns - waited : 0;
+}
+
+/* Of the session's time, for each of the threads. */
+static double percent(uint64_t ns, const struct stage_times *s, double seconds) {
+    return s->threads && seconds > 0 ? 100 * seconds_of(ns) / seconds / s->threads : 0;
+}
+
+static void print_stages(const struct run *run, double seconds) {
+    const struct stage_times *busiest = NULL;
+    for (unsigned i = 0; i < run->stage_count; i++) {
+        const struct stage_times *s = &run->stages[i];
+        log_line(LOG_ERROR, "stage %-6s %2u thread%s busy %3.0f %%, starved %3.0f %%, blocked %3.0f %%", s->name,
+                 s->threads, s->threads == 1 ? ": " : "s:", percent(busy_ns(s), s, seconds),
+                 percent(s->starved_ns, s, seconds), percent(s->blocked_ns, s, seconds));
+        if (busiest == NULL || percent(busy_ns(s), s, seconds) > percent(busy_ns(busiest), busiest, seconds))
+            busiest = s;
+    }
+    if (busiest)
+        log_line(LOG_ERROR, "busiest stage here: %s", busiest->name);
+}
+
+static void add_stages(struct json *j, const struct run *run) {
+    json_open(j, "stages");
+    for (unsigned i = 0; run && i < run->stage_count; i++) {
+        const struct stage_times *s = &run->stages[i];
+        json_open(j, s->name);
+        json_number(j, "threads", s->threads);
+        json_real(j, "busy", seconds_of(busy_ns(s)));
+        json_real(j, "starved", seconds_of(s->starved_ns));
+        json_real(j, "blocked", seconds_of(s->blocked_ns));
+        json_close(j);
+    }
+    json_close(j);
+}
+
+static void summary_event(struct report *r, int code, double seconds, const struct run *run) {
     struct json j;
     json_begin(&j, "summary");
     json_number(&j, "code", (uint64_t)code);
@@ -123,10 +166,11 @@ static void summary_event(struct report *r, int code, double seconds) {
     for (unsigned i = 0; i < CODEC_COUNT; i++)
         json_number(&j, codec_id_name(i), atomic_load(&r->codec_chunks[i]));
     json_close(&j);
+    add_stages(&j, run);
     json_end(&j);
 }
 
-static void print_stats(struct report *r, double seconds) {
+static void print_stats(struct report *r, double seconds, const struct run *run) {
     bool h = r->style.human;
     uint64_t raw = atomic_load(&r->bytes_raw), wire = atomic_load(&r->bytes_wire);
     log_line(LOG_ERROR,
@@ -141,6 +185,8 @@ static void print_stats(struct report *r, double seconds) {
              atomic_load(&r->codec_chunks[CODEC_NONE]), atomic_load(&r->codec_chunks[CODEC_ZLIB]),
              atomic_load(&r->codec_chunks[CODEC_ZSTD]), seconds,
              SIZE_TEXT(seconds > 0 ? (uint64_t)((double)raw / seconds) : 0, true));
+    if (run)
+        print_stages(run, seconds);
 }
 
 void report_lost(struct report *r, const struct err *err) {
@@ -155,7 +201,7 @@ void report_lost(struct report *r, const struct err *err) {
     json_end(&j);
 }
 
-void report_end(struct report *r, int code, const struct err *err) {
+void report_end(struct report *r, int code, const struct err *err, const struct run *run) {
     progress_stop(r);
     log_set_hook(NULL);
     double seconds = (double)(os_now_ms() - r->start_ms) / 1000.0;
@@ -165,7 +211,7 @@ void report_end(struct report *r, int code, const struct err *err) {
             json_error(NULL, err);
     }
     if (r->style.json)
-        summary_event(r, code, seconds);
+        summary_event(r, code, seconds, run);
     else if (r->style.stats)
-        print_stats(r, seconds);
+        print_stats(r, seconds, run);
 }

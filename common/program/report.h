@@ -9,6 +9,7 @@
 
 #include "core/err.h"
 #include "os/os.h"
+#include "sync/sync.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -56,8 +57,9 @@ void report_failure(struct report *r, const char *path, const struct err *err);
 void report_note(const char *message);
 /* Something to know that is no failure. */
 void report_warning(struct report *r, const char *path, const char *message);
-/* Session over with `code`: last progress, summary event or --stats. err: what ended it early, or NULL. */
-void report_end(struct report *r, int code, const struct err *err);
+/* Session over with `code`: last progress, summary event or --stats. err: what ended it early, or NULL. `run`: its threads
+ * are gone; NULL, or not timed: nothing is told about its stages. */
+void report_end(struct report *r, int code, const struct err *err, const struct run *run);
 
 /* Session over because the other end has forgotten it; another one begins. */
 void report_lost(struct report *r, const struct err *err);

@@ -57,6 +57,7 @@ int session_run(const struct session_parts *parts, struct way *way, struct run *
     struct err err = {0};
     int code;
     report_init(report, parts->style);
+    run->timed = parts->style->stats || parts->style->json;
     if (line_init(line, way, parts->ours.role, parts->timeout_ms, report, &err) == 0) {
         line->one_stream = parts->one_stream;
         code = run_over(parts, run, line, &err);
@@ -67,7 +68,7 @@ int session_run(const struct session_parts *parts, struct way *way, struct run *
         way->why = err;
         report_lost(report, &err);
     } else if (code != SESSION_NONE) {
-        report_end(report, code, err_is_set(&err) ? &err : NULL);
+        report_end(report, code, err_is_set(&err) ? &err : NULL, run);
     }
     line_free(line);
     report_free(report);

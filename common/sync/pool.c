@@ -1,5 +1,7 @@
 #include "sync/sync.h"
 
+#include "os/os_waits.h"
+
 #include <stdlib.h>
 
 struct pool {
@@ -69,7 +71,7 @@ struct buf *pool_get(struct pool *pool) {
         buf = take(pool);
         if (buf || pool->made < pool->max) /* no memory: who waits may hold all that were made */
             break;
-        os_cond_wait(&pool->back, &pool->lock);
+        (void)os_cond_wait_for(OS_WAIT_OUTPUT, &pool->back, &pool->lock, INT64_MAX);
     }
     os_unlock(&pool->lock);
     return buf;

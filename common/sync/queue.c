@@ -1,5 +1,7 @@
 #include "sync/sync.h"
 
+#include "os/os_waits.h"
+
 #include <stdlib.h>
 
 struct queue {
@@ -43,7 +45,7 @@ void queue_free(struct queue *q, void (*drop)(void *item)) {
 bool queue_put(struct queue *q, void *item) {
     os_lock(&q->lock);
     while (q->count == q->capacity && !q->closed && !q->cancelled)
-        os_cond_wait(&q->emptied, &q->lock);
+        (void)os_cond_wait_for(OS_WAIT_OUTPUT, &q->emptied, &q->lock, INT64_MAX);
     bool open = !q->closed && !q->cancelled;
     if (open) {
         q->items[(q->head + q->count) % q->capacity] = item;
@@ -55,13 +57,11 @@ bool queue_put(struct queue *q, void *item) {
 }
 
 enum queue_result queue_get(struct queue *q, void **ret, int timeout_ms) {
-    int64_t deadline = timeout_ms > 0 ? os_now_ms() + timeout_ms : 0;
+    int64_t deadline = timeout_ms > 0 ? os_now_ms() + timeout_ms : INT64_MAX;
     enum queue_result result = QUEUE_OK;
     os_lock(&q->lock);
     while (q->count == 0 && !q->closed && !q->cancelled && result == QUEUE_OK) {
-        if (timeout_ms < 0)
-            os_cond_wait(&q->filled, &q->lock);
-        else if (timeout_ms == 0 || !os_cond_wait_until(&q->filled, &q->lock, deadline))
+        if (timeout_ms == 0 || !os_cond_wait_for(OS_WAIT_INPUT, &q->filled, &q->lock, deadline))
             result = QUEUE_TIMEOUT;
     }
     if (q->cancelled || (q->count == 0 && q->closed)) {

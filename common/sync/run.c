@@ -1,5 +1,7 @@
 #include "sync/sync.h"
 
+#include "os/os_waits.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,16 +12,47 @@ void run_init(struct run *run) {
 
 struct start {
     struct run *run;
+    const char *name;
     run_fn *fn;
     void *arg;
 };
+
+/* Lock held. NULL: there are too many. */
+static struct stage_times *stage_named(struct run *run, const char *name) {
+    for (unsigned i = 0; i < run->stage_count; i++)
+        if (strcmp(run->stages[i].name, name) == 0)
+            return &run->stages[i];
+    if (run->stage_count == STAGES_MAX)
+        return NULL;
+    struct stage_times *stage = &run->stages[run->stage_count++];
+    stage->name = name;
+    return stage;
+}
+
+static void note_times(struct run *run, const char *name, int64_t life_ns) {
+    struct os_waits waits = os_waits();
+    os_lock(&run->lock);
+    struct stage_times *stage = stage_named(run, name);
+    if (stage) {
+        stage->threads++;
+        stage->life_ns += (uint64_t)life_ns;
+        stage->starved_ns += waits.input_ns;
+        stage->blocked_ns += waits.output_ns;
+    }
+    os_unlock(&run->lock);
+}
 
 static void *thread_main(void *arg) {
     struct start start = *(struct start *)arg;
     free(arg);
     struct err err = {0};
+    int64_t begin = start.run->timed ? os_now_ns() : 0;
+    if (start.run->timed)
+        os_waits_begin();
     if (start.fn(start.arg, &err) != 0)
         run_fail(start.run, &err);
+    if (start.run->timed)
+        note_times(start.run, start.name, os_now_ns() - begin);
     return NULL;
 }
 
@@ -29,9 +62,12 @@ int run_start(struct run *run, const char *name, run_fn *fn, void *arg, struct e
         free(start);
         err_set(err, EXIT_MEMORY, "cannot start the %s thread: out of memory", name);
     } else {
-        *start = (struct start){.run = run, .fn = fn, .arg = arg};
+        *start = (struct start){.run = run, .name = name, .fn = fn, .arg = arg};
         if (os_thread_start(&run->threads[run->thread_count], name, thread_main, start, err) == 0) {
             run->thread_count++;
+            os_lock(&run->lock);
+            (void)stage_named(run, name);
+            os_unlock(&run->lock);
             return 0;
         }
         free(start);

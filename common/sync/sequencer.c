@@ -1,5 +1,7 @@
 #include "sync/sync.h"
 
+#include "os/os_waits.h"
+
 #include <stdlib.h>
 
 struct sequencer {
@@ -95,15 +97,13 @@ static bool is_ready(const struct sequencer *seq) {
 }
 
 enum queue_result sequencer_get(struct sequencer *seq, struct ticketed **ret, int timeout_ms) {
-    int64_t deadline = timeout_ms > 0 ? os_now_ms() + timeout_ms : 0;
+    int64_t deadline = timeout_ms > 0 ? os_now_ms() + timeout_ms : INT64_MAX;
     enum queue_result result = QUEUE_OK;
     os_lock(&seq->lock);
     while (!is_ready(seq) && !seq->closed && !seq->cancelled && result == QUEUE_OK) {
         seq->waiting = true;
         os_cond_broadcast(&seq->idle);
-        if (timeout_ms < 0)
-            os_cond_wait(&seq->arrived, &seq->lock);
-        else if (timeout_ms == 0 || !os_cond_wait_until(&seq->arrived, &seq->lock, deadline))
+        if (timeout_ms == 0 || !os_cond_wait_for(OS_WAIT_INPUT, &seq->arrived, &seq->lock, deadline))
             result = QUEUE_TIMEOUT;
     }
     seq->waiting = false;

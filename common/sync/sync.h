@@ -97,9 +97,19 @@ void tally_cancel(void *tally);
 
 /* The threads of one session. The first error wins: run_fail keeps it and cancels everything that was
  * registered, once; then every thread winds down and run_join collects them. */
-enum { RUN_THREADS_MAX = 32, RUN_CANCELS_MAX = 32 };
+enum { RUN_THREADS_MAX = 32, RUN_CANCELS_MAX = 32, STAGES_MAX = 16 };
+
+/* Threads of one name, added up over their lives. What is left of `life_ns` they were busy, or ready to be. */
+struct stage_times {
+    const char *name;
+    unsigned threads;
+    uint64_t life_ns;
+    uint64_t starved_ns; /* waited for something to do */
+    uint64_t blocked_ns; /* waited for room to put what they had done */
+};
 
 struct run {
+    bool timed; /* set after run_init: the threads count what they wait for */
     struct os_mutex lock;
     struct err first; /* lock; meaningful when failed */
     bool failed; /* lock */
@@ -110,13 +120,15 @@ struct run {
         void *arg;
     } cancels[RUN_CANCELS_MAX]; /* lock */
     unsigned cancel_count; /* lock */
+    struct stage_times stages[STAGES_MAX]; /* lock; in the order of their first starts, of threads that have ended */
+    unsigned stage_count; /* lock */
 };
 
 /* What a thread of a run does: 0, or -1 and err, which fails the run. */
 typedef int run_fn(void *arg, struct err *err);
 
 void run_init(struct run *run);
-/* Owner's thread; `name` is at most 15 characters. Fails the run when the thread cannot start. */
+/* Owner's thread; `name` is static and at most 15 characters. Fails the run when the thread cannot start. */
 int run_start(struct run *run, const char *name, run_fn *fn, void *arg, struct err *err);
 /* fn(arg) is called once when the run fails; at once when it has failed already. */
 void run_on_cancel(struct run *run, void (*fn)(void *), void *arg);

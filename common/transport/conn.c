@@ -83,7 +83,7 @@ static int woken(struct err *err) {
 
 /* 0 when fd can go on. */
 static int wait_for(struct fd_conn *conn, int fd, short events, int timeout_ms, struct err *err) {
-    int sys = fd_wait(fd, events, conn->wake, deadline_after(timeout_ms));
+    int sys = fd_wait_counted(fd, events, conn->wake, timeout_ms);
     if (sys == 0)
         return 0;
     if (sys == ECANCELED)

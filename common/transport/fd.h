@@ -26,6 +26,8 @@ int deadline_left(int64_t deadline_ms); /* for poll(): -1, or 0…INT_MAX ms */
 /* Until fd has one of `events` (poll), or `wake` is readable. Either may be -1. 0, or an errno value:
  * ETIMEDOUT, ECANCELED when woken, or what poll said. */
 int fd_wait(int fd, short events, int wake, int64_t deadline_ms);
+/* The same for timeout_ms (-1: no bound) from now on, without asking for the time, and counted (os_waits.h). */
+int fd_wait_counted(int fd, short events, int wake, int timeout_ms);
 
 /* A non-blocking, close-on-exec stream socket with the transport's buffer sizes. -1 and errno. */
 int sock_open(int family, const struct transport *transport);

@@ -1,6 +1,6 @@
 #include "transport/fd.h"
 
-#include "os/os.h"
+#include "os/os_waits.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -22,17 +22,31 @@ int deadline_left(int64_t deadline_ms) {
     return left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left;
 }
 
-int fd_wait(int fd, short events, int wake, int64_t deadline_ms) {
+static int poll_once(int fd, short events, int wake, int timeout_ms) {
     struct pollfd set[2] = {{.fd = wake, .events = POLLIN}, {.fd = fd, .events = events}};
-    int n;
-    do
-        n = poll(set, 2, deadline_left(deadline_ms));
-    while (n < 0 && errno == EINTR);
+    int n = poll(set, 2, timeout_ms);
     if (n < 0)
         return errno;
     if (n == 0)
         return ETIMEDOUT;
     return set[0].revents ? ECANCELED : 0;
+}
+
+int fd_wait(int fd, short events, int wake, int64_t deadline_ms) {
+    int sys;
+    do
+        sys = poll_once(fd, events, wake, deadline_left(deadline_ms));
+    while (sys == EINTR);
+    return sys;
+}
+
+int fd_wait_counted(int fd, short events, int wake, int timeout_ms) {
+    int64_t begin = os_wait_begin();
+    int sys = poll_once(fd, events, wake, timeout_ms);
+    if (sys == EINTR)
+        sys = fd_wait(fd, events, wake, deadline_after(timeout_ms));
+    os_wait_end(begin, events == POLLIN ? OS_WAIT_INPUT : OS_WAIT_OUTPUT);
+    return sys;
 }
 
 void sock_set_buffers(int fd, const struct transport *transport) {

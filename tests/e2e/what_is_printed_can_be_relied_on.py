@@ -19,7 +19,7 @@ FIELDS = {
     "progress": {**dict.fromkeys(STEPS, int), "total_known": bool},
     "warning": {"message": str},
     "error": {"code": int, "message": str, "retryable": bool},
-    "summary": {**dict.fromkeys(NUMBERS, int), "seconds": float, "codecs": dict},
+    "summary": {**dict.fromkeys(NUMBERS, int), "seconds": float, "codecs": dict, "stages": dict},
 }  # fmt: skip
 
 
@@ -35,6 +35,16 @@ def make_source(ws):
     (source / "sub").mkdir()
     (source / "link").symlink_to("plain")
     return source
+
+
+def check_stages(stages):
+    """Each stage has threads, which did nothing but wait or work from its start to its end."""
+    check(stages, "no stages")
+    for name, times in stages.items():
+        check_equal(set(times), {"threads", "busy", "starved", "blocked"}, name)
+        check(times["threads"] > 0, f"{name} has no thread")
+        check(min(times.values()) >= 0, f"{name}: {times}")
+    check(sum(times["starved"] for times in stages.values()) > 0, f"nothing has waited for anything: {stages}")
 
 
 FILES = 7
@@ -81,6 +91,7 @@ def json_names_every_file_once_on_both_ends(ws):
         check_equal(totals, (FILES, total, total), "totals")
         check(0 < summary["bytes_wire"] < total + 64 * KIB, "bytes on the wire")
         check_equal(set(summary["codecs"]), {"none", "zlib", "zstd"}, "codecs")
+        check_stages(summary["stages"])
 
 
 def good_json(pair):
@@ -268,6 +279,17 @@ def v_names_what_is_sent_and_nothing_that_is_not(ws):
             check(f"{program}: {name}\n" in result.err, f"{name} is missing: {result.err}")
     second = ws.push(["-av", f"{source}/"], dest)
     check("plain" not in second.sender.err, f"plain was not sent again: {second.sender.err}")
+
+
+@case
+def stats_name_the_stages_and_what_they_waited_for(ws):
+    source, dest = make_source(ws), ws.dir("dest")
+    pair = ws.push(["-a", "--stats", f"{source}/"], dest, ["--stats"])
+    numbers = r" +\d+ threads?: +busy +\d+ %, starved +\d+ %, blocked +\d+ %"
+    for result, stages in ((pair.sender, ("scan", "read", "send", "ack")), (pair.receiver, ("ingest", "sink", "reply"))):
+        for stage in stages:
+            failed(result, 0, f"stage {stage}{numbers}")
+        failed(result, 0, "busiest stage here: ")
 
 
 @case

@@ -50,7 +50,7 @@ static void summary_holds_the_counters(void **state) {
     count(&r.bytes_committed, 1ULL << 40);
     count(&r.chunks_resent, 2);
     count(&r.codec_chunks[1], 9);
-    report_end(&r, EXIT_PARTIAL, NULL);
+    report_end(&r, EXIT_PARTIAL, NULL, NULL);
     char *lines = capture_end(&c), *last = lines;
     assert_field_text(lines, "type", "start");
     assert_field_text(lines, "role", "sender");
@@ -76,7 +76,7 @@ static void progress_goes_forward_and_ends_with_the_totals(void **state) {
     report_start(&r, "peer");
     count(&r.bytes_total, 1000);
     count(&r.bytes_done, 5000); /* sent twice: shown is never more than there is */
-    report_end(&r, 0, NULL);
+    report_end(&r, 0, NULL, NULL);
     report_free(&r);
     rewind(lines);
     uint64_t done, total, before = 0;

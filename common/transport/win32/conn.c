@@ -1,6 +1,7 @@
 /* One stream over a socket. */
 #include "win.h"
 
+#include "os/os_waits.h"
 #include "transport/unwritten.h"
 
 #include <errno.h>
@@ -72,7 +73,9 @@ static DWORD fill_buffers(const struct unwritten *rest, WSABUF bufs[BUFFERS]) {
  * FINISH_MS, so that the stream does not end in the middle of a message; *finish_by is set then. */
 static int await_write(struct sock_conn *conn, int timeout_ms, int64_t *finish_by) {
     HANDLE event = conn->writing.overlapped.hEvent;
+    int64_t begin = os_wait_begin();
     int stop = *finish_by ? STOP_WOKEN : event_wait(event, conn->wake, deadline_after(timeout_ms));
+    os_wait_end(begin, OS_WAIT_OUTPUT);
     if (stop != STOP_WOKEN)
         return stop;
     if (*finish_by == 0)

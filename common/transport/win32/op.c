@@ -1,5 +1,7 @@
 #include "win.h"
 
+#include "os/os_waits.h"
+
 int op_init(struct op *op) {
     *op = (struct op){.overlapped = {.hEvent = event_new()}};
     return op->overlapped.hEvent ? 0 : (int)GetLastError();
@@ -30,6 +32,8 @@ int op_end(struct op *op, SOCKET sock, int started, int stop, DWORD *ret_n) {
 }
 
 int op_finish(struct op *op, SOCKET sock, int started, HANDLE wake, int64_t deadline_ms, DWORD *ret_n) {
+    int64_t begin = os_wait_begin();
     int stop = started == WSA_IO_PENDING ? event_wait(op->overlapped.hEvent, wake, deadline_ms) : 0;
+    os_wait_end(begin, OS_WAIT_INPUT);
     return op_end(op, sock, started, stop, ret_n);
 }

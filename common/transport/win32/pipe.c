@@ -3,7 +3,7 @@
  * with a deadline. */
 #include "win.h"
 
-#include "os/os.h"
+#include "os/os_waits.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -161,7 +161,9 @@ ptrdiff_t pipe_conn_read(struct conn *base, void *to, size_t n, int timeout_ms, 
     if (!in->busy && in->at == in->n)
         pump_ask(in);
     if (in->busy) {
+        int64_t begin = os_wait_begin();
         int stop = event_wait(in->done, conn->wake, deadline_after(timeout_ms));
+        os_wait_end(begin, OS_WAIT_INPUT);
         if (stop)
             return stopped(conn, stop, timeout_ms, "sent nothing", err);
         pump_seen(in);
@@ -178,7 +180,9 @@ ptrdiff_t pipe_conn_read(struct conn *base, void *to, size_t n, int timeout_ms, 
 
 /* As await_write of conn.c. */
 static int await_write(struct pipe_conn *conn, int timeout_ms, int64_t *finish_by) {
+    int64_t begin = os_wait_begin();
     int stop = *finish_by ? STOP_WOKEN : event_wait(conn->out->done, conn->wake, deadline_after(timeout_ms));
+    os_wait_end(begin, OS_WAIT_OUTPUT);
     if (stop == STOP_WOKEN) {
         if (*finish_by == 0)
             *finish_by = deadline_after(FINISH_MS);
