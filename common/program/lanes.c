@@ -7,6 +7,7 @@
 
 enum {
     JOIN_MS = 10000, /* for a dial and a handshake, where the user does not bound a try */
+    JOIN_FAILURES_MAX = 3, /* in a session */
     LAST_WORD_MS = 1000, /* for the first stream to say why all of them end */
 };
 
@@ -33,7 +34,8 @@ struct lanes {
     bool joining; /* dialler: a lane is being opened, by these: */
     struct waker *waker;
     struct stream *trying;
-    bool enough; /* dialler: no more can be had */
+    bool enough; /* dialler: no more can be had before the next break */
+    unsigned failures; /* dialler: streams that could not be had */
     struct lane lane[];
 };
 
@@ -161,7 +163,10 @@ static void end_joining(struct lanes *lanes, struct lane *lane, struct stream *s
         lane->stream = stream;
         lane->lost = !in_time;
     }
-    lanes->enough |= in_time && !good;
+    if (in_time && !good) {
+        lanes->failures++;
+        lanes->enough = true;
+    }
     lanes->joining = false;
     lanes->waker = NULL;
     os_cond_broadcast(&lanes->changed);
@@ -174,8 +179,10 @@ static int join_lanes(void *arg, struct err *err) {
     struct lanes *lanes = arg;
     for (;;) {
         struct waker *waker;
-        if (waker_new(&waker, err) != 0)
-            return -1;
+        if (waker_new(&waker, err) != 0) {
+            log_line(LOG_INFO, "no more streams: %s", err->msg);
+            return 0;
+        }
         struct lane *lane = next_to_open(lanes, waker);
         struct stream *stream = NULL;
         if (lane) {
@@ -404,6 +411,7 @@ void lanes_close(struct line *line) {
         os_cond_wait(&lanes->changed, &line->lock);
     for (unsigned i = 0; i < lanes->count; i++)
         streams[i] = take_out(line, &lanes->lane[i]);
+    lanes->enough = lanes->failures >= JOIN_FAILURES_MAX;
     os_unlock(&line->lock);
     for (unsigned i = 0; i < lanes->count; i++)
         (void)stream_close(streams[i], NULL);
