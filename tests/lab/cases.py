@@ -1,13 +1,16 @@
 """What is to hold between the host and its guest, on every recipe that can do what a case needs."""
 
+import re
+import signal
+
 import ends
 import trees
 from ends import good, pull, push
-from lib import check, check_equal, failed
+from lib import check, check_equal, failed, wait_until
 from runner import case, each
 
 QUICK = ["--timeout", "3"]  # seconds of silence after which an end gives up
-WATCHED = ["--progress-fd", "2"]
+WATCHED = ["--progress-fd", "2", "--chunk-size", "256k"]  # soon something has moved
 # However a stream broke: 10 socket, 12 stream, 30 silence.
 BROKEN = (10, 12, 30)
 MIB = 32  # of a transfer that something breaks; lab.size() may make less of it
@@ -111,6 +114,39 @@ def a_cid_that_nobody_has_is_an_error_soon(lab, host, guest):
     failed(result, (10, 35), r"vsock://4077:5: \w")
 
 
+def doctor_says(guest, code, finding, *words):
+    """Its last finding, and below it the remedy if something is wrong."""
+    result = guest.run(["hvsend", "doctor", "--contimeout", "2", *words])
+    lines = result.out.decode().splitlines()
+    if code:
+        check(lines.pop().startswith("      do: "), f"there is no remedy\n{result}")
+    check(result.code == code and re.search(finding, lines[-1]), f"not '{finding}' and {code}\n{result}")
+
+
+@case()
+def doctor_tells_who_is_there(lab, host, guest):
+    dest, port = trees.empty(guest), next(ends.ports)
+    address = guest.address(port)
+    doctor_says(host, 10, f"^fail  connect: nobody listens at CID {guest.cid} on port {port} ", address)
+    doctor_says(host, 10, r"^fail  (connect|route): .*\b4077\b", "vsock://4077:5")
+    receiver = guest.start(["hvrecv", "--listen", f"vsock://:{port}", dest])
+    wait_until(lambda: receiver.ended() or host.run(["hvsend", "doctor", address]).code == 0, "it listens")
+    doctor_says(host, 0, "^ok    peer: hvferry, protocol 1$", address)
+    doctor_says(guest, 10, f"^fail  listen: another process listens on port {port} ", "--listen", f"vsock://:{port}")
+    receiver.signal(signal.SIGTERM)
+    check_equal(receiver.wait().code, 0, "its exit code")
+    doctor_says(guest, 0, "^ok    listen: ", "--listen", f"vsock://:{port}")
+
+
+@case("switch")
+def doctor_tells_that_a_guest_does_not_answer(lab, host, guest):
+    lab.switch.vanish(guest.cid)
+    try:
+        doctor_says(host, 35, f"^fail  connect: CID {guest.cid} does not answer: ", guest.address(next(ends.ports)))
+    finally:
+        lab.switch.clear()
+
+
 # ---- streams that break -----------------------------------------------------------------------------------
 
 
@@ -122,7 +158,7 @@ class Slowly:
 
     def __enter__(self):
         if self.switch:
-            self.switch.rate(8 << 20)
+            self.switch.rate(2 << 20)
 
     def __exit__(self, *_):
         if self.switch:
@@ -134,31 +170,41 @@ def make_files(guest, path, mib):
     return trees.make_large(guest, mib // 4, path, names="a b c d")
 
 
-def check_old_or_new(guest, dest, old, new):
-    """Every file is wholly of one of the two."""
-    mixed = trees.digests(guest, dest) - old - new
-    check(not mixed, f"neither old nor new: {mixed}")
+class Transfer:
+    """One over files that are there already, which something is to break in the middle. The guest takes or sends."""
 
-
-class Break:
-    """A transfer over files that are there already, which something breaks in the middle."""
-
-    def __init__(self, lab, how, sender, receiver, kept=None, more=()):
-        self.sender_guest, self.receiver_guest, self.how = sender, receiver, how
+    def __init__(self, lab, guest_takes):
+        self.lab, self.guest_takes = lab, guest_takes
+        self.how = push if guest_takes else pull
+        sender, receiver = self.ends()
         self.source = make_files(sender, trees.new_room(sender), lab.size(MIB, MIB))
-        self.dest = make_files(receiver, kept or trees.new_room(receiver), 4)
+        room = trees.new_room(receiver)
+        if guest_takes and receiver.kept:
+            room = room.replace(receiver.data, receiver.kept)
+        self.dest = make_files(receiver, room, 4)
         self.old, self.new = trees.digests(receiver, self.dest), trees.digests(sender, self.source)
-        options = [*WATCHED, "--timeout", str(lab.silence), *more]
-        self.session = how(sender, receiver, self.source, self.dest, send=options, recv=options)
+
+    def ends(self):
+        """The sender and the receiver; a guest that was booted again is another."""
+        at = self.lab.host, self.lab.guest
+        return at if self.guest_takes else at[::-1]
+
+    def start(self, *options):
+        self.session = self.how(*self.ends(), self.source, self.dest, send=options, recv=options)
+        at = self.session.sender, self.session.receiver
+        self.at_host, self.at_guest = at if self.guest_takes else at[::-1]
 
     def check_old_or_new(self):
-        check_old_or_new(self.receiver_guest, self.dest, self.old, self.new)
+        """Every file is wholly of one of the two. Of a guest that crashed only what it has `kept` can be seen."""
+        _, receiver = self.ends()
+        mixed = trees.digests(receiver, self.dest) - self.old - self.new
+        check(not mixed, f"neither old nor new: {mixed}")
 
-    def both_end(self, codes=BROKEN):
+    def both_end(self):
         """Each with a message, and nothing is mixed."""
         pair = self.session.end()
-        failed(pair.sender, codes, WHY)
-        failed(pair.receiver, codes, WHY)
+        failed(pair.sender, BROKEN, WHY)
+        failed(pair.receiver, BROKEN, WHY)
         self.check_old_or_new()
 
     def both_go_on(self):
@@ -166,112 +212,90 @@ class Break:
         pair = self.session.end()
         check((pair.sender.code, pair.receiver.code) == (0, 0), f"it did not come back\n{pair}")
         check("the session goes on" in pair.sender.err, f"nothing broke\n{pair}")
-        check_equal(trees.digests(self.receiver_guest, self.dest), self.new, "what has arrived")
+        self.check_arrived()
 
-    def again(self):
-        """The same transfer succeeds now. Where files are kept, times may be coarse: content is what counts."""
-        good(self.how(self.sender_guest, self.receiver_guest, self.source, self.dest).end())
-        check_equal(trees.digests(self.receiver_guest, self.dest), self.new, "what has arrived")
+    def make_again(self):
+        """What a guest that was booted again has lost."""
+        sender, receiver = self.ends()
+        if self.guest_takes:
+            trees.do(receiver, f"mkdir -p {self.dest}")
+        else:
+            make_files(sender, self.source, self.lab.size(MIB, MIB))
+            self.old |= self.new
+            self.new = trees.digests(sender, self.source)
+
+    def check_arrived(self):
+        """Where files are kept, times may be coarse: content is what counts."""
+        check_equal(trees.digests(self.ends()[1], self.dest), self.new, "what has arrived")
+
+
+def in_the_middle(lab, *more):
+    """A guest takes files and sends others at the same time, and both have begun."""
+    transfers = [Transfer(lab, guest_takes) for guest_takes in (True, False)]
+    for transfer in transfers:
+        transfer.start(*WATCHED, "--timeout", str(lab.silence), *more)
+    for transfer in transfers:
+        ends.wait_for_progress(transfer.at_host)
+    return transfers
+
+
+def again(transfers):
+    """The same succeeds now."""
+    for transfer in transfers:
+        transfer.start()
+    for transfer in transfers:
+        good(transfer.session.end())
+        transfer.check_arrived()
 
 
 @case("pair")
-def a_receiving_guest_that_crashes_is_noticed_and_has_old_or_new_files(lab, host, guest):
-    kept = f"{guest.kept}/crash" if guest.kept else None
+def a_guest_that_crashes_is_noticed_and_files_are_old_or_new(lab, host, guest):
     with Slowly(lab):
-        broken = Break(lab, push, host, guest, kept)
-        ends.wait_for_progress(broken.session.sender)
+        transfers = in_the_middle(lab)
         guest.kill()
-        failed(broken.session.sender.wait(), BROKEN, WHY)
+        for transfer in transfers:
+            failed(transfer.at_host.wait(), BROKEN, WHY)
     lab.restart_guest()
-    broken.receiver_guest = lab.guest
-    if kept:
-        broken.check_old_or_new()
-    else:
-        broken.dest = trees.empty(lab.guest)
-    broken.again()
-
-
-@case("pair")
-def a_sending_guest_that_crashes_is_noticed_and_leaves_old_or_new_files(lab, host, guest):
-    with Slowly(lab):
-        broken = Break(lab, pull, guest, host)
-        ends.wait_for_progress(broken.session.receiver)
-        guest.kill()
-        failed(broken.session.receiver.wait(), BROKEN, WHY)
-    broken.check_old_or_new()
-    lab.restart_guest()
-    broken.sender_guest = lab.guest
-    make_files(lab.guest, broken.source, lab.size(MIB, MIB))  # its memory is gone
-    broken.new = trees.digests(lab.guest, broken.source)
-    broken.again()
-
-
-@case("pair")
-def a_receiving_guest_that_freezes_is_given_up(lab, host, guest):
-    with Slowly(lab):
-        broken = Break(lab, push, host, guest)
-        ends.wait_for_progress(broken.session.sender)
-        guest.freeze()
-        try:
-            failed(broken.session.sender.wait(), 30, GIVEN_UP)
-        finally:
-            guest.thaw()
-        failed(broken.session.receiver.wait(), BROKEN, WHY)
-    broken.check_old_or_new()
-    broken.again()
-
-
-@case("pair")
-def a_sending_guest_that_freezes_is_given_up(lab, host, guest):
-    with Slowly(lab):
-        broken = Break(lab, pull, guest, host)
-        ends.wait_for_progress(broken.session.receiver)
-        guest.freeze()
-        try:
-            failed(broken.session.receiver.wait(), 30, GIVEN_UP)
-        finally:
-            guest.thaw()
-        failed(broken.session.sender.wait(), BROKEN, WHY)
-    broken.check_old_or_new()
-    broken.again()
+    for transfer in transfers:
+        transfer.make_again()
+        transfer.check_old_or_new()
+    again(transfers)
 
 
 @case("switch")
-def a_session_to_a_guest_goes_on_when_its_stream_is_reset(lab, host, guest):
+def sessions_go_on_when_their_streams_are_reset(lab, host, guest):
     with Slowly(lab):
-        broken = Break(lab, push, host, guest, more=["-v"])
-        ends.wait_for_progress(broken.session.sender)
+        transfers = in_the_middle(lab, "-v")
         lab.switch.reset(guest.cid)
-        broken.both_go_on()
+    for transfer in transfers:
+        transfer.both_go_on()
 
 
-@case("switch")
-def a_session_from_a_guest_goes_on_when_its_stream_is_reset(lab, host, guest):
+@case("pair")
+def a_guest_that_freezes_is_given_up(lab, host, guest):
     with Slowly(lab):
-        broken = Break(lab, pull, guest, host, more=["-v"])
-        ends.wait_for_progress(broken.session.receiver)
-        lab.switch.reset(guest.cid)
-        broken.both_go_on()
+        transfers = in_the_middle(lab)
+        guest.freeze()
+        try:
+            for transfer in transfers:
+                failed(transfer.at_host.wait(), 30, GIVEN_UP)
+        finally:
+            guest.thaw()
+        for transfer in transfers:
+            failed(transfer.at_guest.wait(), BROKEN, WHY)
+    for transfer in transfers:
+        transfer.check_old_or_new()
+    again(transfers)
 
 
 @each(["vanish", "stall"], "switch")
-def both_ends_end_when_the_wire_of_a_receiving_guest_is_damaged(lab, host, guest, damage):
+def both_ends_end_when_the_wire_is_damaged(lab, host, guest, damage):
     with Slowly(lab):
-        broken = Break(lab, push, host, guest)
-        ends.wait_for_progress(broken.session.sender)
+        transfers = in_the_middle(lab)
         getattr(lab.switch, damage)(guest.cid)
-        broken.both_end()
-    broken.again()
-
-
-@each(["vanish", "stall"], "switch")
-def both_ends_end_when_the_wire_of_a_sending_guest_is_damaged(lab, host, guest, damage):
-    with Slowly(lab):
-        broken = Break(lab, pull, guest, host)
-        ends.wait_for_progress(broken.session.receiver)
-        getattr(lab.switch, damage)(guest.cid)
-        broken.both_end()
-    broken.again()
+        for transfer in transfers:
+            transfer.both_end()
+    again(transfers)
 
 
 @case("switch")

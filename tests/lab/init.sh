@@ -7,7 +7,7 @@
 
 run_job() {
     # shellcheck disable=SC2016  # the inner shell expands them
-    setsid sh -c 'echo $$ >"$1.pid"; . "./$1.sh"' sh "$1" >"$1.out" 2>"$1.err" </dev/null
+    setsid busybox sh -c 'echo $$ >"$1.pid"; . "./$1.sh"' sh "$1" >"$1.out" 2>"$1.err" </dev/null
     echo $? >"$1.code.new"
     mv "$1.code.new" "$1.code" # whole when it is there
 }
