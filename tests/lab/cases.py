@@ -48,11 +48,23 @@ def a_guest_pulls_from_the_host_that_listens(lab, host, guest):
 
 
 @case()
-def the_log_names_the_cid_of_the_peer(lab, host, guest):
+def log_and_events_name_the_cid_of_the_peer(lab, host, guest):
     source, dest = trees.empty(host), trees.empty(guest)
-    pair = push(host, guest, source, dest, send=["-vv"], recv=["-vv"]).end()
+    pair = push(host, guest, source, dest, send=["-vv"], recv=["-vv", "--json"]).end()
     check(f"vsock cid {guest.cid} port " in pair.sender.err, f"the sender does not name it\n{pair}")
+    check("vsock buffer 4.00M of 4.00M" in pair.sender.err, f"the buffer is not what was asked for\n{pair}")
     check(f"vsock cid {host.cid} port " in pair.receiver.err, f"the receiver does not name it\n{pair}")
+    check(f'"peer":"vsock cid {host.cid} port ' in pair.receiver.out.decode(), f"the events do not name it\n{pair}")
+
+
+@case()
+def a_peer_is_known_by_its_cid(lab, host, guest):
+    source, dest = trees.make_large(host, 1), trees.empty(guest)
+    pair = push(host, guest, source, dest, recv=["--allow-peer", "4077"]).end()
+    failed(pair.sender, 42, "it does not serve this peer")
+    failed(pair.receiver, 42, f"vsock cid {host.cid} port .*--allow-peer does not name it")
+    check_equal(trees.digests(guest, dest), set(), "what has arrived")
+    good(push(host, guest, source, dest, recv=["--allow-peer", host.cid]).end())
 
 
 # ---- much -------------------------------------------------------------------------------------------------
@@ -82,6 +94,16 @@ def two_sessions_at_once_do_not_disturb_each_other(lab, host, guest):
         good(session.end())
     trees.check_same(host, up, guest, at_guest)
     trees.check_same(guest, down, host, at_host)
+
+
+@case()
+def large_data_goes_by_four_streams(lab, host, guest):
+    source, dest = trees.make_large(host, lab.size(256, 32)), trees.empty(guest)
+    pair = push(host, guest, source, dest, send=["-v", "--streams", "4"], recv=["--streams", "4"]).end()
+    check((pair.sender.code, pair.receiver.code) == (0, 0), f"it failed\n{pair}")
+    for number in (2, 3, 4):
+        check(f"stream {number} of 4" in pair.sender.err, f"there is no stream {number}\n{pair}")
+    trees.check_same(host, source, guest, dest)
 
 
 # ---- who is there -----------------------------------------------------------------------------------------

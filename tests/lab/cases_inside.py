@@ -5,7 +5,7 @@ import re
 import ends
 import trees
 from cases import BROKEN, QUICK, WHY
-from ends import SOON, good
+from ends import SOON, good, push
 from lib import HVRECV, HVSEND, Pair, check, failed
 from runner import REPOSITORY, case, each
 
@@ -41,6 +41,16 @@ def a_peer_that_closes_with_data_unread_is_an_error_at_both_ends(_, host, guest)
     failed(pair.sender, BROKEN, WHY)
     failed(pair.receiver, BROKEN, WHY)
     check(not trees.digests(host, dest), "an unfinished file has its name")
+
+
+@case("programs")
+def ports_reach_from_those_for_root_to_the_last(_, host, guest):
+    source, dest = trees.make_large(host, 1), trees.empty(guest)
+    nobody = f"exec /usr/bin/setpriv --reuid=65534 --clear-groups {HVRECV} --once --listen vsock://:1023 {dest}"
+    failed(guest.run(nobody), 10, "not allowed .ports below 1024 are for root")
+    for port in (1023, 2**32 - 2):
+        good(push(host, guest, source, dest, port=port).end())
+    trees.check_same(host, source, guest, dest)
 
 
 @each(

@@ -8,6 +8,7 @@ from lib import Failed, Pair, check, good, wait_until  # noqa: F401
 
 # Who connects may be first: it tries again. So no case has to know when the other end listens.
 SOON = ["--retry", "200", "--retry-delay", "0.1"]
+PATIENT = ["--contimeout", "120"]  # an emulated kernel on a busy machine is no dead one
 PROGRESS = re.compile(r"^([1-9]\d*)/", re.MULTILINE)
 
 STRAGGLING = 90  # seconds that one end may take to notice that the other has failed
@@ -32,18 +33,18 @@ class Session:
         return Pair(self.sender.wait(), self.receiver.wait())
 
 
-def push(sender, receiver, source, dest, send=(), recv=()):
+def push(sender, receiver, source, dest, send=(), recv=(), port=None):
     """hvrecv listens."""
-    port = next(ports)
-    listening = receiver.start(["hvrecv", "--once", "--listen", f"vsock://:{port}", *recv, dest])
-    return Session(sender.start(["hvsend", "-a", *SOON, *send, f"{source}/", receiver.address(port)]), listening)
+    port = port or next(ports)
+    listening = receiver.start(["hvrecv", "--once", *PATIENT, "--listen", f"vsock://:{port}", *recv, dest])
+    return Session(sender.start(["hvsend", "-a", *SOON, *PATIENT, *send, f"{source}/", receiver.address(port)]), listening)
 
 
 def pull(sender, receiver, source, dest, send=(), recv=()):
     """hvsend listens."""
     port = next(ports)
-    listening = sender.start(["hvsend", "-a", "--once", "--listen", f"vsock://:{port}", *send, f"{source}/"])
-    return Session(listening, receiver.start(["hvrecv", *SOON, "--connect", sender.address(port), *recv, dest]))
+    listening = sender.start(["hvsend", "-a", "--once", *PATIENT, "--listen", f"vsock://:{port}", *send, f"{source}/"])
+    return Session(listening, receiver.start(["hvrecv", *SOON, *PATIENT, "--connect", sender.address(port), *recv, dest]))
 
 
 def wait_for_progress(job):
