@@ -5,7 +5,8 @@ import signal
 
 import ends
 import trees
-from ends import good, pull, push
+from ends import PATIENT, good, pull, push
+from guest import PATIENCE
 from lib import check, check_equal, failed, wait_until
 from runner import case, each
 
@@ -138,7 +139,7 @@ def a_cid_that_nobody_has_is_an_error_soon(lab, host, guest):
 
 def doctor_says(guest, code, finding, *words):
     """Its last finding, and below it the remedy if something is wrong."""
-    result = guest.run(["hvsend", "doctor", "--contimeout", "2", *words])
+    result = guest.run(["hvsend", "doctor", *PATIENT, *words])
     lines = result.out.decode().splitlines()
     if code:
         check(lines.pop().startswith("      do: "), f"there is no remedy\n{result}")
@@ -152,7 +153,7 @@ def doctor_tells_who_is_there(lab, host, guest):
     doctor_says(host, 10, f"^fail  connect: nobody listens at CID {guest.cid} on port {port} ", address)
     doctor_says(host, 10, r"^fail  (connect|route): .*\b4077\b", "vsock://4077:5")
     receiver = guest.start(["hvrecv", "--listen", f"vsock://:{port}", dest])
-    wait_until(lambda: receiver.ended() or host.run(["hvsend", "doctor", address]).code == 0, "it listens")
+    wait_until(lambda: receiver.ended() or host.run(["hvsend", "doctor", address]).code == 0, "it listens", PATIENCE)
     doctor_says(host, 0, "^ok    peer: hvferry, protocol 1$", address)
     doctor_says(guest, 10, f"^fail  listen: another process listens on port {port} ", "--listen", f"vsock://:{port}")
     receiver.signal(signal.SIGTERM)
@@ -164,7 +165,8 @@ def doctor_tells_who_is_there(lab, host, guest):
 def doctor_tells_that_a_guest_does_not_answer(lab, host, guest):
     lab.switch.vanish(guest.cid)
     try:
-        doctor_says(host, 35, f"^fail  connect: CID {guest.cid} does not answer: ", guest.address(next(ends.ports)))
+        doctor_says(host, 35, f"^fail  connect: CID {guest.cid} does not answer: ", "--contimeout", "1",
+                    guest.address(next(ends.ports)))  # fmt: skip
     finally:
         lab.switch.clear()
 

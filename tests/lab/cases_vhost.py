@@ -2,6 +2,7 @@
 
 import ends
 import trees
+from guest import PATIENCE
 from lib import check, failed, wait_until
 from runner import case
 
@@ -20,7 +21,7 @@ def a_sender_that_waits_while_the_guest_boots_is_served(lab, host, guest):
     guest.kill()
     source, port = trees.make_large(host, 1), next(ends.ports)
     sender = host.start(["hvsend", "-av", *BOOT, f"{source}/", guest.address(port)])
-    wait_until(lambda: sender.ended() or "try 2: " in sender.err(), "it tries again")
+    wait_until(lambda: sender.ended() or "try 2: " in sender.err(), "it tries again", PATIENCE)
     lab.restart_guest()
     check(not sender.ended(), f"it did not wait: {sender.err()}")
     dest = trees.empty(lab.guest)

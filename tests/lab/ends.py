@@ -37,17 +37,19 @@ def push(sender, receiver, source, dest, send=(), recv=(), port=None):
     """hvrecv listens."""
     port = port or next(ports)
     listening = receiver.start(["hvrecv", "--once", *PATIENT, "--listen", f"vsock://:{port}", *recv, dest])
-    return Session(sender.start(["hvsend", "-a", *SOON, *PATIENT, *send, f"{source}/", receiver.address(port)]), listening)
+    dialling = sender.start(["hvsend", "-a", *SOON, *PATIENT, *send, f"{source}/", receiver.address(port)])
+    return Session(dialling, listening)
 
 
 def pull(sender, receiver, source, dest, send=(), recv=()):
     """hvsend listens."""
     port = next(ports)
     listening = sender.start(["hvsend", "-a", "--once", *PATIENT, "--listen", f"vsock://:{port}", *send, f"{source}/"])
-    return Session(listening, receiver.start(["hvrecv", *SOON, *PATIENT, "--connect", sender.address(port), *recv, dest]))
+    dialling = receiver.start(["hvrecv", *SOON, *PATIENT, "--connect", sender.address(port), *recv, dest])
+    return Session(listening, dialling)
 
 
 def wait_for_progress(job):
     """A program that was started with --progress-fd 2 has moved data."""
-    wait_until(lambda: job.ended() or PROGRESS.search(job.err()), "data moves")
+    wait_until(lambda: job.ended() or PROGRESS.search(job.err()), "data moves", PATIENCE)
     check(not job.ended(), f"the transfer was over too soon: {job.err()}")

@@ -69,8 +69,9 @@ def reason_of(error):
     return str(error) if isinstance(error, Failed) else traceback.format_exc()
 
 
-def processor_seconds():
-    """What all kernels, programs and switches of this run have used so far: those that run, and those that ended."""
+def processor_seconds(root=None):
+    """What a process (this run) and all below it have used so far: kernels, programs and switches, those that run and
+    those that ended."""
     used = {}  # pid: (parent, ticks, its own and those of children that ended)
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -78,7 +79,7 @@ def processor_seconds():
         except OSError:
             continue
         used[int(name)] = int(fields[1]), sum(map(int, fields[11:15]))
-    ours, found = 0, [os.getpid()]
+    ours, found = 0, [root or os.getpid()]
     while found:
         parent = found.pop()
         ours += used[parent][1]

@@ -1,11 +1,15 @@
 /* stream: the bare stream that transfers are measured against. Runs inside a kernel of the lab.
  *
- * usage: stream sink PORT COUNT BUFFER             takes so many connections at once, and reads each to its end
- *        stream source CID PORT COUNT BUFFER WRITE MIB   sends so many MiB in all, in writes of so many bytes
+ * usage: stream sink PORT COUNT BUFFER [FILE]      takes so many connections at once, and reads each to its end
+ *        stream source CID PORT COUNT BUFFER WRITE MIB [FILE]
+ *                                                  sends so many MiB in all, in writes of so many bytes
  *
+ * With FILE, of one connection: the sink writes what it reads there, the source sends what it reads from there. That
+ * is the least that carrying a file takes.
  * BUFFER is the credit of a socket in bytes (SO_VM_SOCKETS_BUFFER_SIZE), 0 for the kernel's own. The source prints
  * the seconds from its first write until every sink has read all that it was sent. */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -71,32 +75,46 @@ static void *memory(size_t n) {
     return p;
 }
 
-/* Reads to the end, then says so with one byte. */
-static void drain(int fd) {
+static int file_or_none(const char *path, int flags) {
+    int fd = path ? open(path, flags | O_CLOEXEC, 0600) : -1;
+    if (path && fd < 0)
+        die(path);
+    return fd;
+}
+
+/* Reads to the end of the source's half, then says so with one byte. */
+static void drain(int fd, const char *path) {
     char *data = memory(READ_BYTES);
+    int file = file_or_none(path, O_WRONLY | O_CREAT | O_TRUNC);
     ssize_t n;
     while ((n = read(fd, data, READ_BYTES)) > 0)
-        if (data[n - 1] == 'E' && write(fd, "E", 1) != 1)
+        if (file >= 0 && write(file, data, (size_t)n) != n)
             die("write");
     if (n < 0)
         die("read");
+    if (write(fd, "E", 1) != 1)
+        die("the answer");
     free(data);
     exit(0);
 }
 
-/* Sends `total` bytes, of which the last is 'E', and waits for the answer. */
-static void fill(int fd, size_t piece, uint64_t total) {
+/* Sends `total` bytes, and waits for the answer. */
+static void fill(int fd, size_t piece, uint64_t total, const char *path) {
     char *data = memory(piece), answer;
+    int file = file_or_none(path, O_RDONLY);
     for (uint64_t left = total; left > 0;) {
         size_t n = left < piece ? (size_t)left : piece;
-        if (n == left)
-            data[n - 1] = 'E';
-        ssize_t done = write(fd, data, n);
-        if (done <= 0)
-            die("write");
-        left -= (uint64_t)done;
+        if (file >= 0 && read(file, data, n) != (ssize_t)n)
+            die(path);
+        for (size_t at = 0; at < n;) {
+            ssize_t done = write(fd, data + at, n - at);
+            if (done <= 0)
+                die("write");
+            at += (size_t)done;
+        }
+        left -= n;
     }
-    if (read(fd, &answer, 1) != 1)
+    if (shutdown(fd, SHUT_WR) || read(fd, &answer, 1) != 1)
         die("the answer");
     free(data);
     exit(0);
@@ -110,7 +128,7 @@ static int wait_for_all(unsigned count) {
     return result;
 }
 
-static int run_sink(unsigned port, unsigned count, uint64_t buffer) {
+static int run_sink(unsigned port, unsigned count, uint64_t buffer, const char *path) {
     int listener = vsock_socket(buffer);
     const struct sockaddr_vm at = {.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_ANY, .svm_port = port};
     if (bind(listener, (const struct sockaddr *)&at, sizeof at) || listen(listener, STREAMS_MAX))
@@ -120,7 +138,7 @@ static int run_sink(unsigned port, unsigned count, uint64_t buffer) {
         if (fd < 0)
             die("accept");
         if (fork() == 0)
-            drain(fd);
+            drain(fd, path);
         (void)close(fd);
     }
     return wait_for_all(count);
@@ -149,24 +167,24 @@ static double now(void) {
 }
 
 static int run_source(unsigned cid, unsigned port, unsigned count, uint64_t buffer, size_t piece,
-                      uint64_t total) {
+                      uint64_t total, const char *path) {
     int fds[STREAMS_MAX];
     for (unsigned i = 0; i < count; i++)
         fds[i] = connected(cid, port, buffer);
     double start = now();
     for (unsigned i = 0; i < count; i++)
         if (fork() == 0)
-            fill(fds[i], piece, total / count);
+            fill(fds[i], piece, total / count, path);
     int result = wait_for_all(count);
     printf("%.6f\n", now() - start);
     return result;
 }
 
 int main(int argc, char **argv) {
-    bool sink = argc == 5 && strcmp(argv[1], "sink") == 0;
-    if (!sink && (argc != 8 || strcmp(argv[1], "source") != 0)) {
-        (void)fprintf(stderr, "usage: stream sink PORT COUNT BUFFER\n"
-                              "       stream source CID PORT COUNT BUFFER WRITE MIB\n");
+    bool sink = (argc == 5 || argc == 6) && strcmp(argv[1], "sink") == 0;
+    if (!sink && ((argc != 8 && argc != 9) || strcmp(argv[1], "source") != 0)) {
+        (void)fprintf(stderr, "usage: stream sink PORT COUNT BUFFER [FILE]\n"
+                              "       stream source CID PORT COUNT BUFFER WRITE MIB [FILE]\n");
         return 1;
     }
     refuse_outside_the_lab();
@@ -176,7 +194,7 @@ int main(int argc, char **argv) {
         return 1;
     }
     if (sink)
-        return run_sink((unsigned)number(argv[2]), count, number(argv[4]));
+        return run_sink((unsigned)number(argv[2]), count, number(argv[4]), argv[5]);
     return run_source((unsigned)number(argv[2]), (unsigned)number(argv[3]), count, number(argv[5]),
-                      (size_t)number(argv[6]), number(argv[7]) << 20);
+                      (size_t)number(argv[6]), number(argv[7]) << 20, argv[8]);
 }

@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 
+from guest import PATIENCE
 from lib import Failed, wait_until
 
 VSW = os.environ.get("VSW", "vsw")
@@ -24,7 +25,8 @@ class Switch:
             )
         self.control = None
         try:
-            wait_until(lambda: "ready" in self.log() or self.process.poll() is not None, "the switch is ready")
+            ended = self.process.poll
+            wait_until(lambda: "ready" in self.log() or ended() is not None, "the switch is ready", PATIENCE)
             if self.process.poll() is not None:
                 raise Failed(f"the switch ended: {self.log()}")
             self.control = socket.socket(socket.AF_UNIX)

@@ -76,7 +76,7 @@ def end_session(process):
                 pass
         return pids
 
-    wait_until(lambda: not left(), f"the processes of session {sid} end")
+    wait_until(lambda: not left(), f"the processes of session {sid} end", PATIENCE)
     process.wait()
 
 
@@ -98,7 +98,7 @@ class UmlJob(Job):
         return bool(self._read("code"))
 
     def signal(self, number):
-        pid = wait_until(lambda: self._read("pid"), f"{self.command!r} starts")
+        pid = wait_until(lambda: self._read("pid"), f"{self.command!r} starts", PATIENCE)
         self.guest.run(f"kill -{int(number)} -- -{int(pid)}")
 
     def wait(self, patience=PATIENCE):
@@ -150,7 +150,7 @@ class UmlGuest(Guest):
         return self.console.read_text(errors="replace") if self.console.exists() else ""
 
     def wait_ready(self):
-        wait_until(lambda: READY in self.log() or not self.alive(), f"{self.name} boots:\n{self.log()}")
+        wait_until(lambda: READY in self.log() or not self.alive(), f"{self.name} boots:\n{self.log()}", PATIENCE)
         if not self.alive():
             raise Failed(f"{self.name} ended while it booted:\n{self.log()}")
 
