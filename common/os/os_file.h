@@ -75,6 +75,8 @@ int os_open_read(struct os_dir at, const char *name, struct os_file *ret);
 int os_create(struct os_dir at, const char *name, uint32_t mode, struct os_file *ret);
 void os_close(struct os_file *file);
 int os_close_checked(struct os_file *file); /* the result of close counts */
+/* Many at once, in as few system calls as their numbers allow; what is not open is passed over. */
+void os_close_all(struct os_file *files, unsigned count);
 int os_fstat(struct os_file file, struct os_stat *ret);
 ptrdiff_t os_pread(struct os_file file, void *to, size_t n,
                    uint64_t offset); /* fewer than n only at the end */

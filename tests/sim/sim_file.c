@@ -50,6 +50,11 @@ void os_close(struct os_file *file) {
     sim_handle_close(&file->fd);
 }
 
+void os_close_all(struct os_file *files, unsigned count) {
+    for (unsigned i = 0; i < count; i++)
+        os_close(&files[i]);
+}
+
 int os_fstat(struct os_file file, struct os_stat *ret) {
     return sim_stat(sim_handle_node(file.fd), ret);
 }

@@ -45,6 +45,36 @@ static void bytes_are_written_whole_and_read_to_the_end(void **state) {
     assert_int_equal(os_close_checked(&file), 0); /* closed already */
 }
 
+/* In whatever order, with gaps that belong to others, and with some that are not open. */
+static void many_are_closed_at_once_and_no_others(void **state) {
+    (void)state;
+    enum { COUNT = 12 };
+    struct os_file files[COUNT], kept[COUNT / 4], swap;
+    struct os_stat st;
+    char name[8];
+    for (unsigned i = 0; i < COUNT; i++) {
+        (void)snprintf(name, sizeof name, "f%u", i);
+        assert_int_equal(os_create(scratch.dir, name, 0600, &files[i]), 0);
+    }
+    swap = files[1];
+    files[1] = files[COUNT - 2];
+    files[COUNT - 2] = swap;
+    for (unsigned i = 0; i < COUNT; i += 4) {
+        kept[i / 4] = files[i];
+        files[i] = OS_FILE_NONE;
+    }
+    unsigned before = open_descriptors();
+    os_close_all(files, COUNT);
+    assert_int_equal(open_descriptors(), before - (COUNT - COUNT / 4));
+    for (unsigned i = 0; i < COUNT; i++)
+        assert_false(os_file_is_open(files[i]));
+    for (unsigned i = 0; i < COUNT / 4; i++) {
+        assert_int_equal(os_fstat(kept[i], &st), 0);
+        os_close(&kept[i]);
+    }
+    os_close_all(files, 0);
+}
+
 /* Every byte that is not zero lies in a run of data, and runs go forward and are not empty. */
 static uint64_t assert_runs_hold(struct os_file file, uint64_t size, const uint64_t *marks, size_t count) {
     uint64_t at = 0, sum = 0, start, end;
@@ -264,6 +294,7 @@ static void errors_get_the_exit_code_that_fits(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(bytes_are_written_whole_and_read_to_the_end),
+        TEST(many_are_closed_at_once_and_no_others),
         TEST(runs_of_data_are_found_in_a_sparse_file),
         TEST(file_of_nothing_but_a_hole_has_no_data),
         TEST(times_are_kept_to_the_nanosecond),

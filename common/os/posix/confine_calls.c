@@ -71,6 +71,7 @@ static const struct row rows[] = {
     {SYS_openat2, ALLOW, {{0}}},
     {SYS_openat, ALLOW, {{3, ~0777u, 0}}},
     {SYS_close, ALLOW, {{0}}},
+    {SYS_close_range, ALLOW, {{2, ANY_BIT, 0}}},
     {SYS_newfstatat, ALLOW, {{0}}},
     {SYS_fstat, ALLOW, {{0}}},
     {SYS_statx, ALLOW, {{0}}},

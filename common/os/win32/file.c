@@ -73,6 +73,11 @@ void os_close(struct os_file *file) {
     (void)os_close_checked(file);
 }
 
+void os_close_all(struct os_file *files, unsigned count) {
+    for (unsigned i = 0; i < count; i++)
+        os_close(&files[i]);
+}
+
 static OVERLAPPED at_offset(uint64_t offset) {
     return (OVERLAPPED){.Offset = (DWORD)offset, .OffsetHigh = (DWORD)(offset >> 32)};
 }
