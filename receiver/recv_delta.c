@@ -14,7 +14,7 @@ int recv_offer_basis(struct recv_session *s, struct wanted *w, uint64_t size, st
     w->basis = basis;
     if (recv_verdict(s, w->file_id, VERDICT_CHECK, err) != 0)
         return -1;
-    recv_flush_replies(s); /* what tells of the digests goes before them */
+    recv_session_answer(s); /* what tells of the digests goes before them */
     w->job = basis_add(s->basis, w->file_id, w->path, &basis);
     return w->job ? 1 : err_set(err, EXIT_MEMORY, "out of memory");
 }

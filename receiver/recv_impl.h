@@ -19,8 +19,6 @@ void recv_forget(struct recv_session *s, struct wanted *w); /* frees it */
 
 /* Add an id to the VERDICTS that are collected. 0, or -1 and err (EXIT_MEMORY). */
 int recv_verdict(struct recv_session *s, uint64_t file_id, enum verdict verdict, struct err *err);
-/* Send what was collected. */
-void recv_flush_replies(struct recv_session *s);
 
 /* A listed file failed here: FILE_ERROR, message, totals. `why` names the path. */
 void recv_file_error(struct recv_session *s, uint64_t file_id, const char *path, const struct err *why);

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RUNS_PER_REPLY = 512 }; /* runs collected before a reply is sent: 8 KiB */
+enum { RUNS_PER_REPLY = 128 }; /* runs collected before a reply is sent: 2 KiB */
 
 int recv_session_new(const struct recv_config *config, const struct agreement *agreed, struct link_in *in,
                      struct outbox *out, struct report *report, struct recv_session **ret, struct err *err) {
@@ -47,6 +47,8 @@ void recv_session_free(struct recv_session *s) {
     basis_free(s->basis);
     item_free(s->verdicts);
     item_free(s->durables);
+    for (unsigned i = 0; i < s->base_count; i++)
+        item_free(s->bases[i]);
     file_digest_free(s->file.digest);
     free(s->select_came);
     free(s);
@@ -142,7 +144,10 @@ int recv_verdict(struct recv_session *s, uint64_t file_id, enum verdict verdict,
     return add_run(s, &s->verdicts, MSG_VERDICTS, run, err);
 }
 
-void recv_flush_replies(struct recv_session *s) {
+void recv_session_answer(struct recv_session *s) {
+    for (unsigned i = 0; i < s->base_count; i++)
+        (void)outbox_put_later(s->out, s->bases[i]);
+    s->base_count = 0;
     send_runs(s, &s->verdicts);
     send_runs(s, &s->durables);
 }
@@ -161,7 +166,7 @@ void recv_file_error(struct recv_session *s, uint64_t file_id, const char *path,
     }
     report_failure(s->report, path, why);
     struct item *item = item_of_file_text(MSG_FILE_ERROR, file_id, why->code, why->msg);
-    recv_flush_replies(s);
+    recv_session_answer(s);
     if (item)
         (void)outbox_put_later(s->out, item);
     s->no_memory = s->no_memory || item == NULL;
@@ -203,7 +208,7 @@ static int check_room(const struct recv_session *s, struct err *err) {
 int recv_session_idle(struct recv_session *s, struct err *err) {
     if (s->sink)
         sink_commit(s->sink);
-    recv_flush_replies(s);
+    recv_session_answer(s);
     return check_room(s, err);
 }
 
@@ -226,7 +231,7 @@ static int recv_finish(struct recv_session *s, struct item *item, struct err *er
     struct msg_totals theirs;
     if (msg_totals_decode(item_body(item), &theirs, err) != 0 || sink_finish(s->sink, err) != 0)
         return -1;
-    recv_flush_replies(s);
+    recv_session_answer(s);
     if (s->sink->verify.how)
         tell_how_verified(s);
     if (!msg_totals_equal(&theirs, &s->totals))
@@ -292,7 +297,8 @@ int recv_session_apply(struct recv_session *s, struct item *item, struct err *er
     item_free(item);
     if (result != 0)
         return -1;
-    recv_flush_replies(s);
+    if (type != MSG_FILE_SAME) /* these come in long rows: what they are answered is one run */
+        recv_session_answer(s);
     if (check_room(s, err) != 0)
         return -1;
     if (link_in_done(s->in, order, cost, &ack)) {

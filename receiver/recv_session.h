@@ -13,6 +13,8 @@
 #include "receiver/basis.h"
 #include "receiver/sink.h"
 
+enum { BASES_PER_REPLY = 64 };
+
 enum recv_state {
     RECV_AWAIT_START, /* nothing but START */
     RECV_TRANSFER, /* entries, data */
@@ -69,6 +71,8 @@ struct recv_session {
         struct file_digest *digest;
     } file;
     struct item *verdicts, *durables; /* runs that are being collected */
+    struct item *bases[BASES_PER_REPLY]; /* so are these: a burst of them wakes the other end once */
+    unsigned base_count;
     struct err out_of_space; /* a full destination ends the session: what follows would fail too */
     bool no_memory; /* for an answer that the sender waits for: the session ends */
     char path[PATH_BYTES_MAX]; /* of the entry at hand */
@@ -84,6 +88,9 @@ int recv_session_request(struct recv_session *s, struct err *err);
 
 /* The next ordered message; the item is used up. 0, or -1 and err: the session is over. */
 int recv_session_apply(struct recv_session *s, struct item *item, struct err *err);
+
+/* Before waiting for a message: all answers that were collected go into the outbox. */
+void recv_session_answer(struct recv_session *s);
 
 /* Nothing has come for a while: commit the batch that waits. As recv_session_apply. */
 int recv_session_idle(struct recv_session *s, struct err *err);

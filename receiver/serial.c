@@ -15,6 +15,7 @@ static int apply_all(struct receiver *r, struct err *err) {
     while (sequencer_get(r->ordered, &t, 0) == QUEUE_OK)
         if (recv_session_apply(r->session, (struct item *)t, err) != 0)
             return -1;
+    recv_session_answer(r->session);
     return 0;
 }
 

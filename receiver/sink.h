@@ -11,15 +11,17 @@
 
 #include "codec/digest.h"
 #include "core/err.h"
+#include "flow/content.h"
 #include "os/os_file.h"
 #include "receiver/usage.h"
 #include "tree/dir_cache.h"
 #include "wire/msg.h"
 
 enum {
-    SINK_BATCH_FILES = 512,
+    SINK_BATCH_FILES = 2048,
     SINK_BATCH_BYTES = 64 * 1024 * 1024,
     SINK_BLOCK_BYTES = 1024 * 1024,
+    SINK_KEPT_FILES = 16, /* files of a batch that are open at a time: a session needs few descriptors */
     SINK_SYNC_DIRS = 8, /* more directories than this in a batch: the volume is flushed instead */
 };
 
@@ -64,9 +66,10 @@ struct sink_commit {
     uint64_t file_id, size;
     char *path;
     bool inplace; /* has its name already */
-    struct os_file kept; /* open only for the last file, see sink_commit.c */
+    struct os_file kept; /* open for the last files only, see sink_commit.c */
     int closed; /* result of closing it */
     bool synced;
+    bool elsewhere; /* on another volume than the root */
 };
 
 struct sink {
@@ -89,6 +92,7 @@ struct sink {
     uint64_t had; /* bytes that were in it before anything was written */
     struct sink_basis basis;
     uint8_t *block; /* SINK_BLOCK_BYTES, for blocks that are used again; NULL until then */
+    struct content_room content; /* for sink_digest */
     struct sink_verify verify; /* digest NULL: not wanted */
     bool counted; /* among the peer's files */
     uint64_t taken; /* bytes of it that count as the peer's */
@@ -96,6 +100,7 @@ struct sink {
     /* Finished, not yet committed. */
     struct sink_commit batch[SINK_BATCH_FILES];
     unsigned batch_count;
+    unsigned batch_closed; /* so many of the batch are closed */
     uint64_t batch_bytes;
     bool batch_elsewhere; /* some of it is on another volume than the root */
     int flush_failed; /* result of a flush of the volume or of a directory: nothing is committed after it */

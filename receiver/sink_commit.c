@@ -1,9 +1,9 @@
 /* sink_commit.c: flush, rename, flush the names, and only then say so.
  *
- * Files of a batch are closed before it is flushed, so that a session needs few descriptors; the data of more
- * than one is flushed by one syncfs, which costs one journal commit where an fsync for each would cost
- * hundreds. Only the last file stays open (`kept`): a batch of one is flushed by fsync alone and does not pay
- * for what others wrote to the volume. No flush is repeated after it failed: the second call would
+ * Files of a batch are closed before it is flushed, so that a session needs few descriptors, and several of them at once,
+ * which is one system call; the data of more than one is flushed by one syncfs, which costs one journal commit where an
+ * fsync for each would cost hundreds. The last file stays open (`kept`): a batch of one is flushed by fsync alone and does
+ * not pay for what others wrote to the volume. No flush is repeated after it failed: the second call would
  * return 0 although the data is lost. A file that cannot be flushed fails alone; when the volume or a directory cannot,
  * it is not known what else is lost, so that nothing more is committed.
  */
@@ -34,9 +34,20 @@ static void fail(struct sink *sink, struct sink_commit *c, const struct err *err
     settle(sink, c, err);
 }
 
-void sink_release_kept(struct sink_commit *c) {
-    if (os_file_is_open(c->kept))
-        c->closed = os_close_checked(&c->kept);
+/* Where a claim can be had, no other machine has a part of the file system, and closing tells nothing. */
+void sink_release_kept(struct sink *sink, unsigned n) {
+    struct os_file together[SINK_KEPT_FILES];
+    unsigned count = 0;
+    for (unsigned i = sink->batch_closed; i < n; i++) {
+        struct sink_commit *c = &sink->batch[i];
+        if (os_file_is_open(sink->claim) && !c->elsewhere)
+            together[count++] = c->kept;
+        else
+            c->closed = os_close_checked(&c->kept);
+        c->kept = OS_FILE_NONE;
+    }
+    os_close_all(together, count);
+    sink->batch_closed = n;
 }
 
 int sink_flush_volume(struct sink *sink) {
@@ -62,7 +73,8 @@ static int flush_data(struct sink *sink) {
     struct sink_commit *last = &sink->batch[sink->batch_count - 1];
     if (open_data == 0)
         return 0;
-    return open_data == 1 && !last->synced ? os_sync(last->kept) : sink_flush_volume(sink);
+    return open_data == 1 && !last->synced && os_file_is_open(last->kept) ? os_sync(last->kept)
+                                                                          : sink_flush_volume(sink);
 }
 
 static void rename_one(struct sink *sink, struct sink_commit *c) {
@@ -142,7 +154,7 @@ void sink_commit(struct sink *sink) {
     if (sink->batch_count == 0)
         return;
     int result = flush_data(sink);
-    sink_release_kept(&sink->batch[sink->batch_count - 1]);
+    sink_release_kept(sink, sink->batch_count);
     if (result != 0) {
         settle_all(sink, result, "cannot flush", false);
     } else {
@@ -150,7 +162,7 @@ void sink_commit(struct sink *sink) {
             rename_one(sink, &sink->batch[i]);
         settle_all(sink, flush_names(sink), "cannot flush its directory", true);
     }
-    sink->batch_count = 0;
+    sink->batch_count = sink->batch_closed = 0;
     sink->batch_bytes = 0;
     sink->batch_elsewhere = false;
 }

@@ -121,6 +121,8 @@ static int begin(struct sink *sink, uint64_t file_id, const char *path, uint64_t
     struct os_dir at;
     const char *name;
     sink->as_before = false;
+    if (sink->batch_count > 1 && !path_are_neighbours(sink->batch[sink->batch_count - 1].path, path))
+        sink_release_kept(sink, sink->batch_count);
     if (sink_parent(sink, path, &at, &name, err) != 0)
         return -1;
     int result = open_inplace(sink, at, name, path, err);
@@ -256,8 +258,8 @@ int sink_file_write(struct sink *sink, const void *p, size_t n, uint64_t offset,
 }
 
 static void batch_add(struct sink *sink, uint64_t size, bool synced, bool elsewhere) {
-    if (sink->batch_count > 0)
-        sink_release_kept(&sink->batch[sink->batch_count - 1]);
+    if (sink->batch_count - sink->batch_closed == SINK_KEPT_FILES || elsewhere || sink->place == SINK_INPLACE)
+        sink_release_kept(sink, sink->batch_count);
     sink->batch[sink->batch_count++] = (struct sink_commit){
         .file_id = sink->file_id,
         .size = size,
@@ -265,6 +267,7 @@ static void batch_add(struct sink *sink, uint64_t size, bool synced, bool elsewh
         .inplace = sink->place == SINK_INPLACE,
         .kept = sink->file,
         .synced = synced,
+        .elsewhere = elsewhere,
     };
     sink->batch_bytes += size;
     sink->batch_elsewhere = sink->batch_elsewhere || elsewhere;
@@ -354,8 +357,8 @@ void sink_close(struct sink *sink) {
     if (sink == NULL)
         return;
     leave_file(sink);
+    sink_release_kept(sink, sink->batch_count);
     for (unsigned i = 0; i < sink->batch_count; i++) {
-        os_close(&sink->batch[i].kept);
         if (!sink->batch[i].inplace) {
             remove_temp(sink, sink->batch[i].path, sink->batch[i].file_id);
             usage_give(sink->opt.usage, sink->batch[i].size, 1);
@@ -367,5 +370,6 @@ void sink_close(struct sink *sink) {
     os_unclaim(sink->root, &sink->claim);
     os_dir_close(&sink->root);
     os_page_free(sink->block);
+    content_room_free(&sink->content);
     free(sink);
 }

@@ -22,8 +22,8 @@ void sink_remove_orphans(struct sink *sink, const char *path);
 int sink_parent(struct sink *sink, const char *path, struct os_dir *ret, const char **ret_name,
                 struct err *err);
 
-/* Close the file of a finished entry; the result is kept, for close can fail where writes are late (NFS). */
-void sink_release_kept(struct sink_commit *c);
+/* Close the files of the batch up to the n-th. The results are kept, for close can fail where writes are late (NFS). */
+void sink_release_kept(struct sink *sink, unsigned n);
 
 /* True when flushing the root's volume flushes what is `st` too. Otherwise it is flushed by itself. */
 static inline bool sink_volume_reaches(const struct sink *sink, const struct os_stat *st) {

@@ -130,7 +130,7 @@ int sink_digest(struct sink *sink, const char *path, uint32_t block_size, uint64
         return -1;
     int result = open_regular(at, name, &file, &st);
     if (result == 0)
-        result = content_digest(file, st.size, block_size, ret);
+        result = content_digest(&sink->content, file, st.size, block_size, ret);
     os_close(&file);
     if (result != 0)
         return os_file_error(err, result, "%s: cannot read for comparison", ESCAPED(path));

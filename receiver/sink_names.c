@@ -18,11 +18,25 @@
 
 enum { SALT_DIGITS = 16 };
 
+/* At least `digits` hexadecimal ones; where they end. It is called twice a file, which printf would make dear. */
+static char *write_hex(char *to, uint64_t value, unsigned digits) {
+    while (digits < SALT_DIGITS && value >> 4 * digits)
+        digits++;
+    for (unsigned i = digits; i-- > 0;)
+        *to++ = "0123456789abcdef"[value >> 4 * i & 15];
+    return to;
+}
+
 void sink_temp_name(const struct sink *sink, const char *path, uint64_t file_id, struct temp_name *ret) {
-    int n = snprintf(ret->s, sizeof ret->s, RESERVED_PREFIX "%0*" PRIx64 ".%" PRIx64, SALT_DIGITS,
-                     sink->opt.name_salt, file_id);
-    if (os_file_is_open(sink->claim))
-        (void)snprintf(ret->s + n, sizeof ret->s - (size_t)n, ".%x", path_depth(path) - 1);
+    memcpy(ret->s, RESERVED_PREFIX, sizeof RESERVED_PREFIX - 1);
+    char *at = write_hex(ret->s + sizeof RESERVED_PREFIX - 1, sink->opt.name_salt, SALT_DIGITS);
+    *at++ = '.';
+    at = write_hex(at, file_id, 1);
+    if (os_file_is_open(sink->claim)) {
+        *at++ = '.';
+        at = write_hex(at, path_depth(path) - 1, 1);
+    }
+    *at = '\0';
 }
 
 void sink_partial_name(const char *name, struct temp_name *ret) {

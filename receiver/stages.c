@@ -229,6 +229,7 @@ static enum queue_result next_in_order(struct receiver *r, int64_t due_ms, struc
     enum queue_result result = sequencer_get(r->ordered, ret, 0);
     if (result != QUEUE_TIMEOUT)
         return result;
+    recv_session_answer(r->session);
     outbox_kick(r->out);
     if (due_ms >= 0) {
         int64_t left = due_ms - os_now_ms();

@@ -7,12 +7,14 @@
 #ifndef SENDER_SOURCE_H
 #define SENDER_SOURCE_H
 
+#include "flow/content.h"
 #include "sender/ledger.h"
 #include "tree/dir_cache.h"
 
 enum {
     BUNDLE_FILE_MAX = 128 * 1024, /* larger files travel alone */
     READ_ATTEMPTS = 2,
+    SOURCE_READ_FILES = 16, /* a session needs few descriptors */
 };
 
 /* Takes the item over. 0, or -1 and err (cancelled, out of memory). */
@@ -34,6 +36,9 @@ struct source {
     source_await *await;
     void *ctx;
     bool delta_always; /* --delta=on: blocks are compared even where hardly any is equal */
+    struct content_room content; /* for files that are compared */
+    struct os_file read[SOURCE_READ_FILES]; /* small files that were read, to be closed together */
+    unsigned read_count;
     /* The bundle that is being filled. */
     struct item *bundle;
     uint32_t bundle_files;

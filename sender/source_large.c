@@ -205,18 +205,15 @@ static enum attempt emit_same(struct source *s, const struct pending *p, struct 
 
 enum attempt source_compare(struct source *s, struct pending *p, struct err *err) {
     struct os_file file = OS_FILE_NONE;
-    struct os_stat before, after;
-    int result = source_open(s, p, &file, &before);
-    if (result != 0) {
-        os_close(&file);
+    struct os_stat now;
+    int result = source_open(s, p, &file, NULL);
+    if (result != 0)
         return source_failed(s, p, result, "cannot open", err);
-    }
-    p->st = before;
-    source_await_tick(s, &before);
+    source_await_tick(s, &p->st);
     struct digest ours;
-    bool same =
-        before.size == p->basis.size && content_digest(file, before.size, p->basis.block_size, &ours) == 0 &&
-        digest_equal(&ours, &p->basis_digest) && os_fstat(file, &after) == 0 && same_file(&before, &after);
-    os_close(&file);
+    bool same = p->st.size == p->basis.size &&
+                content_digest(&s->content, file, p->st.size, p->basis.block_size, &ours) == 0 &&
+                digest_equal(&ours, &p->basis_digest) && os_fstat(file, &now) == 0 && same_file(&now, &p->st);
+    source_close_later(s, file);
     return same ? emit_same(s, p, err) : ATTEMPT_CHANGED;
 }

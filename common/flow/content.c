@@ -1,32 +1,40 @@
 #include "flow/content.h"
 
-#include <errno.h>
-#include <stdlib.h>
+#include "os/os.h"
 
-static int add_blocks(struct os_file file, uint64_t size, uint32_t block_size, uint8_t *block,
-                      struct file_digest *fd) {
-    for (uint64_t offset = 0; offset < size; offset += block_size) {
-        uint32_t want = size - offset < block_size ? (uint32_t)(size - offset) : block_size;
-        ptrdiff_t got = os_pread(file, block, want, offset);
-        if (got != (ptrdiff_t)want)
-            return got < 0 ? (int)got : -EIO;
-        struct digest d = digest_of(block, want);
-        file_digest_add(fd, offset, want, &d);
+#include <errno.h>
+
+static int make_room(struct content_room *room, uint32_t block_size) {
+    if (room->digest == NULL)
+        room->digest = file_digest_new();
+    if (room->block_size < block_size) {
+        os_page_free(room->block);
+        room->block = os_page_alloc(block_size);
+        room->block_size = room->block ? block_size : 0;
     }
-    return 0;
+    return room->digest && room->block ? 0 : -ENOMEM;
 }
 
-int content_digest(struct os_file file, uint64_t size, uint32_t block_size, struct digest *ret) {
-    uint8_t *block = malloc(size < block_size ? (size_t)size + 1 : block_size);
-    struct file_digest *fd = file_digest_new();
-    int result = -ENOMEM;
-    if (block && fd) {
-        file_digest_start(fd);
-        result = add_blocks(file, size, block_size, block, fd);
+void content_room_free(struct content_room *room) {
+    file_digest_free(room->digest);
+    os_page_free(room->block);
+    *room = (struct content_room){0};
+}
+
+int content_digest(struct content_room *room, struct os_file file, uint64_t size, uint32_t block_size,
+                   struct digest *ret) {
+    int result = make_room(room, block_size);
+    if (result != 0)
+        return result;
+    file_digest_start(room->digest);
+    for (uint64_t offset = 0; offset < size; offset += block_size) {
+        uint32_t want = size - offset < block_size ? (uint32_t)(size - offset) : block_size;
+        ptrdiff_t got = os_pread(file, room->block, want, offset);
+        if (got != (ptrdiff_t)want)
+            return got < 0 ? (int)got : -EIO;
+        struct digest d = digest_of(room->block, want);
+        file_digest_add(room->digest, offset, want, &d);
     }
-    if (result == 0)
-        *ret = file_digest_finish(fd, size);
-    file_digest_free(fd);
-    free(block);
-    return result;
+    *ret = file_digest_finish(room->digest, size);
+    return 0;
 }

@@ -59,6 +59,7 @@ int recv_rig_take(struct recv_rig *rig, struct item *item, struct err *err) {
     item->frame.order = ++rig->order;
     int result = recv_session_apply(rig->session, item, err);
     assert_int_equal(result, err->code ? -1 : 0);
+    recv_session_answer(rig->session);
     collect(&rig->answers, rig->out);
     return err->code;
 }

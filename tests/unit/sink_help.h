@@ -6,7 +6,7 @@
 
 #include "receiver/sink_impl.h"
 
-enum { IDS = 2048, NO_UMASK = 0 };
+enum { IDS = 2 * SINK_BATCH_FILES, NO_UMASK = 0 };
 
 static struct scratch scratch; /* root/ is the sink's root, what lies beside it is outside */
 static struct os_dir root; /* the test's own handle */
