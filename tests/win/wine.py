@@ -41,6 +41,13 @@ def plain_environment(prefix):
     }
 
 
+def prefix(ws, env):
+    """Makes the Wine prefix that `env` names: a Windows of its own."""
+    made = ws.run("wine", "wineboot", "-i", env=env)
+    if made.code != 0:
+        raise RuntimeError(f"no Wine prefix can be made: {made}")
+
+
 def environment(folder, **knobs):
     """For programs in `folder`: the stand-in counts more than Wine's own."""
     base = settings()

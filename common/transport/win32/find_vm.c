@@ -1,6 +1,7 @@
 #include "find_vm.h"
 
 #include "core/text.h"
+#include "transport/hyperv_vm.h"
 
 #include <string.h>
 
@@ -55,5 +56,9 @@ int hyperv_find_vm(const struct addr *addr, struct guid *ret, struct err *err) {
     }
     if (strcmp(addr->host, "wsl") == 0)
         return find_wsl(addr, ret, err);
-    return hyperv_vm_by_name(addr, addr->host + strlen("name:"), ret, err);
+    struct hyperv_vm vm;
+    if (hyperv_vm_look(addr, &vm, err))
+        return -1;
+    *ret = vm.id;
+    return 0;
 }

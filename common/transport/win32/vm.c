@@ -1,7 +1,9 @@
-/* The id of a VM by its name, from Hyper-V's management interface: WMI, namespace root\virtualization\v2, class
+/* A VM by its name or id, from Hyper-V's management interface: WMI, namespace root\virtualization\v2, class
  * Msvm_ComputerSystem, whose Name is the id and whose ElementName is the name that people gave. */
 #define COBJMACROS
 #include "find_vm.h"
+
+#include "transport/hyperv_vm.h"
 
 #include "core/text.h"
 
@@ -15,14 +17,15 @@
 
 /* Every name is compared here, so that no name can change the query. */
 static const wchar_t namespace_name[] = L"ROOT\\virtualization\\v2";
-static const wchar_t query_text[] = L"SELECT Name, ElementName FROM Msvm_ComputerSystem";
+static const wchar_t query_text[] = L"SELECT Name, ElementName, EnabledState FROM Msvm_ComputerSystem";
 
 enum { NAME_MAX_UNITS = 256, ROW_TIMEOUT_MS = 30000 };
 
 struct search {
     const char *text; /* the address, safe to print */
-    wchar_t name[NAME_MAX_UNITS];
+    wchar_t name[NAME_MAX_UNITS]; /* "": it is looked for by its id */
     struct guid id;
+    struct hyperv_vm vm;
     unsigned found;
 };
 
@@ -46,20 +49,34 @@ static int failed(const struct search *s, HRESULT result, struct err *err) {
     }
 }
 
-/* The id of one computer system, when it has the name. The host itself is in the list, too; its Name is no GUID. */
+/* The property `name` of a row, when it has that type. The caller clears it. */
+static bool get(IWbemClassObject *row, const wchar_t *name, VARTYPE type, VARIANT *ret) {
+    VariantInit(ret);
+    return SUCCEEDED(IWbemClassObject_Get(row, name, 0, ret, NULL, NULL)) && ret->vt == type;
+}
+
+static bool is_wanted(const struct search *s, const wchar_t *name, const struct guid *id) {
+    return s->name[0] ? _wcsicmp(name, s->name) == 0 : guid_equal(id, &s->id);
+}
+
+/* One computer system. The host itself is in the list, too; its Name is no GUID. */
 static void look_at(IWbemClassObject *row, struct search *s) {
-    VARIANT name, id;
+    VARIANT name, id, state;
+    struct hyperv_vm vm = {.state = 0};
     char text[GUID_TEXT_LENGTH + 1] = "";
-    VariantInit(&name);
-    VariantInit(&id);
-    if (SUCCEEDED(IWbemClassObject_Get(row, L"ElementName", 0, &name, NULL, NULL)) &&
-        SUCCEEDED(IWbemClassObject_Get(row, L"Name", 0, &id, NULL, NULL)) && name.vt == VT_BSTR &&
-        id.vt == VT_BSTR && _wcsicmp(name.bstrVal, s->name) == 0 &&
+    bool has_name = get(row, L"ElementName", VT_BSTR, &name), has_id = get(row, L"Name", VT_BSTR, &id);
+    if (get(row, L"EnabledState", VT_I4, &state))
+        vm.state = (unsigned)state.lVal;
+    if (has_name && has_id &&
         WideCharToMultiByte(CP_UTF8, 0, id.bstrVal, -1, text, sizeof text, NULL, NULL) &&
-        guid_parse(text, strlen(text), &s->id) == 0)
+        guid_parse(text, strlen(text), &vm.id) == 0 && is_wanted(s, name.bstrVal, &vm.id)) {
+        (void)WideCharToMultiByte(CP_UTF8, 0, name.bstrVal, -1, vm.name, sizeof vm.name, NULL, NULL);
+        s->vm = vm;
         s->found++;
+    }
     (void)VariantClear(&name);
     (void)VariantClear(&id);
+    (void)VariantClear(&state);
 }
 
 static HRESULT read_rows(IWbemServices *services, struct search *s) {
@@ -107,22 +124,54 @@ static HRESULT connect_and_read(struct search *s) {
     return result;
 }
 
-int hyperv_vm_by_name(const struct addr *addr, const char *name, struct guid *ret, struct err *err) {
-    struct search s = {.text = ESCAPED(addr->text), .found = 0};
-    if (!MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, name, -1, s.name, NAME_MAX_UNITS))
-        return err_set(err, EXIT_USAGE, "%s: the name of the VM is not UTF-8", s.text);
+static int look(struct search *s, struct hyperv_vm *ret, struct err *err) {
     HRESULT started = CoInitializeEx(NULL, COINIT_MULTITHREADED), result = started;
     if (SUCCEEDED(started)) {
-        result = connect_and_read(&s);
+        result = connect_and_read(s);
         CoUninitialize();
     }
     if (FAILED(result))
-        return failed(&s, result, err);
-    if (s.found == 0)
-        return err_set(err, EXIT_SOCKET, "%s: no VM of this host has that name (see Get-VM)", s.text);
-    if (s.found > 1)
+        return failed(s, result, err);
+    if (s->found == 0)
+        return err_set(err, EXIT_SOCKET, "%s: no VM of this host has that %s (see Get-VM)", s->text,
+                       s->name[0] ? "name" : "id");
+    if (s->found > 1)
         return err_set(err, EXIT_SOCKET, "%s: %u VMs have that name (use the id of one: (Get-VM NAME).Id)",
-                       s.text, s.found);
-    *ret = s.id;
+                       s->text, s->found);
+    *ret = s->vm;
     return 0;
+}
+
+int hyperv_vm_look(const struct addr *addr, struct hyperv_vm *ret, struct err *err) {
+    static const char by_name[] = "name:";
+    const char *text = ESCAPED(addr->text);
+    struct search s = {.text = text, .id = addr->vm};
+    if (strncmp(addr->host, by_name, strlen(by_name)) == 0 &&
+        !MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, addr->host + strlen(by_name), -1, s.name,
+                             NAME_MAX_UNITS))
+        return err_set(err, EXIT_USAGE, "%s: the name of the VM is not UTF-8", text);
+    return look(&s, ret, err);
+}
+
+const char *hyperv_vm_state(unsigned state) {
+    static const struct {
+        unsigned state;
+        const char *text;
+    } states[] = {{HYPERV_VM_RUNNING, "running"},
+                  {3, "off"},
+                  {4, "shutting down"},
+                  {6, "saved"},
+                  {9, "paused"},
+                  {10, "starting"},
+                  {32768, "paused"},
+                  {32769, "saved"},
+                  {32770, "starting"},
+                  {32773, "saving"},
+                  {32774, "stopping"},
+                  {32776, "pausing"},
+                  {32777, "resuming"}};
+    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++)
+        if (states[i].state == state)
+            return states[i].text;
+    return "in an unknown state";
 }
