@@ -100,7 +100,7 @@ int recv_file_end(struct recv_session *s, struct item *item, struct err *err) {
     struct err why = {0};
     if (!s->file.ignored && w) {
         const struct msg_file_begin *b = &s->file.begin;
-        struct metadata meta = {b->mode, b->mtime_sec, b->mtime_nsec, w->uid, w->gid};
+        struct metadata meta = {b->mode, b->mtime_sec, b->mtime_nsec, w->uid, w->gid, w->win};
         bool same = m.chunks == s->file.chunks && memcmp(digest.b, m.digest, DIGEST_SIZE) == 0;
         int again = same ? 0 : recv_want_whole(s, w, err);
         if (again < 0)
@@ -126,7 +126,7 @@ static int take_member(struct recv_session *s, const struct bundle_member *m, co
     struct err why = {0};
     if (w == NULL)
         return err_set(err, EXIT_STREAM, "BUNDLE: file %" PRIu64 " was not asked for", m->file_id);
-    struct metadata meta = {m->mode, m->mtime_sec, m->mtime_nsec, w->uid, w->gid};
+    struct metadata meta = {m->mode, m->mtime_sec, m->mtime_nsec, w->uid, w->gid, w->win};
     count(&s->report->bytes_done, m->size);
     int result = sink_file_begin(s->sink, m->file_id, w->path, 0, &meta, &why);
     if (result == 0 && m->size > 0)
@@ -194,7 +194,7 @@ int recv_file_same(struct recv_session *s, struct item *item, struct err *err) {
     if (w == NULL)
         return err_set(err, EXIT_STREAM, "FILE_SAME: file %" PRIu64 " was not asked for", m.file_id);
     int result = 0;
-    struct metadata meta = {m.mode, m.mtime_sec, m.mtime_nsec, w->uid, w->gid};
+    struct metadata meta = {m.mode, m.mtime_sec, m.mtime_nsec, w->uid, w->gid, w->win};
     if (sink_touch(s->sink, w->path, &meta, &why) != 0) {
         recv_file_error(s, m.file_id, w->path, &why);
     } else {

@@ -83,6 +83,7 @@ int recv_want(struct recv_session *s, const struct entry *e, struct err *err) {
     w->file_id = e->file_id;
     w->uid = e->uid;
     w->gid = e->gid;
+    w->win = e->win;
     w->bytes = n + PER_ENTRY;
     w->basis = (struct sink_basis){0};
     w->job = NULL;

@@ -27,6 +27,7 @@ enum recv_state {
 struct wanted {
     uint64_t file_id;
     uint32_t uid, gid;
+    struct win_attr win;
     size_t bytes; /* what it counts against UNSETTLED_BYTES_MAX */
     struct sink_basis basis; /* size 0: all of it is to come */
     struct basis_job *job; /* its digests, until they are of no use any more; NULL: none */
@@ -74,6 +75,7 @@ struct recv_session {
     struct item *bases[BASES_PER_REPLY]; /* so are these: a burst of them wakes the other end once */
     unsigned base_count;
     struct err out_of_space; /* a full destination ends the session: what follows would fail too */
+    bool attributes_lost; /* of Windows, and it was said */
     bool no_memory; /* for an answer that the sender waits for: the session ends */
     char path[PATH_BYTES_MAX]; /* of the entry at hand */
 };

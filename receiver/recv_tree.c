@@ -207,8 +207,16 @@ static int made(struct recv_session *s, const struct entry *e, struct err *err) 
     return recv_verdict(s, e->file_id, VERDICT_MADE, err);
 }
 
-static int judge_entry(struct recv_session *s, const struct entry *e, enum name_fault fault,
-                       struct err *err) {
+/* What Windows keeps and this system does not: hidden and system files are said to be none here, once. */
+static void note_lost_attributes(struct recv_session *s, const struct win_attr *win) {
+    if (OS_KEEPS_WIN_ATTR || s->attributes_lost || !(win->bits & (WIN_ATTR_HIDDEN | WIN_ATTR_SYSTEM)))
+        return;
+    s->attributes_lost = true;
+    report_note(
+        "of attributes of Windows only read-only is kept here: hidden and system files become plain ones");
+}
+
+static int judge_entry(struct recv_session *s, struct entry *e, enum name_fault fault, struct err *err) {
     struct err why = {0};
     struct span target;
     int result = 0;
@@ -219,9 +227,10 @@ static int judge_entry(struct recv_session *s, const struct entry *e, enum name_
                                           : NULL;
     if (reason) {
         result = err_set(&why, EXIT_PARTIAL, "%s: refused: %s", ESCAPED(e->path), reason);
-    } else if (entry_link_target(e, &target, &why) != 0) {
+    } else if (entry_link_target(e, &target, &why) != 0 || entry_win_attr(e, &why) != 0) {
         result = -1;
     } else {
+        note_lost_attributes(s, &e->win);
         switch (e->type) {
         case ENTRY_FILE: return judge_file(s, e, err);
         case ENTRY_DIR: result = sink_make_dir(s->sink, e->path, e->mode & ~s->config.umask, &why); break;

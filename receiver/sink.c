@@ -136,6 +136,8 @@ int sink_end_dir(struct sink *sink, const struct entry *e, struct err *err) {
     if (result == 0 && sink_owner_differs(sink, &st, e->uid, e->gid, &uid, &gid))
         result = sink_owner_result(os_set_owner(as_file, uid, gid));
 
+    if (result == 0)
+        result = sink_set_win_attr(sink, as_file, &st.win, &e->win, &st.win);
     if (result == 0 && sink->opt.perms && st.mode != os_mode_kept(OS_DIR, e->mode & 0777))
         result = os_set_mode(as_file, e->mode & 0777);
     bool same_time =

@@ -31,6 +31,7 @@ struct metadata {
     int64_t mtime_sec;
     uint32_t mtime_nsec;
     uint32_t uid, gid;
+    struct win_attr win;
 };
 
 /* Called for every file handed to sink_file_end: err NULL when it is durable. */

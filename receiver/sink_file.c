@@ -285,7 +285,7 @@ static int make_ready(struct sink *sink, uint64_t size, const struct metadata *m
     struct os_stat old = {.kind = OS_NONE};
     if (sink_parent(sink, sink->path, &at, &name, err) != 0 || take_up_to(sink, size, err) != 0)
         return -1;
-    if (!sink->opt.perms && !dir_cache_has_new_parent(&sink->dirs, sink->path) &&
+    if ((!sink->opt.perms || OS_KEEPS_WIN_ATTR) && !dir_cache_has_new_parent(&sink->dirs, sink->path) &&
         os_stat_at(at, name, &old) != 0)
         old.kind = OS_NONE;
     int result = sink_leave_hole(sink, size);
@@ -304,7 +304,7 @@ static int make_ready(struct sink *sink, uint64_t size, const struct metadata *m
     sink->made_known = sink->place == SINK_TEMP;
     *ret_st = sink->made;
     if (sink->as_before)
-        ret_st->mtime_nsec = UINT32_MAX; /* not known, and no time at all */
+        ret_st->mtime_nsec = ret_st->win.created_nsec = UINT32_MAX; /* not known, and no times at all */
     return sink_set_metadata(sink, sink->file, ret_st, meta, &old, sink->path, err);
 }
 

@@ -63,6 +63,11 @@ int sink_set_metadata(const struct sink *sink, struct os_file file, const struct
                       const struct metadata *meta, const struct os_stat *old, const char *path,
                       struct err *err);
 
+/* Attributes and time of creation of Windows, where they are kept. What `meta` does not say, or is not preserved, is as
+ * in `old`, or stays when there is none. */
+int sink_set_win_attr(const struct sink *sink, struct os_file file, const struct win_attr *now,
+                      const struct win_attr *meta, const struct win_attr *old);
+
 /* The result of a change of owner: a group that an unprivileged receiver may not give is left, as in rsync. */
 int sink_owner_result(int result);
 

@@ -33,6 +33,30 @@ static bool same_mtime(const struct os_stat *st, const struct metadata *meta) {
     return st->mtime_sec == meta->mtime_sec && st->mtime_nsec == os_nsec_kept(meta->mtime_nsec);
 }
 
+/* What a file or directory is to have; not known: nothing is to be set. */
+static struct win_attr wanted_attr(const struct sink *sink, const struct win_attr *now,
+                                   const struct win_attr *meta, const struct win_attr *old) {
+    struct win_attr want = old->known ? *old : *now;
+    if (meta->known && sink->opt.perms)
+        want.bits = meta->bits;
+    if (meta->known && sink->opt.times) {
+        want.created_sec = meta->created_sec;
+        want.created_nsec = os_nsec_kept(meta->created_nsec);
+    }
+    return want;
+}
+
+static bool same_attr(const struct win_attr *a, const struct win_attr *b) {
+    return !OS_KEEPS_WIN_ATTR ||
+           (a->bits == b->bits && a->created_sec == b->created_sec && a->created_nsec == b->created_nsec);
+}
+
+int sink_set_win_attr(const struct sink *sink, struct os_file file, const struct win_attr *now,
+                      const struct win_attr *meta, const struct win_attr *old) {
+    struct win_attr want = wanted_attr(sink, now, meta, old);
+    return same_attr(now, &want) ? 0 : os_set_win_attr(file, &want);
+}
+
 int sink_set_metadata(const struct sink *sink, struct os_file file, const struct os_stat *now,
                       const struct metadata *meta, const struct os_stat *old, const char *path,
                       struct err *err) {
@@ -45,6 +69,8 @@ int sink_set_metadata(const struct sink *sink, struct os_file file, const struct
         set_owner(sink, file, now, meta); /* before the mode: a change of owner may clear bits of it */
     if (result == 0 && now->mode != os_mode_kept(OS_FILE, want))
         result = os_set_mode(file, want);
+    if (result == 0)
+        result = sink_set_win_attr(sink, file, &now->win, &meta->win, &old->win);
     if (result == 0 && sink->opt.times && !same_mtime(now, meta))
         result = os_set_mtime(file, meta->mtime_sec, meta->mtime_nsec);
     return result == 0 ? 0
@@ -54,7 +80,9 @@ int sink_set_metadata(const struct sink *sink, struct os_file file, const struct
 /* True when `st` has everything of `meta` that is preserved. */
 static bool has_metadata(const struct sink *sink, const struct os_stat *st, const struct metadata *meta) {
     uint32_t uid, gid;
-    return (!sink->opt.perms || st->mode == os_mode_kept(OS_FILE, meta->mode & 0777)) &&
+    struct win_attr want = wanted_attr(sink, &st->win, &meta->win, &st->win);
+    return same_attr(&st->win, &want) &&
+           (!sink->opt.perms || st->mode == os_mode_kept(OS_FILE, meta->mode & 0777)) &&
            (!sink->opt.times || same_mtime(st, meta)) &&
            !sink_owner_differs(sink, st, meta->uid, meta->gid, &uid, &gid);
 }
@@ -91,7 +119,7 @@ bool sink_has(struct sink *sink, const struct entry *e, bool same_time) {
         return true;
     if (st.mtime_sec != e->mtime_sec || st.mtime_nsec != os_nsec_kept(e->mtime_nsec))
         return false;
-    struct metadata meta = {e->mode, e->mtime_sec, e->mtime_nsec, e->uid, e->gid};
+    struct metadata meta = {e->mode, e->mtime_sec, e->mtime_nsec, e->uid, e->gid, e->win};
     if (has_metadata(sink, &st, &meta))
         return true;
     struct os_file file = OS_FILE_NONE; /* metadata that cannot be set make the file be sent again */

@@ -110,6 +110,8 @@ def bad_trees():
         bad(f"bad-entry-name-{name}", "the frame is right, this entry is answered by FILE_ERROR", "name", Entries()
             .add(1, "(only for messages)", names=[b"dir", component]), 23)
     bad("bad-entry-link", "a symbolic link without a target", "target", Entries().add(4, "a"), 23)
+    bad("bad-entry-windows", "attributes of Windows that are cut short", "Windows", Entries().add(1, "a", tags=[
+        (0x0007, b"\0" * 15)]), 23)
     bad("unsupported-entry-tag", "a critical tag of later versions", "0x80f0", Entries().add(
         1, "a", tags=[(0x80F0, b"")]), 23)
 

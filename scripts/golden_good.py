@@ -57,6 +57,9 @@ def good_tree():
     tree.add(3, "a", mode=0o555).add(5, "b", tags=[(0x8002, path_value("a/one"))])
     tree.add(8, "null", tags=[(0x8003, b"\x01\0\0\0\x03\0\0\0"), (0x0005, b"root")]).add(3, "", mode=0o7777)
     vector("good-entries", "ENTRIES: a small tree with every kind of path", frame("ENTRIES", tree.parts))
+    vector("good-entries-windows", "ENTRIES: a hidden file, and a directory that was made before 1970", frame("ENTRIES", Entries().add(
+        1, "f", size=1, tags=[(0x0007, b"\x22\0\0\0" + (1000).to_bytes(8, "little") + b"\x64\0\0\0")]).add(
+            3, "d", tags=[(0x0007, b"\x02\0\0\0" + b"\xff" * 8 + b"\0\0\0\0")]).parts))
     deep = "/".join(["d"] * 64)
     vector("good-entries-deepest", "ENTRIES: as deep as a path may be", frame("ENTRIES", Entries().add(
         2, "d" * 255).add(1, deep, size=0).parts, order=2))

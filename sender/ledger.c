@@ -133,6 +133,10 @@ static struct entry entry_of(const struct pending *p) {
 /* The entry of a DIR_END into *item, which is sent when full. False: no memory. */
 static bool write_dir_end(struct ledger *l, struct item **item, struct entry_writer *ew, struct pending *p) {
     struct entry e = entry_of(p);
+    uint8_t tags[32];
+    struct wr tw = wr_of(tags, sizeof tags);
+    win_attr_encode(&tw, &p->st.win);
+    e.tags = (struct span){.p = tags, .n = wr_used(&tw)};
     for (int attempt = 0; attempt < 2; attempt++) {
         if (*item == NULL) {
             *item = item_new(MSG_ENTRIES, DIR_ENDS_BYTES);

@@ -11,16 +11,18 @@ enum {
     ENTRIES_FIRST = 2 * 1024, /* the first frame is short, so that the receiver can start */
     ENTRIES_BYTES = 32 * 1024, /* later ones: hundreds of entries */
     ENTRIES_AHEAD = 16, /* frames of entries that wait to be sent */
-    ENTRY_BYTES_MAX = 64 + PATH_DEPTH_MAX * (1 + NAME_BYTES_MAX) + LINK_TARGET_MAX,
+    ENTRY_BYTES_MAX = 96 + PATH_DEPTH_MAX * (1 + NAME_BYTES_MAX) + LINK_TARGET_MAX,
 };
 
 /* ---- scan: tree -> entries ---------------------------------------------------------------------------------- */
 
 static bool write_entry(struct entry_writer *ew, const struct found *f, uint64_t id) {
-    uint8_t tags[LINK_TARGET_MAX + 8];
+    uint8_t tags[LINK_TARGET_MAX + 32];
     struct wr tw = wr_of(tags, sizeof tags);
     if (f->type == ENTRY_SYMLINK)
         tag_encode(&tw, TAG_LINK_TARGET, f->target, f->target_length);
+    else
+        win_attr_encode(&tw, &f->st->win);
     struct entry e = {
         .file_id = id,
         .type = (uint8_t)f->type,

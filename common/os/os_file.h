@@ -8,6 +8,7 @@
 #define OS_OS_FILE_H
 
 #include "core/err.h"
+#include "core/win_attr.h"
 #include "os/os_types.h"
 
 #include <stdbool.h>
@@ -23,6 +24,7 @@ struct os_stat {
     int64_t mtime_sec, ctime_sec;
     uint32_t mtime_nsec, ctime_nsec;
     uint64_t device, inode;
+    struct win_attr win;
 };
 
 /* err from a negative result, "CONTEXT: No space left on device". Always -1. */
@@ -87,6 +89,8 @@ int os_truncate(struct os_file file, uint64_t size);
 int os_set_mode(struct os_file file, uint32_t mode);
 int os_set_owner(struct os_file file, uint32_t uid, uint32_t gid);
 int os_set_mtime(struct os_file file, int64_t sec, uint32_t nsec);
+/* Attributes and time of creation. Only where OS_KEEPS_WIN_ATTR (os_types.h); elsewhere -ENOTSUP. */
+int os_set_win_attr(struct os_file file, const struct win_attr *win);
 int os_sync(struct os_file file);
 /* Reads all of a file of `size` bytes from storage, not from memory: `take` gets its pieces in order. The file is `name` in
  * `at`, open for reading, and flushed; afterwards it is good for closing only. *ret_how says, for people, how the

@@ -12,6 +12,7 @@
 #include "core/bytes.h"
 #include "core/err.h"
 #include "core/path.h"
+#include "core/win_attr.h"
 #include "wire/protocol.h"
 
 /* ---- tags: tag u16 | length u16 | value ---------------------------------------------------------- */
@@ -116,6 +117,7 @@ struct entry {
     uint64_t size; /* bytes; ENTRY_FILE only, at most INT64_MAX */
     const char *path; /* as in core/path.h */
     struct span tags;
+    struct win_attr win; /* inner: entry_win_attr reads it from the tags */
 };
 
 /* Entries are written one after another; `last` (PATH_BYTES_MAX bytes, "" first) remembers the path before. */
@@ -144,6 +146,12 @@ int entry_next(struct entry_reader *er, struct entry *ret, enum name_fault *ret_
  * bad, or when an unknown critical tag is there. For types other than a link: only the latter is checked
  * and *ret is empty. */
 int entry_link_target(const struct entry *e, struct span *ret, struct err *err);
+
+/* TAG_WINDOWS, for the tags of an entry: attributes u32 | seconds i64 | nanoseconds u32 of the time of creation. Nothing
+ * where `win` is not known. */
+void win_attr_encode(struct wr *tags, const struct win_attr *win);
+/* What the entry's tags say of it, into e->win; -1 and err (EXIT_PARTIAL) when it is malformed or comes twice. */
+int entry_win_attr(struct entry *e, struct err *err);
 
 /* ---- data ----------------------------------------------------------------------------------------- */
 

@@ -237,3 +237,34 @@ int entry_link_target(const struct entry *e, struct span *ret, struct err *err) 
     *ret = target;
     return 0;
 }
+
+enum { WIN_ATTR_SIZE = 16 };
+
+void win_attr_encode(struct wr *tags, const struct win_attr *win) {
+    uint8_t value[WIN_ATTR_SIZE];
+    struct wr w = wr_of(value, sizeof value);
+    if (!win->known)
+        return;
+    wr_u32(&w, win->bits);
+    wr_u64(&w, (uint64_t)win->created_sec);
+    wr_u32(&w, win->created_nsec);
+    tag_encode(tags, TAG_WINDOWS, value, sizeof value);
+}
+
+int entry_win_attr(struct entry *e, struct err *err) {
+    struct rd r = rd_of(e->tags.p, e->tags.n);
+    struct tag tag;
+    e->win = (struct win_attr){.known = false};
+    while (tag_next(&r, &tag) > 0) {
+        if (tag.tag != TAG_WINDOWS)
+            continue;
+        struct rd value = rd_of(tag.value.p, tag.value.n);
+        bool second = e->win.known;
+        e->win = (struct win_attr){.known = true, .bits = rd_u32(&value) & WIN_ATTR_KEPT};
+        e->win.created_sec = (int64_t)rd_u64(&value);
+        e->win.created_nsec = rd_u32(&value);
+        if (second || !rd_done(&value) || e->win.created_nsec > NSEC_MAX)
+            return err_set(err, EXIT_PARTIAL, "malformed attributes of Windows");
+    }
+    return 0;
+}

@@ -121,6 +121,7 @@ static bool rewrite_entries(struct span body, struct entry_writer *ew) {
     while ((got = entry_next(&er, &e, &fault, NULL)) > 0) {
         if (entry_link_target(&e, &target, NULL) == 0)
             MUST((e.type == ENTRY_SYMLINK) == (target.n > 0));
+        MUST(entry_win_attr(&e, NULL) != 0 || !e.win.known || (e.win.bits & ~WIN_ATTR_KEPT) == 0);
         if (fault == NAME_OK && !entry_encode(ew, &e))
             return false; /* longer than the largest body */
     }

@@ -103,7 +103,7 @@ static int see_entries(const struct given *given, struct seen *seen, struct err 
     while ((got = entry_next(&er, &e, &fault, err)) > 0) {
         if (fault != NAME_OK)
             return err_set(err, EXIT_PARTIAL, "%s", name_fault_text(fault));
-        if (entry_link_target(&e, &target, err))
+        if (entry_link_target(&e, &target, err) || entry_win_attr(&e, err))
             return -1;
         see_entry(seen, &e);
         if (!entry_encode(&ew, &e))

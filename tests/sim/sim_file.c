@@ -141,6 +141,11 @@ int os_set_owner(struct os_file file, uint32_t uid, uint32_t gid) {
     return -EPERM; /* as for anybody who is not privileged */
 }
 
+int os_set_win_attr(struct os_file file, const struct win_attr *win) {
+    (void)file, (void)win;
+    return -ENOTSUP;
+}
+
 int os_set_mtime(struct os_file file, int64_t sec, uint32_t nsec) {
     struct sim_node *node = sim_handle_node(file.fd);
     int result = sim_failure();

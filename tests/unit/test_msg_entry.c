@@ -377,6 +377,67 @@ static void an_unknown_critical_tag_fails_an_entry_of_any_type(void **state) {
     assert_int_equal(target_code(ENTRY_HARD_LINK, "\x02\x80\x01\x00\x00", 5, &target), 0);
 }
 
+enum { NSEC_LAST = 999999999 };
+
+static int attr_code(const void *tags, size_t n, struct win_attr *ret) {
+    struct entry e = sample_entry(ENTRY_FILE, "a");
+    struct err err = {.code = 0};
+    e.tags = (struct span){tags, n};
+    int result = entry_win_attr(&e, &err);
+    assert_int_equal(result, err.code ? -1 : 0);
+    *ret = e.win;
+    return err.code;
+}
+
+static void attributes_of_windows_survive_a_round_trip(void **state) {
+    (void)state;
+    const struct win_attr in = {true, WIN_ATTR_HIDDEN | WIN_ATTR_ARCHIVE, -11644473600, NSEC_LAST};
+    struct win_attr out;
+    uint8_t tags[32];
+    struct wr w = wr_of(tags, sizeof tags);
+    win_attr_encode(&w, &(struct win_attr){.known = false});
+    assert_int_equal(wr_used(&w), 0);
+    win_attr_encode(&w, &in);
+    assert_int_equal(wr_used(&w), 20);
+    assert_int_equal(attr_code(tags, 20, &out), 0);
+    assert_true(out.known);
+    assert_int_equal(out.bits, in.bits);
+    assert_int_equal(out.created_sec, in.created_sec);
+    assert_int_equal(out.created_nsec, in.created_nsec);
+    assert_int_equal(attr_code("\x05\x00\x00\x00", 4, &out), 0);
+    assert_false(out.known);
+}
+
+static void attributes_that_no_copy_keeps_are_passed_over(void **state) {
+    (void)state;
+    struct win_attr out;
+    uint8_t tags[32];
+    struct wr w = wr_of(tags, sizeof tags);
+    win_attr_encode(&w, &(struct win_attr){.known = true, .bits = UINT32_MAX});
+    assert_int_equal(attr_code(tags, wr_used(&w), &out), 0);
+    assert_int_equal(out.bits, 0x26);
+}
+
+static void attributes_of_another_length_twice_or_out_of_range_are_refused(void **state) {
+    (void)state;
+    const struct win_attr good = {.known = true, .created_nsec = NSEC_LAST},
+                          bad = {true, 0, 0, NSEC_LAST + 1};
+    struct win_attr out;
+    uint8_t tags[64], value[17] = {0};
+    for (size_t n = 0; n <= sizeof value; n++) {
+        struct wr w = wr_of(tags, sizeof tags);
+        tag_encode(&w, TAG_WINDOWS, value, n);
+        assert_int_equal(attr_code(tags, wr_used(&w), &out), n == 16 ? 0 : EXIT_PARTIAL);
+    }
+    struct wr w = wr_of(tags, sizeof tags);
+    win_attr_encode(&w, &bad);
+    assert_int_equal(attr_code(tags, wr_used(&w), &out), EXIT_PARTIAL);
+    w = wr_of(tags, sizeof tags);
+    win_attr_encode(&w, &good);
+    win_attr_encode(&w, &good);
+    assert_int_equal(attr_code(tags, wr_used(&w), &out), EXIT_PARTIAL);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(entries_with_shared_prefixes_survive_a_round_trip),
@@ -395,6 +456,9 @@ int main(void) {
         cmocka_unit_test(a_link_has_one_target_of_1_to_4095_bytes),
         cmocka_unit_test(missing_double_and_nul_targets_are_refused),
         cmocka_unit_test(an_unknown_critical_tag_fails_an_entry_of_any_type),
+        cmocka_unit_test(attributes_of_windows_survive_a_round_trip),
+        cmocka_unit_test(attributes_that_no_copy_keeps_are_passed_over),
+        cmocka_unit_test(attributes_of_another_length_twice_or_out_of_range_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

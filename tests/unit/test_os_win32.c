@@ -197,6 +197,41 @@ static void mode_says_whether_a_file_is_read_only(void **state) {
     os_close(&f);
 }
 
+static void attributes_are_set_beside_read_only(void **state) {
+    (void)state;
+    struct os_file f;
+    struct os_stat st;
+    make(s->dir, "f", "x");
+    (void)SetFileAttributesW(below(s->path, L"f"), FILE_ATTRIBUTE_HIDDEN);
+    if (!(GetFileAttributesW(below(s->path, L"f")) & FILE_ATTRIBUTE_HIDDEN)) {
+        print_message("skipped: the file system below Wine keeps no attributes\n");
+        skip();
+    }
+    assert_int_equal(os_open_read(s->dir, "f", &f), 0);
+    assert_int_equal(os_fstat(f, &st), 0);
+    assert_true(st.win.known);
+    assert_int_equal(st.win.bits & ~(uint32_t)WIN_ATTR_ARCHIVE, WIN_ATTR_HIDDEN);
+    assert_int_equal(os_set_mode(f, 0400), 0);
+    st.win.bits = WIN_ATTR_SYSTEM;
+    assert_int_equal(os_set_win_attr(f, &st.win), 0);
+    os_close(&f);
+    DWORD wanted = FILE_ATTRIBUTE_SYSTEM | FILE_ATTRIBUTE_READONLY;
+    DWORD now = GetFileAttributesW(below(s->path, L"f"));
+    assert_int_equal(now & (wanted | FILE_ATTRIBUTE_HIDDEN), wanted);
+}
+
+static void a_time_of_creation_before_1601_is_refused(void **state) {
+    (void)state;
+    struct os_file f;
+    make(s->dir, "f", "x");
+    assert_int_equal(os_open_read(s->dir, "f", &f), 0);
+    const struct win_attr first = {.known = true, .created_sec = -11644473600},
+                          before = {true, 0, -11644473601, 0};
+    assert_int_equal(os_set_win_attr(f, &first), 0);
+    assert_int_equal(os_set_win_attr(f, &before), -EINVAL);
+    os_close(&f);
+}
+
 static void stat_tells_size_kind_and_identity(void **state) {
     (void)state;
     struct os_stat a, b, again;
@@ -408,6 +443,8 @@ int main(void) {
         TEST(times_are_kept_to_100_ns_before_and_after_1970),
         TEST(directories_have_times_too),
         TEST(mode_says_whether_a_file_is_read_only),
+        TEST(attributes_are_set_beside_read_only),
+        TEST(a_time_of_creation_before_1601_is_refused),
         TEST(stat_tells_size_kind_and_identity),
         TEST(what_is_no_directory_is_not_opened_as_one),
         TEST(listing_names_everything_once),

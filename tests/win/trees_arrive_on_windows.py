@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "e2e"))
@@ -161,6 +162,44 @@ def changed_and_read_only_files_are_replaced(ws, way):
         put(source / name, new, mode, mtime_ns=10**18 + 500)
     good(transfer(ws, way, source, dest))
     same_tree(source, dest)
+
+
+def attributes(path):
+    """What Wine keeps of hidden and system: a number in the way of Samba."""
+    try:
+        return int(os.getxattr(path, "user.DOSATTRIB"), 16) & 6
+    except OSError:
+        return 0
+
+
+@each(WAYS[:2])
+def hidden_and_system_files_stay_so_or_it_is_said(ws, way):
+    with tempfile.TemporaryDirectory(dir=os.environ.get("WINEPREFIX")) as place:  # a memory file system keeps none
+        source, dest = Path(place, "source"), Path(place, "dest")
+        dest.mkdir()
+        (source / "dir").mkdir(parents=True)
+        send_attributes(ws, way, source, dest)
+
+
+def send_attributes(ws, way, source, dest):
+    for name, flags in (("hidden", ["+h"]), ("both", ["+h", "+s"]), ("plain", []), ("dir", ["+h"])):
+        if name != "dir":
+            put(source / name, name.encode())
+        for flag in flags:
+            ws.run(*wine.command("attrib", flag, wine.path(source / name)))
+    if attributes(source / "both") != 6:
+        raise Skipped("the file system below Wine keeps no attributes")
+    pair = transfer(ws, way, source, dest, recv=("-v",))
+    check_equal((pair.sender.code, pair.receiver.code), (0, 0), f"exit codes\n{pair}")
+    same_tree(source, dest)
+    if way[2] == "native":
+        check_equal(pair.receiver.err.count("hidden and system files become plain ones"), 1, f"lines about it\n{pair}")
+        return
+    for name, wanted in (("hidden", 2), ("both", 6), ("plain", 0), ("dir", 2)):
+        check_equal(attributes(dest / name), wanted, f"attributes of {name}")
+    ws.run(*wine.command("attrib", "-h", wine.path(source / "both")))
+    good(transfer(ws, way, source, dest))  # nothing else has changed
+    check_equal(attributes(dest / "both"), 4, "attributes of both")
 
 
 @each(WAYS)

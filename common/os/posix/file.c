@@ -119,6 +119,11 @@ int os_set_mtime(struct os_file file, int64_t sec, uint32_t nsec) {
     return futimens(file.fd, times) == 0 ? 0 : -errno;
 }
 
+int os_set_win_attr(struct os_file file, const struct win_attr *win) {
+    (void)file, (void)win;
+    return -ENOTSUP;
+}
+
 int os_sync(struct os_file file) {
     return fsync(file.fd) == 0 ? 0 : -errno;
 }

@@ -164,12 +164,30 @@ int os_set_owner(struct os_file file, uint32_t uid, uint32_t gid) {
     return uid == OS_KEEP_ID && gid == OS_KEEP_ID ? 0 : -EPERM;
 }
 
-int os_set_mtime(struct os_file file, int64_t sec, uint32_t nsec) {
+/* False before 1601, and for more than 63 bits of 100 ns. A field of 0 would leave the time as it is: one unit more. */
+static bool join_time(int64_t sec, uint32_t nsec, LARGE_INTEGER *ret) {
     if (sec < -(NT_TIME_1970 / NT_TIME_PER_S) || sec >= (INT64_MAX - NT_TIME_1970) / NT_TIME_PER_S)
-        return -EINVAL; /* before 1601, or more than 63 bits of 100 ns */
+        return false;
     int64_t units = sec * NT_TIME_PER_S + nsec / NT_TIME_UNIT_NS + NT_TIME_1970;
-    /* 0 would leave the time as it is: one unit more */
-    return set_basic(file.handle, &(FILE_BASIC_INFO){.LastWriteTime.QuadPart = units ? units : 1});
+    ret->QuadPart = units ? units : 1;
+    return true;
+}
+
+int os_set_mtime(struct os_file file, int64_t sec, uint32_t nsec) {
+    FILE_BASIC_INFO basic = {.FileAttributes = 0};
+    return join_time(sec, nsec, &basic.LastWriteTime) ? set_basic(file.handle, &basic) : -EINVAL;
+}
+
+int os_set_win_attr(struct os_file file, const struct win_attr *win) {
+    FILE_BASIC_INFO now, basic = {.FileAttributes = 0};
+    if (!GetFileInformationByHandleEx(file.handle, FileBasicInfo, &now, sizeof now))
+        return win_error(GetLastError());
+    if (!join_time(win->created_sec, win->created_nsec, &basic.CreationTime))
+        return -EINVAL;
+    basic.FileAttributes = (now.FileAttributes & ~(DWORD)(WIN_ATTR_KEPT | FILE_ATTRIBUTE_NORMAL)) | win->bits;
+    if (basic.FileAttributes == 0)
+        basic.FileAttributes = FILE_ATTRIBUTE_NORMAL;
+    return set_basic(file.handle, &basic);
 }
 
 int os_sync(struct os_file file) {

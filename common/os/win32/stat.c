@@ -76,6 +76,8 @@ int nt_stat(void *handle, struct os_stat *ret) {
     };
     split_time(all.basic.LastWriteTime.QuadPart, &ret->mtime_sec, &ret->mtime_nsec);
     split_time(all.basic.ChangeTime.QuadPart, &ret->ctime_sec, &ret->ctime_nsec);
+    ret->win = (struct win_attr){.known = true, .bits = all.basic.FileAttributes & WIN_ATTR_KEPT};
+    split_time(all.basic.CreationTime.QuadPart, &ret->win.created_sec, &ret->win.created_nsec);
     return 0;
 }
 
