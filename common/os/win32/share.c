@@ -78,11 +78,22 @@ int os_copy_range(struct os_file from, struct os_file to, uint64_t offset, uint6
     return -ENOTSUP;
 }
 
+/* What file systems without FSCTL_SET_ZERO_DATA get instead. */
+static int write_zeros(struct os_file file, uint64_t offset, uint64_t n) {
+    enum { PIECE = 64 * 1024 };
+    static const unsigned char zeros[PIECE];
+    int result = 0;
+    for (uint64_t done = 0; done < n && result == 0; done += PIECE)
+        result = os_pwrite(file, zeros, n - done < PIECE ? (size_t)(n - done) : PIECE, offset + done);
+    return result;
+}
+
 int os_zero_range(struct os_file file, uint64_t offset, uint64_t n) {
     FILE_ZERO_DATA_INFORMATION range = {.FileOffset.QuadPart = (LONGLONG)offset,
                                         .BeyondFinalZero.QuadPart = (LONGLONG)(offset + n)};
     DWORD returned;
-    return DeviceIoControl(file.handle, FSCTL_SET_ZERO_DATA, &range, sizeof range, NULL, 0, &returned, NULL)
-               ? 0
-               : win_error(GetLastError());
+    if (DeviceIoControl(file.handle, FSCTL_SET_ZERO_DATA, &range, sizeof range, NULL, 0, &returned, NULL))
+        return 0;
+    int result = win_error(GetLastError());
+    return result == -EOPNOTSUPP || result == -EINVAL ? write_zeros(file, offset, n) : result;
 }
