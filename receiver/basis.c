@@ -39,7 +39,7 @@ struct basis {
     struct os_dir root;
     uint8_t *data; /* thread of basis_step; READ_BYTES */
     struct basis_job *first, *last; /* lock */
-    struct basis_job *busy; /* lock; that basis_step works on: it frees it when it was dropped */
+    struct basis_job *busy; /* lock; that basis_step works on: who drops it waits until it does not */
     uint64_t ahead; /* lock; blocks that were asked about and have not come */
     bool closed; /* lock */
 };
@@ -149,11 +149,11 @@ void basis_drop(struct basis *b, struct basis_job *job) {
     if (!job->complete)
         take_out(b, job);
     job->dropped = true;
-    bool busy = b->busy == job;
     os_cond_broadcast(&b->changed);
+    while (b->busy == job)
+        os_cond_wait(&b->changed, &b->lock);
     os_unlock(&b->lock);
-    if (!busy)
-        job_free(job);
+    job_free(job);
 }
 
 /* ---- the digests ------------------------------------------------------------------------------------------ */
@@ -172,11 +172,18 @@ static void open_files(struct basis *b, struct basis_job *job) {
         (void)os_open_read(at, name, &job->old);
 }
 
+static bool is_dropped(struct basis *b, const struct basis_job *job) {
+    os_lock(&b->lock);
+    bool result = job->dropped;
+    os_unlock(&b->lock);
+    return result;
+}
+
 /* Digests of `count` blocks from `block` on into `w`; how many could be had. */
 static uint32_t digest_blocks(struct basis *b, struct basis_job *job, uint64_t block, uint32_t count,
                               struct wr *w) {
     uint32_t done = 0;
-    while (done < count) {
+    while (done < count && !is_dropped(b, job)) {
         uint64_t offset = (block + done) * job->block_size;
         bool begun = offset < job->split;
         uint64_t end = begun ? job->split : job->size;
@@ -284,16 +291,14 @@ int basis_step(struct basis *b, struct err *err) {
     struct item *item = wanted > 0 ? make_item(b, job, block, wanted, &count) : NULL;
     os_lock(&b->lock);
     b->busy = NULL;
-    bool dropped = job->dropped;
-    if (dropped)
+    os_cond_broadcast(&b->changed);
+    if (job->dropped)
         item_free(item);
     else if (item)
         advance(b, job, item, wanted, count);
     else
         complete(b, job, true);
     os_unlock(&b->lock);
-    if (dropped)
-        job_free(job);
     return wanted > 0 && item == NULL ? err_set(err, EXIT_MEMORY, "out of memory") : 1;
 }
 

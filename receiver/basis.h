@@ -26,7 +26,8 @@ struct basis_job *basis_add(struct basis *b, uint64_t file_id, const char *path,
                             const struct sink_basis *basis);
 /* All before `offset` has come. */
 void basis_move(struct basis *b, struct basis_job *job, uint64_t offset);
-/* No BASIS of that file is put out from now on. NULL is fine. */
+/* No BASIS of that file is put out from now on, and none of what it was made from is open any more: where a name cannot be
+ * taken from an open file, the new one could not be renamed. NULL is fine. */
 void basis_drop(struct basis *b, struct basis_job *job);
 
 /* Makes one BASIS. 1: it did; 0: nothing to do now; -1 and err (EXIT_MEMORY). */

@@ -98,6 +98,8 @@ int recv_file_end(struct recv_session *s, struct item *item, struct err *err) {
     struct digest digest = file_digest_finish(s->file.digest, m.size);
     struct wanted *w = recv_find(s, m.file_id);
     struct err why = {0};
+    if (w)
+        recv_stop_basis(s, w); /* what is to be replaced must not be open */
     if (!s->file.ignored && w) {
         const struct msg_file_begin *b = &s->file.begin;
         struct metadata meta = {b->mode, b->mtime_sec, b->mtime_nsec, w->uid, w->gid, w->win};
