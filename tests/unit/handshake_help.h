@@ -7,7 +7,7 @@
 #include "os/os.h"
 #include "program/handshake.h"
 
-#include <sys/socket.h>
+#include "sockets_help.h"
 
 static const char told[] = "authentication failed: both ends need the same key (--key-file)";
 
@@ -36,7 +36,7 @@ struct half {
     struct handshake ours;
     int timeout_ms;
     struct stream *stream; /* the end's own */
-    struct stream *far; /* the test's side of it */
+    struct stream *outer; /* the test's side of it */
     struct agreement agreed;
     struct comeback back;
     int result;
@@ -73,15 +73,15 @@ static inline void half_start(struct half *h, enum role role, bool dialler, cons
         .features = FEATURE_CHECK | FEATURE_RESUME,
         .key = k,
     };
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    sockets_pair(fds);
     h->stream = stream_of(fds[0]);
-    h->far = stream_of(fds[1]);
+    h->outer = stream_of(fds[1]);
     assert_int_equal(os_thread_start(&h->thread, "half", shake, h, NULL), 0);
 }
 
 /* The test hangs up, too. */
 static inline void half_join(struct half *h) {
-    (void)stream_close(h->far, NULL);
+    (void)stream_close(h->outer, NULL);
     os_thread_join(&h->thread);
     assert_int_equal(h->result < 0, h->err.code != 0);
 }
@@ -89,16 +89,16 @@ static inline void half_join(struct half *h) {
 static inline void pass_preamble(struct half *from, struct half *to) {
     uint8_t bytes[PREAMBLE_SIZE];
     size_t got;
-    assert_int_equal(stream_recv_raw(from->far, bytes, sizeof bytes, os_now_ms() + PATIENT_MS, &got, NULL),
+    assert_int_equal(stream_recv_raw(from->outer, bytes, sizeof bytes, os_now_ms() + PATIENT_MS, &got, NULL),
                      0);
-    assert_int_equal(stream_send_raw(to->far, bytes, sizeof bytes, NULL), 0);
+    assert_int_equal(stream_send_raw(to->outer, bytes, sizeof bytes, NULL), 0);
 }
 
 /* The next message; NULL: the end hung up instead. */
 static inline struct item *hear(struct half *from) {
     struct item *item;
     struct err err;
-    enum stream_result result = stream_recv(from->far, NULL, PATIENT_MS, &item, &err);
+    enum stream_result result = stream_recv(from->outer, NULL, PATIENT_MS, &item, &err);
     assert_int_not_equal(result, STREAM_QUIET);
     return result == STREAM_ITEM ? item : NULL;
 }
@@ -112,7 +112,7 @@ static inline struct item *must_hear(struct half *from, uint8_t type) {
 
 static inline void say(struct half *to, struct item *item) {
     struct err ignored; /* it may have hung up */
-    (void)stream_send(to->far, item, &ignored);
+    (void)stream_send(to->outer, item, &ignored);
     item_free(item);
 }
 
@@ -159,8 +159,8 @@ static inline void greet_alone(struct half *h) {
     uint8_t bytes[PREAMBLE_SIZE];
     size_t got;
     preamble_encode(&(struct preamble){1, 1}, bytes);
-    assert_int_equal(stream_send_raw(h->far, bytes, sizeof bytes, NULL), 0);
-    assert_int_equal(stream_recv_raw(h->far, bytes, sizeof bytes, os_now_ms() + PATIENT_MS, &got, NULL), 0);
+    assert_int_equal(stream_send_raw(h->outer, bytes, sizeof bytes, NULL), 0);
+    assert_int_equal(stream_recv_raw(h->outer, bytes, sizeof bytes, os_now_ms() + PATIENT_MS, &got, NULL), 0);
 }
 
 #endif

@@ -3,7 +3,7 @@
 
 void stage_set_up(struct stage_set *set) {
     set->scratch = tree_scratch();
-    assert_int_equal(mkdirat(set->scratch.dir.fd, "source", 0755), 0);
+    make_dir(set->scratch.dir, "source", 0755);
     assert_int_equal(os_dir_open(set->scratch.dir, "source", &set->source), 0);
     tree_make_source(set->source);
     set->wanted = tree_look(set->source);
@@ -14,8 +14,8 @@ void stage_set_up(struct stage_set *set) {
 
 void stage_set_reset(struct stage_set *set) {
     os_dir_close(&set->dest);
-    remove_tree(set->scratch.dir.fd, "dest");
-    assert_int_equal(mkdirat(set->scratch.dir.fd, "dest", 0755), 0);
+    remove_tree(set->scratch.dir, "dest");
+    make_dir(set->scratch.dir, "dest", 0755);
     assert_int_equal(os_dir_open(set->scratch.dir, "dest", &set->dest), 0);
     tree_make_old(set->dest);
 }

@@ -1,11 +1,8 @@
 #include "session_pair.h"
 
 #include "core/log.h"
-
-#include <sys/mman.h>
-#include <sys/socket.h>
-
-extern void __sanitizer_set_report_fd(void *fd) __attribute__((weak));
+#include "sockets_help.h"
+#include "watch_help.h"
 
 /* ---- what is printed --------------------------------------------------------------------------------- */
 
@@ -23,26 +20,17 @@ static void start_first_thread(void) {
     os_thread_join(&first);
 }
 
-/* From now on the ends' messages go into memory; a sanitizer's still go where they should. */
 void pair_catch(void) {
     if (caught < 0) {
         start_first_thread();
-        int real = dup(STDERR_FILENO);
-        caught = memfd_create("said", MFD_CLOEXEC);
-        assert_true(caught >= 0 && real >= 0);
-        assert_int_equal(fcntl(caught, F_SETFL, O_APPEND), 0);
-        if (__sanitizer_set_report_fd)
-            __sanitizer_set_report_fd((void *)(intptr_t)real);
-        assert_int_equal(dup2(caught, STDERR_FILENO), STDERR_FILENO);
+        caught = catch_stderr();
         log_setup("pair", LOG_WARNING);
     }
-    assert_int_equal(ftruncate(caught, 0), 0);
+    forget_caught(caught);
 }
 
 const char *pair_said(void) {
-    (void)fflush(stderr);
-    ssize_t n = pread(caught, said, sizeof said - 1, 0);
-    said[n > 0 ? n : 0] = '\0';
+    said[read_caught(caught, said, sizeof said - 1)] = '\0';
     return said;
 }
 
@@ -50,28 +38,18 @@ unsigned pair_stride(void) {
     const char *given = getenv("HVFERRY_TEST_STRIDE");
     if (given && atoi(given) > 0)
         return (unsigned)atoi(given);
-    return __sanitizer_set_report_fd ? 5 : 1;
+    return usual_stride();
 }
 
 /* ---- what is left behind -------------------------------------------------------------------------------- */
 
-static unsigned running_threads(void) {
-    unsigned n = 0;
-    DIR *dir = opendir("/proc/self/task");
-    assert_non_null(dir);
-    for (struct dirent *e; (e = readdir(dir)) != NULL;)
-        n += e->d_name[0] != '.';
-    (void)closedir(dir);
-    return n;
-}
-
 /* A thread that was joined may be listed for a moment longer. */
 static bool threads_are_back(unsigned before) {
-    enum { PAUSE_US = 1000, PAUSES = 10000 };
+    enum { PAUSES = 10000 };
     for (unsigned i = 0; i < PAUSES; i++) {
         if (running_threads() <= before)
             return true;
-        (void)usleep(PAUSE_US);
+        os_sleep_ms(1);
     }
     return false;
 }
@@ -97,7 +75,7 @@ static void *run_end(void *arg) {
 static void *stop_end(void *arg) {
     struct end *e = arg;
     struct err why = {0};
-    (void)usleep(e->stop_us);
+    pause_us(e->stop_us);
     (void)err_set(&why, EXIT_SIGNAL, "stopped by the test");
     e->ops->stop(e->session, &why);
     return NULL;
@@ -106,7 +84,7 @@ static void *stop_end(void *arg) {
 /* The far side of the end's stream. */
 static int start_end(struct end *e, const char *name) {
     int fds[2];
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    sockets_pair(fds);
     assert_int_equal(conn_from_fd(fds[0], name, &e->way.conn, NULL), 0);
     e->session = e->ops->prepare(e->config);
     assert_non_null(e->session);

@@ -17,7 +17,7 @@ enum {
     HASTY_MS = 450, /* for what is to fail: a lost frame shows at the next heartbeat, a third of it */
 };
 
-/* Sanitizers make a session slower: there, tests of many sessions take every STRIDEth case only.
+/* Where sessions are slow (sanitizers, Wine), tests of many sessions take every STRIDEth case only.
  * HVFERRY_TEST_STRIDE in the environment sets it. */
 unsigned pair_stride(void);
 

@@ -1,6 +1,6 @@
 #include "session_peer.h"
 
-#include <sys/socket.h>
+#include "sockets_help.h"
 
 struct real_end {
     const struct session_ops *ops;
@@ -36,7 +36,7 @@ struct real_end *real_end_start(enum role role, const struct pair_options *opt, 
         e->config.sender = pair_sender_config(opt, &e->root);
     else
         e->config.receiver = pair_receiver_config(opt, dir);
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    sockets_pair(fds);
     assert_int_equal(conn_from_fd(fds[0], "the test", &e->way.conn, NULL), 0);
     assert_int_equal(conn_from_fd(fds[1], "the session", &ours, NULL), 0);
     e->session = e->ops->prepare(&e->config);

@@ -1,9 +1,9 @@
 #include "session_relay.h"
 
+#include "sockets_help.h"
+
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 const char *const fault_names[FAULT_KINDS] = {
     "none",        "drop",      "duplicate", "swap",          "cut before", "cut inside",
@@ -42,7 +42,7 @@ struct relay {
 /* Whole; false at the end of the stream. */
 static bool take(int fd, uint8_t *to, size_t n) {
     while (n > 0) {
-        ssize_t got = recv(fd, to, n, 0);
+        ptrdiff_t got = socket_read(fd, to, n);
         if (got <= 0)
             return false;
         to += got;
@@ -53,7 +53,7 @@ static bool take(int fd, uint8_t *to, size_t n) {
 
 static void pass(struct way *w, const uint8_t *p, size_t n) {
     while (n > 0 && !w->stalled && !w->ended) {
-        ssize_t sent = send(w->to, p, n, MSG_NOSIGNAL);
+        ptrdiff_t sent = socket_write(w->to, p, n);
         if (sent <= 0) {
             w->ended = true;
             return;
@@ -65,8 +65,10 @@ static void pass(struct way *w, const uint8_t *p, size_t n) {
 
 /* Both directions, at once. What is in the sockets' buffers can still be read. */
 static void cut(struct way *w) {
-    (void)shutdown(w->relay->sender_side, SHUT_RDWR);
-    (void)shutdown(w->relay->receiver_side, SHUT_RDWR);
+    socket_end_reading(w->relay->sender_side);
+    socket_end_writing(w->relay->sender_side);
+    socket_end_reading(w->relay->receiver_side);
+    socket_end_writing(w->relay->receiver_side);
     w->ended = true;
 }
 
@@ -219,8 +221,8 @@ static void *run_way(void *arg) {
         frame_reader_next(&w->reader);
     }
     /* As a socket would: who reads sees the end after what was sent, who writes finds nobody there. */
-    (void)shutdown(w->to, SHUT_WR);
-    (void)shutdown(w->from, SHUT_RD);
+    socket_end_writing(w->to);
+    socket_end_reading(w->from);
     return NULL;
 }
 
@@ -260,7 +262,7 @@ void relay_join(struct relay *r, struct passed ret[DIRECTIONS]) {
         free(r->ways[d].bytes);
         free(r->ways[d].held);
     }
-    (void)close(r->sender_side);
-    (void)close(r->receiver_side);
+    socket_close(r->sender_side);
+    socket_close(r->receiver_side);
     free(r);
 }

@@ -1,6 +1,7 @@
 #include "session_tree.h"
 
 #include "core/path.h"
+#include "wire/protocol.h"
 
 enum {
     LARGE_BYTES = 220 * 1000, /* several chunks of 64 KiB, not a multiple */
@@ -11,9 +12,7 @@ enum {
 };
 
 struct scratch tree_scratch(void) {
-    struct stat st;
-    if (getenv("TMPDIR") == NULL && stat("/dev/shm", &st) == 0 && access("/dev/shm", W_OK) == 0)
-        (void)setenv("TMPDIR", "/dev/shm", 1);
+    prefer_memory();
     return scratch_new();
 }
 
@@ -30,48 +29,47 @@ static void fill(uint8_t *to, size_t n, uint32_t seed) {
     }
 }
 
-static void set_time(struct os_dir at, const char *path, long second) {
-    struct timespec times[2] = {{.tv_sec = LONG_AGO + second, .tv_nsec = 123456789},
-                                {.tv_sec = LONG_AGO + second, .tv_nsec = 123456789}};
-    assert_int_equal(utimensat(at.fd, path, times, AT_SYMLINK_NOFOLLOW), 0);
+static void date(struct os_dir at, const char *path, uint32_t second) {
+    set_time(at, path, LONG_AGO + second, 123456789);
 }
 
-static void make_file(struct os_dir at, const char *path, size_t n, uint32_t seed, mode_t mode) {
+static void make_file(struct os_dir at, const char *path, size_t n, uint32_t seed, uint32_t mode) {
     uint8_t *bytes = malloc(n + 1);
     assert_non_null(bytes);
     fill(bytes, n, seed);
     put_file(at, path, bytes, n);
     free(bytes);
-    assert_int_equal(fchmodat(at.fd, path, mode, 0), 0);
-    set_time(at, path, (long)seed);
+    set_mode(at, path, mode);
+    date(at, path, seed);
 }
 
-static void make_dir(struct os_dir at, const char *path, mode_t mode) {
-    assert_int_equal(mkdirat(at.fd, path, 0700), 0);
-    assert_int_equal(fchmodat(at.fd, path, mode, 0), 0);
+static void make_dir_of(struct os_dir at, const char *path, uint32_t mode) {
+    make_dir(at, path, 0700);
+    set_mode(at, path, mode);
 }
 
-static void make_link(struct os_dir at, const char *path, const char *target, long second) {
-    assert_int_equal(symlinkat(target, at.fd, path), 0);
-    set_time(at, path, second);
+static void make_link(struct os_dir at, const char *path, const char *target, uint32_t second) {
+    if (put_link(at, path, target))
+        date(at, path, second);
 }
 
 static void make_sparse(struct os_dir at, const char *path) {
     uint8_t run[SPARSE_RUN];
-    int fd = openat(at.fd, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-    assert_true(fd >= 0);
+    struct os_file file;
+    assert_int_equal(os_create(at, path, 0644, &file), 0);
+    os_expect_holes(file);
     fill(run, sizeof run, 77);
-    assert_int_equal(pwrite(fd, run, sizeof run, 0), sizeof run);
-    assert_int_equal(pwrite(fd, run, sizeof run, SPARSE_BYTES / 2), sizeof run);
-    assert_int_equal(ftruncate(fd, SPARSE_BYTES), 0);
-    assert_int_equal(close(fd), 0);
-    set_time(at, path, 77);
+    assert_int_equal(os_pwrite(file, run, sizeof run, 0), 0);
+    assert_int_equal(os_pwrite(file, run, sizeof run, SPARSE_BYTES / 2), 0);
+    assert_int_equal(os_truncate(file, SPARSE_BYTES), 0);
+    assert_int_equal(os_close_checked(&file), 0);
+    date(at, path, 77);
 }
 
 void tree_make_source(struct os_dir at) {
-    make_dir(at, "a", 0755);
-    make_dir(at, "a/b", 0750);
-    make_dir(at, "empty", 0711);
+    make_dir_of(at, "a", 0755);
+    make_dir_of(at, "a/b", 0750);
+    make_dir_of(at, "empty", 0711);
     make_file(at, "a/one", 100, 1, 0644);
     make_file(at, "a/nothing", 0, 2, 0600);
     make_file(at, "a/b/three", 5000, 3, 0755);
@@ -81,76 +79,87 @@ void tree_make_source(struct os_dir at) {
     make_sparse(at, "sparse");
     make_link(at, "link", "a/one", 7);
     make_link(at, "a/dangling", "no/where", 8);
-    set_time(at, "a/b", 9);
-    set_time(at, "a", 10);
-    set_time(at, "empty", 11);
-    set_time(at, ".", 12);
+    date(at, "a/b", 9);
+    date(at, "a", 10);
+    date(at, "empty", 11);
+    date(at, ".", 12);
+}
+
+bool tree_tells_holes(struct os_dir at) {
+    struct os_file file;
+    uint64_t start, end = 0;
+    assert_int_equal(os_open_read(at, "sparse", &file), 0);
+    int result = os_next_data(file, 0, SPARSE_BYTES, &start, &end);
+    os_close(&file);
+    return result == 0 && end < SPARSE_BYTES;
 }
 
 void tree_make_old(struct os_dir at) {
-    make_dir(at, "a", 0755);
+    make_dir_of(at, "a", 0755);
     make_file(at, "a/one", 90, 21, 0644);
     make_file(at, "large", LARGE_BYTES / 2, 24, 0600);
     make_file(at, "same", 3000, 6, 0644);
     make_file(at, "kept", 10, 26, 0604);
     make_link(at, "link", "elsewhere", 27);
-    set_time(at, "a", 28);
-    set_time(at, ".", 29);
+    date(at, "a", 28);
+    date(at, ".", 29);
 }
 
 /* ---- looking ----------------------------------------------------------------------------------------- */
 
-static struct digest content_of(int at, const char *name, const struct stat *st) {
-    size_t n = (size_t)st->st_size;
-    uint8_t *bytes = malloc(n + 1);
+static struct digest content_of(struct os_dir at, const char *name, const struct node *node) {
+    size_t room = node->kind == OS_SYMLINK ? LINK_TARGET_MAX : (size_t)node->size, n;
+    uint8_t *bytes = malloc(room + 1);
     assert_non_null(bytes);
-    if (S_ISLNK(st->st_mode)) {
-        assert_int_equal(readlinkat(at, name, (char *)bytes, n + 1), n);
+    if (node->kind == OS_SYMLINK) {
+        ptrdiff_t got = os_readlink_at(at, name, (char *)bytes, room);
+        assert_true(got > 0);
+        n = (size_t)got;
+    } else if (!can_be_read(at, name)) {
+        n = 0;
     } else {
-        int fd = openat(at, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-        assert_true(fd >= 0);
-        assert_int_equal(read(fd, bytes, n + 1), n);
-        assert_int_equal(close(fd), 0);
+        n = get_file(at, name, bytes, room + 1);
+        assert_int_equal(n, node->size);
     }
     struct digest d = digest_of(bytes, n);
     free(bytes);
     return d;
 }
 
-static void look_below(struct tree *t, int at, const char *prefix);
+static void look_below(struct tree *t, struct os_dir at, const char *prefix);
 
-static void look_at(struct tree *t, int at, const char *name, const char *path) {
-    struct stat st;
-    assert_int_equal(fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW), 0);
+static void look_at(struct tree *t, struct os_dir at, const char *name, const char *path) {
+    const struct os_stat st = stat_of(at, name);
     t->nodes = realloc(t->nodes, (t->count + 1) * sizeof *t->nodes);
     assert_non_null(t->nodes);
     struct node *node = &t->nodes[t->count++];
-    *node = (struct node){.mode = st.st_mode, .mtime = st.st_mtim};
+    *node = (struct node){
+        .kind = st.kind, .mode = st.mode, .mtime_sec = st.mtime_sec, .mtime_nsec = st.mtime_nsec};
     assert_true(strlen(path) < sizeof node->path);
     memcpy(node->path, path, strlen(path));
-    if (S_ISREG(st.st_mode))
-        node->size = (uint64_t)st.st_size;
-    if (!S_ISDIR(st.st_mode)) {
-        node->content = content_of(at, name, &st);
+    if (st.kind == OS_FILE)
+        node->size = st.size;
+    if (st.kind != OS_DIR) {
+        node->content = content_of(at, name, node);
         return;
     }
-    int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    assert_true(fd >= 0);
-    look_below(t, fd, path);
+    struct os_dir dir;
+    assert_int_equal(os_dir_open(at, name, &dir), 0);
+    look_below(t, dir, path);
+    os_dir_close(&dir);
 }
 
-/* Takes `at` over. */
-static void look_below(struct tree *t, int at, const char *prefix) {
-    DIR *dir = fdopendir(at);
-    assert_non_null(dir);
-    for (struct dirent *e; (e = readdir(dir)) != NULL;) {
+static void look_below(struct tree *t, struct os_dir at, const char *prefix) {
+    struct os_list *list;
+    const char *name;
+    enum os_kind kind;
+    assert_int_equal(os_list_open(at, &list), 0);
+    while (os_list_next(list, &name, &kind) == 1) {
         char path[512];
-        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-            continue;
-        (void)snprintf(path, sizeof path, "%s%s%s", prefix, prefix[0] ? "/" : "", e->d_name);
-        look_at(t, at, e->d_name, path);
+        (void)snprintf(path, sizeof path, "%s%s%s", prefix, prefix[0] ? "/" : "", name);
+        look_at(t, at, name, path);
     }
-    (void)closedir(dir);
+    os_list_close(list);
 }
 
 static int by_path(const void *a, const void *b) {
@@ -159,9 +168,7 @@ static int by_path(const void *a, const void *b) {
 
 struct tree tree_look(struct os_dir at) {
     struct tree t = {0};
-    int fd = openat(at.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    assert_true(fd >= 0);
-    look_below(&t, fd, "");
+    look_below(&t, at, "");
     if (t.count > 0)
         qsort(t.nodes, t.count, sizeof *t.nodes, by_path);
     return t;
@@ -182,13 +189,12 @@ const struct node *tree_find(const struct tree *t, const char *path) {
 /* ---- comparing ---------------------------------------------------------------------------------------- */
 
 static bool same_content(const struct node *a, const struct node *b) {
-    return a && b && (a->mode & S_IFMT) == (b->mode & S_IFMT) && a->size == b->size &&
-           digest_equal(&a->content, &b->content);
+    return a && b && a->kind == b->kind && a->size == b->size && digest_equal(&a->content, &b->content);
 }
 
 static bool same_node(const struct node *a, const struct node *b) {
-    return same_content(a, b) && a->mode == b->mode && a->mtime.tv_sec == b->mtime.tv_sec &&
-           a->mtime.tv_nsec == b->mtime.tv_nsec;
+    return same_content(a, b) && a->mode == b->mode && a->mtime_sec == b->mtime_sec &&
+           a->mtime_nsec == b->mtime_nsec;
 }
 
 bool tree_same(const struct tree *a, const struct tree *b) {

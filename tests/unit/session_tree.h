@@ -9,9 +9,11 @@
 /* Where the test's directories lie: on a tmpfs where there is one, so that flushing costs nothing. */
 struct scratch tree_scratch(void);
 
-/* The source: directories, small files, one of several chunks, a sparse one, links. All names and contents are
+/* The source: directories, small files, one of several chunks, a sparse one, links where they can be made. All names and contents are
  * the same in every run. */
 void tree_make_source(struct os_dir at);
+/* False where the file system does not tell which ranges of its sparse file hold data: no HOLE is sent then. */
+bool tree_tells_holes(struct os_dir at);
 /* What stands at the destination before: older versions of some of the names, one file that is the same, one that
  * the source lacks. */
 void tree_make_old(struct os_dir at);
@@ -19,9 +21,11 @@ void tree_make_old(struct os_dir at);
 /* Everything below a directory, sorted by path. */
 struct node {
     char path[96];
-    mode_t mode; /* type and permissions */
+    enum os_kind kind;
+    uint32_t mode;
     uint64_t size; /* of files */
-    struct timespec mtime;
+    int64_t mtime_sec;
+    uint32_t mtime_nsec;
     struct digest content; /* of a file's bytes, of a link's target */
 };
 struct tree {

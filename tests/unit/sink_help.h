@@ -2,7 +2,7 @@
 #ifndef SINK_HELP_H
 #define SINK_HELP_H
 
-#include "sink_files.h"
+#include "files_help.h"
 
 #include "receiver/sink_impl.h"
 

@@ -122,11 +122,11 @@ static void no_version_can_be_changed_on_the_way(void **state) {
         preamble_encode(&(struct preamble){1, 2}, bytes);
         struct half *lied_to = i ? &d : &l, *other = i ? &l : &d;
         assert_int_equal(
-            stream_recv_raw(lied_to->far, theirs, sizeof theirs, os_now_ms() + PATIENT_MS, &got, NULL), 0);
-        assert_int_equal(stream_send_raw(other->far, theirs, sizeof theirs, NULL), 0);
+            stream_recv_raw(lied_to->outer, theirs, sizeof theirs, os_now_ms() + PATIENT_MS, &got, NULL), 0);
+        assert_int_equal(stream_send_raw(other->outer, theirs, sizeof theirs, NULL), 0);
         assert_int_equal(
-            stream_recv_raw(other->far, theirs, sizeof theirs, os_now_ms() + PATIENT_MS, &got, NULL), 0);
-        assert_int_equal(stream_send_raw(lied_to->far, bytes, sizeof bytes, NULL), 0);
+            stream_recv_raw(other->outer, theirs, sizeof theirs, os_now_ms() + PATIENT_MS, &got, NULL), 0);
+        assert_int_equal(stream_send_raw(lied_to->outer, bytes, sizeof bytes, NULL), 0);
         say(&l, must_hear(&d, MSG_HELLO));
         say(&d, must_hear(&l, MSG_CHALLENGE));
         say(&l, must_hear(&d, MSG_AUTH));

@@ -93,9 +93,9 @@ static void nobody_is_admitted_without_the_key(void **state) {
         l = (struct half){
             .timeout_ms = PATIENT_MS,
             .ours = {.role = ROLE_RECEIVER, .chunk_size = CHUNK_SIZE_MIN, .key = key, .admit = admit}};
-        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+        sockets_pair(fds);
         l.stream = stream_of(fds[0]);
-        l.far = stream_of(fds[1]);
+        l.outer = stream_of(fds[1]);
         assert_int_equal(os_thread_start(&l.thread, "half", shake, &l, NULL), 0);
         relay(&d, &l, NULL);
         half_join(&d);
@@ -130,11 +130,11 @@ static void no_more_than_4_KiB_of_a_stranger_is_read(void **state) {
             struct frame f = {.type = MSG_HELLO, .body_length = HANDSHAKE_BODY_MAX + 1};
             uint8_t header[FRAME_HEADER_SIZE];
             frame_encode(&f, flood, header);
-            assert_int_equal(stream_send_raw(l.far, header, sizeof header, NULL), 0);
+            assert_int_equal(stream_send_raw(l.outer, header, sizeof header, NULL), 0);
         }
         struct span part = {flood, sizeof flood};
         struct err ignored;
-        (void)conn_write(l.far->conn, &part, 1, PATIENT_MS, &ignored); /* it does not take it all */
+        (void)conn_write(l.outer->conn, &part, 1, PATIENT_MS, &ignored); /* it does not take it all */
         half_join(&l);
         assert_int_equal(l.result, -1);
         assert_int_equal(l.err.code, EXIT_STREAM);
@@ -158,7 +158,7 @@ static void the_deadline_covers_the_proofs(void **state) {
         struct err ignored;
         frame_encode(&(struct frame){.type = MSG_AUTH, .body_length = MAC_SIZE, .seq = 1}, mac, header);
         for (unsigned k = 0; i == 1 && k < FRAME_HEADER_SIZE; k++) { /* the body never comes */
-            (void)stream_send_raw(l.far, header + k, 1, &ignored);
+            (void)stream_send_raw(l.outer, header + k, 1, &ignored);
             os_sleep_ms(1);
         }
         item_free(hear(&l));

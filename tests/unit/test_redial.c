@@ -1,16 +1,14 @@
 /* Connecting again while the other end is not there yet. Waits are 0, or end because the waker was woken before. */
-#include "transport_test.h"
+#include "door_help.h"
 
 #include "core/log.h"
 #include "os/os.h"
 #include "program/redial.h"
 
 #include <errno.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 static struct rig {
-    struct place place;
+    struct door door;
     struct addr addr;
     struct waker *waker;
     struct conn *conn;
@@ -22,14 +20,14 @@ static struct rig {
 /* Before each line of the log, which is one for each failed try that is not the last. */
 static void on_line(void) {
     if (++rig.lines == 2)
-        rig.late = must_listen("unix:", rig.place.path);
+        rig.late = must_listen(rig.door.address, "");
 }
 
 static int setup(void **state) {
     (void)state;
     memset(&rig, 0, sizeof rig);
-    place_make(&rig.place);
-    rig.addr = address_of(false, "unix:", rig.place.path);
+    door_make(&rig.door);
+    rig.addr = address_of(false, rig.door.address, "");
     log_setup("test", LOG_INFO);
     return waker_new(&rig.waker, &rig.err);
 }
@@ -40,7 +38,6 @@ static int teardown(void **state) {
     waker_free(rig.waker);
     addr_free(&rig.addr);
     listener_close(rig.late);
-    place_remove(&rig.place);
     return 0;
 }
 
@@ -54,7 +51,7 @@ static void without_retries_one_failure_is_the_end(void **state) {
     log_set_hook(on_line);
     assert_int_equal(dial_by(0, 0, INT64_MAX), -1);
     assert_int_equal(rig.err.code, EXIT_SOCKET);
-    assert_int_equal(rig.err.sys, ENOENT);
+    assert_int_equal(rig.err.sys, DOOR_MISSING);
     assert_null(strstr(rig.err.msg, "tried"));
     assert_int_equal(rig.lines, 0);
 }
@@ -63,8 +60,8 @@ static void the_last_error_says_how_often_it_was_tried(void **state) {
     (void)state;
     assert_int_equal(dial_by(3, 0, INT64_MAX), -1);
     assert_int_equal(rig.err.code, EXIT_SOCKET);
-    assert_int_equal(rig.err.sys, ENOENT);
-    assert_says(&rig.err, "no such socket");
+    assert_int_equal(rig.err.sys, DOOR_MISSING);
+    assert_says(&rig.err, DOOR_MISSING_SAYS);
     assert_says(&rig.err, "(tried 4 times in ");
     assert_null(rig.conn);
 }
@@ -82,44 +79,13 @@ static void an_end_that_comes_late_is_reached(void **state) {
     assert_int_equal(conn_close(rig.conn, NULL), 0);
 }
 
-static void a_failure_that_stays_is_not_tried_again(void **state) {
-    (void)state;
-    struct sockaddr_un un = {.sun_family = AF_UNIX};
-    (void)snprintf(un.sun_path, sizeof un.sun_path, "%s", rig.place.path);
-    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&un, sizeof un), 0);
-    log_set_hook(on_line);
-    assert_int_equal(dial_by(RETRY_FOREVER, 0, INT64_MAX), -1);
-    assert_int_equal(rig.err.sys, EPROTOTYPE);
-    assert_int_equal(rig.lines, 0);
-    assert_null(strstr(rig.err.msg, "tried"));
-    assert_int_equal(close(fd), 0);
-}
-
 static void being_woken_ends_the_wait_for_another_try(void **state) {
     (void)state;
     waker_wake(rig.waker);
     assert_int_equal(dial_by(RETRY_FOREVER, 86400000, INT64_MAX), -1);
     assert_int_equal(rig.err.code, EXIT_SIGNAL);
     assert_says(&rig.err, "interrupted while waiting to try again");
-    assert_says(&rig.err, "no such socket");
-}
-
-static void being_woken_ends_a_try(void **state) {
-    (void)state;
-    struct sockaddr_un un = {.sun_family = AF_UNIX};
-    (void)snprintf(un.sun_path, sizeof un.sun_path, "%s", rig.place.path);
-    int door = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int first = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(door, (struct sockaddr *)&un, sizeof un), 0);
-    assert_int_equal(listen(door, 0), 0); /* room for one that nobody accepts */
-    assert_int_equal(connect(first, (struct sockaddr *)&un, sizeof un), 0);
-    waker_wake(rig.waker);
-    assert_int_equal(dial_by(RETRY_FOREVER, 0, INT64_MAX), -1);
-    assert_int_equal(rig.err.code, EXIT_SIGNAL);
-    assert_says(&rig.err, "interrupted while connecting");
-    assert_int_equal(close(first), 0);
-    assert_int_equal(close(door), 0);
+    assert_says(&rig.err, DOOR_MISSING_SAYS);
 }
 
 static void a_deadline_that_passed_leaves_one_try(void **state) {
@@ -137,44 +103,14 @@ static void a_wait_beyond_the_deadline_is_cut_for_a_last_try(void **state) {
     assert_true(rig.lines <= 1); /* none when the machine slept through the first 50 ms */
 }
 
-static void which_failures_are_early_depends_on_the_transport(void **state) {
-    (void)state;
-    static const struct {
-        const char *address;
-        unsigned retries;
-        bool enoent, refused, reset, timed_out, nodev;
-    } rows[] = {
-        {"unix:/x", 0, true, true, false, false, false},
-        {"tcp://127.0.0.1:9", 0, true, true, false, false, false},
-        {"vsock-mux:/x:9", 5, true, true, true, true, false},
-        {"vsock://3:9", 5, false, true, true, true, true},
-        {"exec:cat", 0, false, false, false, false, false},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct addr addr = address_of(false, rows[i].address, "");
-        assert_int_equal(addr_retries(&addr), rows[i].retries);
-        assert_int_equal(dial_is_early(&addr, &(struct err){.sys = ENOENT}), rows[i].enoent);
-        assert_int_equal(dial_is_early(&addr, &(struct err){.sys = ECONNREFUSED}), rows[i].refused);
-        assert_int_equal(dial_is_early(&addr, &(struct err){.sys = ECONNRESET}), rows[i].reset);
-        assert_int_equal(dial_is_early(&addr, &(struct err){.sys = ETIMEDOUT}), rows[i].timed_out);
-        assert_int_equal(dial_is_early(&addr, &(struct err){.sys = ENODEV}), rows[i].nodev);
-        assert_false(dial_is_early(&addr, &(struct err){.sys = EACCES}));
-        assert_false(dial_is_early(&addr, &(struct err){.sys = 0}));
-        addr_free(&addr);
-    }
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(without_retries_one_failure_is_the_end, setup, teardown),
         cmocka_unit_test_setup_teardown(the_last_error_says_how_often_it_was_tried, setup, teardown),
         cmocka_unit_test_setup_teardown(an_end_that_comes_late_is_reached, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_failure_that_stays_is_not_tried_again, setup, teardown),
         cmocka_unit_test_setup_teardown(being_woken_ends_the_wait_for_another_try, setup, teardown),
-        cmocka_unit_test_setup_teardown(being_woken_ends_a_try, setup, teardown),
         cmocka_unit_test_setup_teardown(a_deadline_that_passed_leaves_one_try, setup, teardown),
         cmocka_unit_test_setup_teardown(a_wait_beyond_the_deadline_is_cut_for_a_last_try, setup, teardown),
-        cmocka_unit_test(which_failures_are_early_depends_on_the_transport),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,11 +1,9 @@
 /* Who may come back to a session, when its listener knows several. */
-#include "stream_help.h"
+#include "door_help.h"
 
 #include "os/os.h"
 #include "program/lanes.h"
 #include "program/registry.h"
-
-#include <unistd.h>
 
 enum { SESSIONS = 2 };
 
@@ -13,21 +11,21 @@ static struct registry *registry;
 static struct listener *listener;
 static struct line lines[SESSIONS];
 static struct key *key;
-static char door[64];
+static struct door door;
 
 static int start(void **state) {
     static const uint8_t bytes[32];
     (void)state;
     key = key_new((struct span){bytes, sizeof bytes});
     registry = registry_new();
-    (void)snprintf(door, sizeof door, "/tmp/hvferry-registry-%d.sock", (int)getpid());
-    listener = must_listen("unix:", door);
+    door_make(&door);
+    listener = must_listen(door.address, "");
     for (unsigned i = 0; i < SESSIONS; i++) {
         struct line *line = &lines[i];
         *line = (struct line){.role = ROLE_RECEIVER, .resumable = true};
         os_mutex_init(&line->lock);
         os_cond_init(&line->changed);
-        line->peer = (struct peer_id){.kind = PEER_UNIX, .uid = geteuid()};
+        line->peer = door_peer();
         line->agreed.version = 1;
         memset(line->agreed.session_id, (int)i, SESSION_ID_SIZE);
         registry_add(registry, line);
@@ -57,7 +55,7 @@ static struct comeback comeback_to(unsigned session) {
 
 /* This process dials, and comes back to a session: whether that has the stream. */
 static bool is_taken(const struct comeback *back) {
-    struct conn *dialler = must_dial("unix:", door);
+    struct conn *dialler = must_dial(door.address, "");
     struct stream *stream;
     assert_int_equal(stream_new(must_accept(listener), PATIENT_MS, &stream, NULL), 0);
     bool taken = registry_offer(registry, back, stream);
@@ -94,7 +92,7 @@ static void an_unknown_id_is_nobodys(void **state) {
 static void another_user_cannot_come_back(void **state) {
     (void)state;
     struct comeback back = comeback_to(1);
-    lines[1].peer.uid++;
+    lines[1].peer = door_stranger();
     assert_false(is_taken(&back));
     lines[1].peer = (struct peer_id){.kind = PEER_VSOCK, .cid = 3};
     assert_false(is_taken(&back));
@@ -124,7 +122,7 @@ static void a_copied_id_takes_no_comeback_away(void **state) {
     (void)state;
     struct comeback back = comeback_to(0);
     memcpy(lines[1].agreed.session_id, lines[0].agreed.session_id, SESSION_ID_SIZE);
-    lines[1].peer.uid++;
+    lines[1].peer = door_stranger();
     assert_true(is_taken(&back));
     assert_non_null(lines[0].offered);
     require_untouched(&lines[1]);

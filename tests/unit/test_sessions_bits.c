@@ -50,7 +50,8 @@ static void header_bits_matter_to_a_receiver(void **state) {
                                     MSG_FILE_BEGIN, MSG_CHUNK, MSG_HOLE,    MSG_FILE_END,
                                     MSG_BUNDLE,     MSG_SYNC,  MSG_FINISH,  MSG_BYE};
     for (size_t i = 0; i < sizeof types; i++)
-        turn_each_bit(types[i], TO_RECEIVER, NULL, false);
+        if (types[i] != MSG_HOLE || tree_tells_holes(set.source))
+            turn_each_bit(types[i], TO_RECEIVER, NULL, false);
     turn_each_bit(MSG_WELCOME, TO_RECEIVER, NULL, true);
 }
 

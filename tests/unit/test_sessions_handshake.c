@@ -1,7 +1,7 @@
 /* How sessions begin: what two ends agree on, and what they refuse. */
 #include "session_peer.h"
 
-#include <sys/socket.h>
+#include "sockets_help.h"
 
 static struct stage_set set;
 
@@ -38,7 +38,7 @@ static void *shake(void *arg) {
 static void meet(struct half *dialler, struct half *listener) {
     int fds[2];
     struct half *halves[] = {dialler, listener};
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    sockets_pair(fds);
     for (unsigned i = 0; i < 2; i++) {
         struct conn *conn;
         halves[i]->ours.dialler = i == 0;

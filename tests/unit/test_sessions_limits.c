@@ -48,7 +48,7 @@ static void require_goes_on(uint64_t id, const char *path) {
     recv_rig_good(&rig, say_end(id, 100, 1, 100));
     recv_rig_good(&rig, say_empty(MSG_SYNC));
     assert_non_null(answer_of(&rig.answers, MSG_DURABLE));
-    assert_int_equal(stat_of(rig.scratch.dir, path).st_size, 100);
+    assert_int_equal(stat_of(rig.scratch.dir, path).size, 100);
 }
 
 /* ---- ids ------------------------------------------------------------------------------------------------- */
@@ -82,14 +82,15 @@ static void an_id_too_far_ahead_is_noticed_at_once(void **state) {
     static const enum entry_type types[] = {ENTRY_FILE, ENTRY_DIR};
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++)
         for (size_t k = 0; k < sizeof types / sizeof types[0]; k++) {
-            const struct listed far = {.id = steps[i], .type = types[k], .path = "far", .size = k ? 0 : 9};
-            require_broken(say_entries(&far, 1), "too far ahead");
+            const struct listed distant = {
+                .id = steps[i], .type = types[k], .path = "far", .size = k ? 0 : 9};
+            require_broken(say_entries(&distant, 1), "too far ahead");
         }
     /* Once file 1 is settled, they are near. */
     recv_rig_good(&rig, say_begin(1, 0));
     recv_rig_good(&rig, say_text(MSG_FILE_FAIL, 1));
-    const struct listed near = {.id = 3 * UNSETTLED_MAX, .type = ENTRY_FILE, .path = "near", .size = 9};
-    recv_rig_good(&rig, say_entries(&near, 1));
+    const struct listed close_by = {.id = 3 * UNSETTLED_MAX, .type = ENTRY_FILE, .path = "near", .size = 9};
+    recv_rig_good(&rig, say_entries(&close_by, 1));
 }
 
 static void paths_of_unsettled_files_have_a_limit(void **state) {
@@ -164,7 +165,7 @@ static void file_that_waits_for_its_commit_does_not_come_again(void **state) {
     (void)recv_rig_take(&rig, say_begin(1, 5), &err);
     (void)recv_rig_take(&rig, say_chunk(rig.pool, 1, 0, 4), &err);
     (void)recv_rig_take(&rig, say_empty(MSG_SYNC), &err);
-    assert_true(!exists(rig.scratch.dir, "one") || stat_of(rig.scratch.dir, "one").st_size == 9);
+    assert_true(!exists(rig.scratch.dir, "one") || stat_of(rig.scratch.dir, "one").size == 9);
 }
 
 static void wrong_file_digest_fails_the_file_alone(void **state) {

@@ -99,7 +99,7 @@ static void the_other_tests_see_every_message_of_a_session(void **state) {
     assert_in_range(forth->count, 20, 60);
     assert_in_range(r.passed[TO_SENDER].count, 4, 20);
     for (size_t i = 0; i < sizeof expected; i++) {
-        bool seen = false;
+        bool seen = expected[i] == MSG_HOLE && !tree_tells_holes(set.source);
         for (unsigned k = 0; k < forth->count; k++)
             seen |= forth->frames[k].type == expected[i];
         assert_true(seen);
@@ -108,10 +108,15 @@ static void the_other_tests_see_every_message_of_a_session(void **state) {
 
 /* ---- more than fits the window ------------------------------------------------------------------------------ */
 
+/* Of combinations, where not all can be had in time: the first and the fourth differ in everything. */
+static unsigned step(void) {
+    return pair_stride() > 10 ? 3 : 1;
+}
+
 static struct os_dir make_empty(const char *name) {
     struct os_dir dir;
-    remove_tree(set.scratch.dir.fd, name);
-    assert_int_equal(mkdirat(set.scratch.dir.fd, name, 0755), 0);
+    remove_tree(set.scratch.dir, name);
+    make_dir(set.scratch.dir, name, 0755);
     assert_int_equal(os_dir_open(set.scratch.dir, name, &dir), 0);
     return dir;
 }
@@ -155,7 +160,7 @@ static void more_than_the_window_arrives(void **state) {
     (void)state;
     struct os_dir source = make_much();
     struct tree wanted = tree_look(source);
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < 4; i += step()) {
         struct pair_options opt = combination(i);
         require_much(&opt, source, &wanted);
     }
@@ -167,7 +172,7 @@ static void damage_in_a_full_window_is_healed(void **state) {
     (void)state;
     struct os_dir source = make_much();
     struct tree wanted = tree_look(source);
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < 4; i += step()) {
         struct plan plan = {.count = PLAN_FAULTS};
         for (unsigned k = 0; k < PLAN_FAULTS; k++)
             plan.faults[k] = (struct fault){.kind = FAULT_FLIP_DATA,
@@ -188,7 +193,7 @@ static void damaged_ack_ends_both_ends(void **state) {
     (void)state;
     struct os_dir source = make_much();
     static const enum fault_kind kinds[] = {FAULT_DROP, FAULT_DUPLICATE, FAULT_FLIP_HEADER, FAULT_FLIP_BODY};
-    for (unsigned i = 0; i < 4; i++) {
+    for (unsigned i = 0; i < 4; i += step()) {
         struct plan plan = {
             .faults = {{.kind = kinds[i], .direction = TO_SENDER, .type = MSG_ACK, .bit = 170}}, .count = 1};
         struct pair_options opt = combination(i);
@@ -215,7 +220,7 @@ static void ends_stopped_in_a_full_pipeline_wind_down(void **state) {
     struct plan plan = {
         .faults = {{.kind = FAULT_STALL, .direction = TO_RECEIVER, .type = MSG_CHUNK, .index = 3}},
         .count = 1};
-    for (unsigned i = 0; i < 8; i++) {
+    for (unsigned i = 0; i < 8; i += step()) {
         struct pair_options opt = combination(i & 3);
         struct pair_result r;
         struct os_dir dest = make_empty("much dest");

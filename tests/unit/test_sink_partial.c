@@ -66,7 +66,7 @@ static void large_file_is_kept_and_gone_on_with(void **state) {
     write_blocks(8, 8, 2);
     end_large();
     assert_durable(2, LARGE);
-    assert_int_equal(temps_below(root.fd, "."), 0);
+    assert_int_equal(temps_in(root), 0);
 }
 
 static void what_was_there_does_not_show_where_nothing_is_written(void **state) {
@@ -80,9 +80,7 @@ static void what_was_there_does_not_show_where_nothing_is_written(void **state) 
     write_blocks(4, 1, 1);
     end_large();
     uint8_t content[LARGE];
-    int fd = openat(root.fd, "f", O_RDONLY | O_CLOEXEC);
-    assert_int_equal(read(fd, content, sizeof content), LARGE);
-    (void)close(fd);
+    assert_int_equal(get_file(root, "f", content, sizeof content), LARGE);
     for (size_t i = 0; i < sizeof content; i++)
         assert_int_equal(content[i], i / BLOCK == 4);
 }
@@ -120,7 +118,7 @@ static void basis_that_became_shorter_is_an_error_of_its_own(void **state) {
     assert_int_equal(sink_file_reuse(sink, 0, LARGE, on_block, NULL, &err), -1);
     assert_int_equal(err.code, EXIT_VERIFY);
     sink_file_drop(sink);
-    assert_int_equal(temps_below(root.fd, "."), 0);
+    assert_int_equal(temps_in(root), 0);
 }
 
 static void small_and_dropped_files_do_not_stay(void **state) {
@@ -138,7 +136,7 @@ static void small_and_dropped_files_do_not_stay(void **state) {
     begin_large(4, "f", &nothing);
     write_blocks(0, 8, 1);
     close_sink();
-    assert_int_equal(temps_below(root.fd, "."), 0);
+    assert_int_equal(temps_in(root), 0);
 }
 
 static void second_session_takes_another_name(void **state) {
@@ -153,7 +151,7 @@ static void second_session_takes_another_name(void **state) {
     assert_int_equal(os_dir_dup(root, &own), 0);
     assert_int_equal(sink_open(own, &other, on_settled, settled, &sink, NULL), 0);
     begin_large(2, "f", &nothing);
-    assert_int_equal(temps_below(root.fd, "."), 2);
+    assert_int_equal(temps_in(root), 2);
     write_blocks(0, 16, 2);
     end_large();
     assert_durable(2, LARGE);
@@ -161,7 +159,7 @@ static void second_session_takes_another_name(void **state) {
     sink = first;
     end_large();
     assert_durable(1, LARGE);
-    assert_int_equal(temps_below(root.fd, "."), 0);
+    assert_int_equal(temps_in(root), 0);
 }
 
 static void only_what_no_live_session_claims_is_removed(void **state) {
@@ -183,19 +181,19 @@ static void only_what_no_live_session_claims_is_removed(void **state) {
     assert_false(exists(root, ".hvferry.00000000000000aa.1.0"));
     assert_true(exists(root, ".hvferry.00000000000000bb.1"));
     assert_true(exists(root, ".hvferry.00000000000000bb.2.7"));
-    assert_int_equal(unlinkat(root.fd, ".hvferry.00000000000000bb.1", 0), 0);
-    assert_int_equal(unlinkat(root.fd, ".hvferry.00000000000000bb.2.7", 0), 0);
+    remove_file(root, ".hvferry.00000000000000bb.1");
+    remove_file(root, ".hvferry.00000000000000bb.2.7");
 }
 
 static void directories_that_are_listed_are_cleaned_too(void **state) {
     (void)state;
-    assert_int_equal(mkdirat(root.fd, "d", 0755), 0);
+    make_dir(root, "d", 0755);
     put_text(root, "d/.hvferry.00000000000000bb.1.1", "of a session on root");
     put_text(root, "d/.hvferry.00000000000000bb.2.0", "of a session on d");
     open_sink(keeping);
-    assert_int_equal(temps_below(root.fd, "."), 2);
+    assert_int_equal(temps_in(root), 2);
     assert_int_equal(sink_make_dir(sink, "d", 0755, NULL), 0);
-    assert_int_equal(temps_below(root.fd, "."), 0);
+    assert_int_equal(temps_in(root), 0);
 }
 
 static void in_place_the_file_is_written_into_by_one_at_a_time(void **state) {
@@ -205,7 +203,7 @@ static void in_place_the_file_is_written_into_by_one_at_a_time(void **state) {
     struct sink_options opt = keeping;
     opt.inplace = true;
     put_text(root, "f", "old and longer");
-    ino_t before = stat_of(root, "f").st_ino;
+    uint64_t before = stat_of(root, "f").inode;
     open_sink(opt);
     assert_int_equal(os_open_locked(root, "f", false, &other), 0);
     assert_int_equal(sink_file_begin(sink, 1, "f", 0, NULL, &err), -1);
@@ -215,7 +213,7 @@ static void in_place_the_file_is_written_into_by_one_at_a_time(void **state) {
     sink_commit(sink);
     assert_durable(2, 3);
     assert_text(root, "f", "new");
-    assert_int_equal(stat_of(root, "f").st_ino, before);
+    assert_int_equal(stat_of(root, "f").inode, before);
 }
 
 int main(void) {

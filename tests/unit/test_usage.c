@@ -114,6 +114,7 @@ static void a_file_beyond_the_quota_is_not_written(void **state) {
 
 static void directories_and_links_count_as_files(void **state) {
     (void)state;
+    need_links(root);
     struct err err = {0};
     const struct span target = {.p = (const uint8_t *)"to", .n = 2};
     const struct entry link = {.file_id = 9, .type = ENTRY_SYMLINK, .path = "link"};

@@ -1,0 +1,339 @@
+/* What the sink does where only POSIX calls lead: limits, full and other volumes, owners, rights, names that are exchanged
+ * while it works. */
+#include "sink_help.h"
+#include "threads_help.h"
+
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+static const struct sink_options plain = {.umask = 022};
+static const struct sink_options archive = {.perms = true, .times = true, .umask = 022};
+
+static void end_file(uint64_t id, const char *path, uint32_t mode) {
+    struct metadata meta = {.mode = mode};
+    assert_int_equal(sink_file_begin(sink, id, path, 0, &meta, NULL), 0);
+    assert_int_equal(sink_file_end(sink, 0, &meta, NULL), 0);
+}
+
+static int end_dir(const char *path, uint32_t mode) {
+    struct entry e = {.file_id = 77, .type = ENTRY_DIR_END, .path = path, .mode = mode, .mtime_sec = 1000};
+    return sink_end_dir(sink, &e, NULL);
+}
+
+/* ---- volumes that are full, others, or fail ----------------------------------------------------------- */
+
+static void failed_write_drops_the_file_and_the_next_one_succeeds(void **state) {
+    (void)state;
+    struct err err;
+    struct rlimit before, small = {.rlim_cur = 4096};
+    open_sink(plain);
+    put_text(root, "f", "old");
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    small.rlim_max = before.rlim_max;
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(sink_file_begin(sink, 1, "f", 0, NULL, NULL), 0);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    int written = sink_file_write(sink, "x", 1, 4096, &err);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_int_equal(written, -1);
+    assert_int_equal(err.code, EXIT_FILE_IO);
+    assert_int_equal(err.sys, EFBIG);
+    assert_non_null(strstr(err.msg, "f: "));
+    assert_int_equal(temps_in(root), 0);
+    assert_text(root, "f", "old");
+    send_file(2, "f", "new");
+    sink_commit(sink);
+    assert_int_equal(settled[1].times, 0);
+    assert_durable(2, 3);
+    assert_text(root, "f", "new");
+}
+
+static void full_disk_keeps_the_old_file_and_the_sink_goes_on(void **state) {
+    (void)state;
+    struct err err;
+    struct os_dir plain_root = root;
+    static uint8_t block[64 * 1024];
+    char path[300];
+    (void)snprintf(path, sizeof path, "%s/root", scratch.path);
+    if (mount("tmpfs", path, "tmpfs", 0, "size=256k") != 0) {
+        print_message("skipped: cannot mount a small tmpfs: %s\n", strerror(errno));
+        skip();
+    }
+    assert_int_equal(os_dir_open(scratch.dir, "root", &root), 0);
+    open_sink(plain);
+    put_text(root, "f", "old");
+    assert_int_equal(sink_file_begin(sink, 1, "f", 0, NULL, NULL), 0);
+    int result = 0;
+    for (uint64_t i = 0; i < 16 && result == 0; i++)
+        result = sink_file_write(sink, block, sizeof block, i * sizeof block, &err);
+    unsigned temps = temps_in(root);
+    send_file(2, "g", "there is room again");
+    sink_commit(sink);
+    sink_close(sink);
+    sink = NULL;
+    assert_text(root, "f", "old");
+    assert_text(root, "g", "there is room again");
+    os_dir_close(&root);
+    root = plain_root;
+    assert_int_equal(umount(path), 0);
+    assert_int_equal(result, -1);
+    assert_int_equal(err.code, EXIT_NO_SPACE);
+    assert_int_equal(temps, 0);
+    assert_int_equal(settled[1].times, 0);
+    assert_durable(2, 19);
+}
+
+static void what_lies_on_another_volume_is_flushed_on_its_own(void **state) {
+    (void)state;
+    char path[300];
+    make_dir(root, "m", 0755);
+    (void)snprintf(path, sizeof path, "%s/root/m", scratch.path);
+    if (mount("tmpfs", path, "tmpfs", 0, "size=1m") != 0) {
+        print_message("skipped: cannot mount a tmpfs: %s\n", strerror(errno));
+        skip();
+    }
+    open_sink((struct sink_options){.durable = DURABLE_BATCH});
+    send_file(1, "here", "content");
+    bool here = sink->batch[0].synced || sink->batch_elsewhere;
+    send_file(2, "m/there", "content");
+    bool there = sink->batch[1].synced && sink->batch_elsewhere;
+    int made = sink_make_dir(sink, "m/d", 0755, NULL);
+    bool left_to_the_root = sink->names_changed;
+    sink_commit(sink);
+    sink_close(sink);
+    sink = NULL;
+    assert_int_equal(umount(path), 0);
+    assert_false(here);
+    assert_true(there);
+    assert_int_equal(made, 0);
+    assert_false(left_to_the_root);
+    assert_durable(1, 7);
+    assert_durable(2, 7);
+}
+
+/* A flush that failed and is tried again succeeds, although what it was to write is lost. */
+static void after_a_flush_of_the_volume_failed_nothing_is_committed_any_more(void **state) {
+    (void)state;
+    struct err err = {.code = 0};
+    open_sink((struct sink_options){.durable = DURABLE_BATCH});
+    int good = dup(sink->root.fd), path_only = openat(sink->root.fd, ".", O_PATH | O_CLOEXEC);
+    assert_true(good >= 0 && path_only >= 0);
+    send_file(1, "a", "first");
+    send_file(2, "b", "first");
+    assert_int_equal(dup2(path_only, sink->root.fd), sink->root.fd); /* syncfs refuses it */
+    sink_commit(sink);
+    assert_int_equal(dup2(good, sink->root.fd), sink->root.fd);
+    assert_failed(1);
+    assert_failed(2);
+    send_file(3, "c", "second");
+    send_file(4, "d", "second");
+    sink_commit(sink);
+    assert_failed(3);
+    assert_failed(4);
+    assert_false(exists(root, "c"));
+    assert_int_equal(sink_make_dir(sink, "dir", 0755, NULL), 0);
+    assert_int_equal(sink_finish(sink, &err), -1);
+    assert_int_equal(err.code, EXIT_FILE_IO);
+    (void)close(good);
+    (void)close(path_only);
+}
+
+/* ---- owners and rights -------------------------------------------------------------------------------- */
+
+static void owner_and_group_are_set_by_a_privileged_receiver(void **state) {
+    (void)state;
+    if (geteuid() != 0) {
+        print_message("skipped: only root gives files to others\n");
+        skip();
+    }
+    struct os_stat st;
+    struct metadata theirs = {.mode = 0640, .uid = 12345, .gid = 23456}; /* of 1970 */
+    open_sink((struct sink_options){.owner = true, .group = true, .perms = true, .times = true});
+    assert_int_equal(sink_file_begin(sink, 1, "f", 0, NULL, NULL), 0);
+    assert_int_equal(sink_file_end(sink, 0, &theirs, NULL), 0);
+    sink_commit(sink);
+    struct entry dir = {
+        .file_id = 2, .type = ENTRY_DIR_END, .mode = 0750, .uid = 12345, .gid = 7, .path = "d"};
+    assert_int_equal(sink_make_dir(sink, "d", 0750, NULL), 0);
+    assert_int_equal(sink_end_dir(sink, &dir, NULL), 0);
+    struct entry link = {.file_id = 3, .type = ENTRY_SYMLINK, .uid = 8, .gid = 9, .path = "l"};
+    assert_int_equal(sink_make_link(sink, &link, (struct span){(const uint8_t *)"f", 1}, NULL), 0);
+    st = stat_of(root, "f");
+    assert_int_equal(st.uid, 12345);
+    assert_int_equal(st.gid, 23456);
+    assert_int_equal(st.mode, 0640);
+    st = stat_of(root, "d");
+    assert_int_equal(st.uid, 12345);
+    assert_int_equal(st.gid, 7);
+    st = stat_of(root, "l");
+    assert_int_equal(st.uid, 8);
+    assert_int_equal(st.gid, 9);
+    struct entry same = {.file_id = 4, .type = ENTRY_FILE, .mode = 0640, .uid = 1, .gid = 23456, .path = "f"};
+    assert_true(sink_has(sink, &same, true)); /* only the owner differs: it is set, nothing is sent */
+    st = stat_of(root, "f");
+    assert_int_equal(st.uid, 1);
+}
+
+static uint32_t mode_of_the_temp(void) {
+    struct temp_name temp;
+    sink_temp_name(sink, sink->path, sink->file_id, &temp);
+    return stat_of(root, temp.s).mode;
+}
+
+static void nobody_else_can_open_what_will_change_hands(void **state) {
+    (void)state;
+    if (geteuid() != 0) {
+        print_message("skipped: only root gives files to others\n");
+        skip();
+    }
+    struct metadata ours = {.mode = 0644, .uid = geteuid(), .gid = getegid()}, theirs = ours;
+    theirs.gid = 23456;
+    open_sink((struct sink_options){.perms = true, .owner = true, .group = true});
+    end_file(1, "first", 0644);
+    assert_int_equal(sink_file_begin(sink, 2, "ours", 0, &ours, NULL), 0);
+    assert_int_equal(mode_of_the_temp(), 0644); /* nothing will change */
+    assert_int_equal(sink_file_end(sink, 0, &ours, NULL), 0);
+    assert_int_equal(sink_file_begin(sink, 3, "theirs", 0, &theirs, NULL), 0);
+    assert_int_equal(mode_of_the_temp(), 0600);
+    assert_int_equal(sink_file_end(sink, 0, &theirs, NULL), 0);
+    sink_commit(sink);
+    assert_int_equal(stat_of(root, "theirs").gid, 23456);
+    assert_mode(root, "theirs", 0644);
+}
+
+/* For the superuser modes refuse nothing, so these run as somebody else. */
+static void become_nobody(void) {
+    enum { NOBODY = 65534 };
+    if (geteuid() != 0)
+        return;
+    assert_int_equal(chmod(scratch.path, 0755), 0);
+    assert_int_equal(fchown(root.fd, NOBODY, NOBODY), 0);
+    assert_int_equal(seteuid(NOBODY), 0);
+}
+
+static void become_oneself(void) {
+    if (getuid() == 0)
+        assert_int_equal(seteuid(0), 0);
+}
+
+static void read_only_directory_takes_files_again(void **state) {
+    (void)state;
+    become_nobody();
+    open_sink(archive);
+    int results[6];
+    for (unsigned turn = 0; turn < 2; turn++) {
+        results[turn] = sink_make_dir(sink, "d", 0555, NULL);
+        results[2 + turn] = sink_file_begin(sink, turn + 1, "d/f", 0, NULL, NULL);
+        if (results[2 + turn] == 0)
+            (void)sink_file_end(sink, 0, &(struct metadata){.mode = 0444, .mtime_sec = 0, .mtime_nsec = 0},
+                                NULL);
+        sink_commit(sink);
+        results[4 + turn] = end_dir("d", 0555);
+    }
+    become_oneself();
+    for (size_t i = 0; i < 6; i++)
+        assert_int_equal(results[i], 0);
+    assert_durable(1, 0);
+    assert_durable(2, 0);
+    assert_mode(root, "d", 0555);
+    assert_mode(root, "d/f", 0444);
+}
+
+static void directory_without_rights_fails_with_its_reason(void **state) {
+    (void)state;
+    struct err err = {.code = 0};
+    become_nobody();
+    open_sink((struct sink_options){.umask = 022});
+    int made = mkdirat(root.fd, "d", 0555);
+    int kept = sink_make_dir(sink, "d", 0555, NULL);
+    int begun = sink_file_begin(sink, 1, "d/f", 0, NULL, &err);
+    become_oneself();
+    assert_int_equal(made, 0);
+    assert_int_equal(kept, 0);
+    assert_mode(root, "d", 0555); /* it would not get its mode back */
+    assert_int_equal(begun, -1);
+    assert_int_equal(err.sys, EACCES);
+}
+
+/* ---- the race ----------------------------------------------------------------------------------------- */
+
+struct flipper {
+    atomic_bool done;
+    atomic_int failure;
+};
+
+static void *flip(void *arg) {
+    enum { FLIPS = 2000 };
+    struct flipper *f = arg;
+    for (int i = 0; i < FLIPS; i++)
+        if (syscall(SYS_renameat2, root.fd, "d", root.fd, "s", 2 /* RENAME_EXCHANGE */) != 0) {
+            atomic_store(&f->failure, errno);
+            break;
+        }
+    atomic_store(&f->done, true);
+    return NULL;
+}
+
+static void no_file_lands_outside_while(bool fallback) {
+    struct flipper f = {false, 0};
+    struct waiters w;
+    open_sink((struct sink_options){.durable = DURABLE_NONE});
+    os_dir_force_fallback(fallback);
+    make_dir(scratch.dir, "outside", 0777);
+    make_dir(root, "d", 0755);
+    (void)put_link(root, "s", "../outside");
+    waiters_start(&w, 1, flip, &f);
+    for (bool last = false; !last;) {
+        last = atomic_load(&f.done);
+        if (sink_file_begin(sink, 1, "d/f", 0, NULL, NULL) == 0 &&
+            sink_file_end(sink, 0, &(struct metadata){.mode = 0644, .mtime_sec = 0, .mtime_nsec = 0}, NULL) ==
+                0)
+            sink_commit(sink);
+        dir_cache_forget(&sink->dirs, "");
+    }
+    waiters_join(&w);
+    os_dir_force_fallback(false);
+    /* A temporary file whose directory was a link when it was to be removed: it is still below the root. */
+    struct temp_name temp;
+    char path[100];
+    sink_temp_name(sink, "d/f", 1, &temp);
+    (void)snprintf(path, sizeof path, "d/%s", temp.s);
+    (void)unlinkat(root.fd, path, 0);
+    (void)snprintf(path, sizeof path, "s/%s", temp.s);
+    (void)unlinkat(root.fd, path, 0);
+    int failure = atomic_load(&f.failure);
+    if (failure == EINVAL) {
+        print_message("skipped: this file system cannot exchange names\n");
+        skip();
+    }
+    assert_int_equal(failure, 0);
+    remove_dir(scratch.dir, "outside"); /* it stayed empty */
+}
+
+static void no_file_lands_outside_while_its_directory_is_exchanged_with_a_link(void **state) {
+    (void)state;
+    no_file_lands_outside_while(false);
+}
+
+static void no_file_lands_outside_by_the_fallback_either(void **state) {
+    (void)state;
+    no_file_lands_outside_while(true);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        SINK_TEST(failed_write_drops_the_file_and_the_next_one_succeeds),
+        SINK_TEST(full_disk_keeps_the_old_file_and_the_sink_goes_on),
+        SINK_TEST(what_lies_on_another_volume_is_flushed_on_its_own),
+        SINK_TEST(after_a_flush_of_the_volume_failed_nothing_is_committed_any_more),
+        SINK_TEST(owner_and_group_are_set_by_a_privileged_receiver),
+        SINK_TEST(nobody_else_can_open_what_will_change_hands),
+        SINK_TEST(read_only_directory_takes_files_again),
+        SINK_TEST(directory_without_rights_fails_with_its_reason),
+        SINK_TEST(no_file_lands_outside_while_its_directory_is_exchanged_with_a_link),
+        SINK_TEST(no_file_lands_outside_by_the_fallback_either),
+    };
+    return cmocka_run_group_tests_name("sink_posix", tests, NULL, NULL);
+}
