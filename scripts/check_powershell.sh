@@ -28,7 +28,9 @@ skip() {
 }
 
 if [ ! -e "$dir/complete" ]; then
-    command -v npm >/dev/null && command -v node >/dev/null || skip "there is no npm to get the parser of PowerShell with"
+    if ! command -v npm >/dev/null || ! command -v node >/dev/null; then
+        skip "there is no npm to get the parser of PowerShell with"
+    fi
     mkdir -p "$dir"
     (cd "$dir" && timeout 120 npm install --no-save --no-audit --no-fund --ignore-scripts --prefix . "${packages[@]}") \
         >"$dir/npm.log" 2>&1 </dev/null || skip "npm cannot get the parser of PowerShell (see $dir/npm.log)"
@@ -41,8 +43,8 @@ check() {
 
 if [ -n "$self_test" ]; then
     wrong=$dir/wrong.ps1
-    printf 'function Send-It {\n    param([string] $Name\n    if ($Name -eq "x" { Write-Output "x" }\n}\n' >"$wrong"
-    ! check "$wrong"
+    printf 'function Send-It {\n    if (1 -eq 2 { Write-Output "x" }\n}\n' >"$wrong"
+    if check "$wrong"; then exit 1; fi
 else
     check "$top"/scripts/*.ps1 "$top"/scripts/*.psm1
 fi

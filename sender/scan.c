@@ -207,6 +207,8 @@ static int next_name(struct scan *s, struct found *ret) {
         report_warning(s->report, s->path, "skipping the unfinished file of another transfer");
     else if (fault != NAME_OK)
         refuse(s, name_fault_text(fault));
+    else if (os_name_fault(name, n)) /* it is there, made in other ways than Windows's own */
+        refuse(s, os_name_fault(name, n));
     else if (path_depth(s->path) > PATH_DEPTH_MAX)
         refuse(s, "deeper than 64 levels");
     else

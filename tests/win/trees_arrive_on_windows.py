@@ -8,9 +8,11 @@ them the cases that need both sorts are skipped.
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "e2e"))
@@ -261,6 +263,21 @@ def names_that_windows_cannot_hold_are_refused_and_the_rest_arrives(ws):
     check_equal(os.listdir(dest / "d"), [], "what was made below d")
 
 
+@each(WAYS[:2])
+def names_that_windows_cannot_open_are_reported_by_a_sender_there(ws, way):
+    """They may be there all the same: made past Windows's own rules, or by another system."""
+    source, dest = ws.dir("source"), ws.dir("dest")
+    names = [name for name in REFUSED if name.isascii()]
+    for name in names:
+        put(os.path.join(os.fsencode(source), name), b"x")
+    put(source / "good", b"good")
+    pair = transfer(ws, way, source, dest)
+    failed(pair.sender, 23, "Windows")
+    for reason in ("name of a device", "stream of another file", "dot or blank", "control characters", "any of <"):
+        check(reason in pair.sender.err, f"nothing says '{reason}'\n{pair.sender}")
+    check_equal(sorted(os.listdir(dest)), ["good"], "what arrived")
+
+
 @case
 def names_that_differ_only_in_case_do_not_become_one(ws):
     source, dest = ws.dir("source"), ws.dir("dest")
@@ -307,22 +324,89 @@ def old_or_new(source, dest, old):
     return new
 
 
-@each([("receiver", 0), ("sender", 1)])
-def killed_end_leaves_old_or_new_files(ws, which):
+class Cutter:
+    """A TCP port that leads to another one: the first stream ends after `after` bytes to the listener, later ones pass."""
+
+    def __init__(self, target, after):
+        self.target, self.left = target, after
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                near, _ = self.listener.accept()
+            except OSError:
+                return
+            far = socket.create_connection(("127.0.0.1", self.target))
+            for way in ((near, far, True), (far, near, False)):
+                threading.Thread(target=self.pump, args=way, daemon=True).start()
+
+    def pump(self, source, target, counts):
+        try:
+            while data := source.recv(65536):
+                if counts and self.left is not None:
+                    self.left -= len(data)
+                    if self.left <= 0:
+                        self.left = None
+                        break
+                target.sendall(data)
+        except OSError:
+            pass
+        for end in (source, target):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.listener.close()
+
+
+@each([(f"{way[0]}, after {after // KIB} KiB", way, after) for way in WAYS for after in (40 * KIB, 3 * MIB)])
+def cut_stream_is_gone_on_with(ws, what):
+    _, way, after = what
+    source, dest = ws.dir("source"), ws.dir("dest")
+    put(source / "large", noise(20 * MIB))
+    for i in range(300):
+        put(source / f"f{i}", noise(2 * KIB, i))
+    sender, receiver = End(way[1], "send"), End(way[2], "recv")
+    port = lib.free_port()
+    address = f"tcp://127.0.0.1:{port}"
+    listening = ws.listen(address, *receiver.argv, "--once", "--listen", address, receiver.path(dest))
+    with Cutter(port, after) as cutter:
+        argv = [*sender.argv, "-a", "--retry", "5", "--retry-delay", "0", sender.path(source, slash=True)]
+        sent = ws.run(*argv, f"tcp://127.0.0.1:{cutter.port}")
+        pair = Pair(sent, listening.wait())
+        check(cutter.left is None, "the stream was not cut")
+    check_equal((pair.sender.code, pair.receiver.code), (0, 0), f"exit codes\n{pair}")
+    same_tree(source, dest)
+
+
+@each([(f"{way[0]}, the {end}", way, killed) for way in WAYS for killed, end in enumerate(("receiver", "sender"))])
+def killed_end_leaves_old_or_new_files(ws, what):
+    _, way, killed = what
     source, dest = ws.dir("source"), ws.dir("dest")
     old, files = b"old", 600
     for i in range(files):
         put(source / f"f{i}", noise(20 * KIB, i), mtime_ns=10**18)
         put(dest / f"f{i}", old, mtime_ns=10**17)
     address = f"tcp://127.0.0.1:{lib.free_port()}"
-    receiver = ws.listen(address, *wine.command(RECEIVER), "--once", "--listen", address, "--durable", "file", wine.path(dest))
-    sender = ws.start(*wine.command(SENDER), "-a", wine.path(source) + "\\", address)
+    ends = End(way[1], "send"), End(way[2], "recv")
+    silence = ["--timeout", "10"]  # the server of Wine may hold the socket of a dead program
+    first = [*ends[1].argv, "--once", *silence, "--durable", "file"]
+    receiver = ws.listen(address, *first, "--listen", address, ends[1].path(dest))
+    sender = ws.start(*ends[0].argv, "-a", *silence, ends[0].path(source, slash=True), address)
     lib.wait_until(lambda: sender.ended() or os.stat(dest / "f0").st_mtime_ns == 10**18, "the first file is committed")
-    (receiver, sender)[which[1]].kill()
-    survivor = (sender, receiver)[which[1]].wait()
+    (receiver, sender)[killed].kill()
+    survivor = (sender, receiver)[killed].wait()
     done = old_or_new(source, dest, old)
     check(survivor.code != 0 or done == files, f"not all is there, and yet: {survivor}")
-    good(transfer(ws, WAYS[0], source, dest))
+    good(transfer(ws, way, source, dest))
     check_equal(old_or_new(source, dest, old), files, "new files after the next run")
 
 
