@@ -32,6 +32,6 @@ configure() {
     fi
 }
 
-build() {
-    quietly ninja -C "$1" -j "$(nproc)"
+build() { # DIR [TARGET...]
+    quietly ninja -C "$1" -j "$(nproc)" "${@:2}"
 }

@@ -4,7 +4,7 @@
 # usage: setup.sh [build|run|bench|lab|lab-full|test|windows]
 #   build  what compiling needs
 #   run    and what run.sh needs to check its result
-#   bench  and the programs that bench.sh compares with
+#   bench  and the programs that bench.sh compares with, and what it draws with
 #   lab    what lab.sh needs to boot kernels
 #   lab-full  and what its targets qemu and nested need; they download Debian's kernel themselves
 #   test   and everything that the tests need (default)
@@ -14,8 +14,9 @@ set -euo pipefail
 group=${1:-test}
 build=(gcc libc6-dev meson ninja-build pkg-config zlib1g-dev libxxhash-dev libzstd-dev libsodium-dev)
 run=("${build[@]}" rsync)
-bench=("${run[@]}" socat tar python3 git)
-lab=("${bench[@]}" libcmocka-dev user-mode-linux busybox-static iproute2 util-linux xxhash)
+peers=("${run[@]}" socat tar python3 git)
+bench=("${peers[@]}" zstd iproute2 util-linux e2fsprogs python3-matplotlib)
+lab=("${peers[@]}" libcmocka-dev user-mode-linux busybox-static iproute2 util-linux xxhash)
 lab_full=("${lab[@]}" qemu-system-x86 lz4 xz-utils)
 # a|b: either will do.
 test=("${lab[@]}" clang 'libclang-rt-dev|libclang-rt-14-dev' clang-format
