@@ -49,7 +49,7 @@ class Update:
         contender.relayed = {"relay": True}
         run = self.run(contender)
         contender.relayed = {}
-        contender.check.check(self.source, self.dest)
+        contender.verify(self.source, self.dest)
         return run.wire["there"] + run.wire["back"]
 
 
@@ -110,9 +110,8 @@ def w8(bench):
     total = bench.copy(source, whole).wire["there"]
     places = [total * (n + 1) // (CUTS + 1) for n in range(CUTS)]
     half = Hvferry(bench, "hvferry, cut at 50 %", cuts=[total // 2])
-    quick = Hvferry(bench, "cut at 50 %, --retry-delay 0.01", ["-a", "--retry-delay=0.01"], cuts=[total // 2])
     many = Hvferry(bench, f"hvferry, cut {CUTS} times", cuts=places)
-    contenders = [whole, half, quick, many]
+    contenders = [whole, half, many]
     bench.full_copies(source, contenders, 3)
     rsync = Rsync(bench, fails=True, cuts=[total // 2])
     bench.copy(source, rsync)

@@ -78,7 +78,7 @@ class Bench:
             raise NotHere(f"needs {size / GIB:.1f} GiB in {self.top.parent}, {free / GIB:.1f} are free")
 
     def fill(self, path, kind, size):
-        """kind: random or text."""
+        """kind: random or mixed."""
         subprocess.run([self.filler, kind, str(size), str(self.seed), str(path)], check=True)
 
     def image(self, kind, size, copies=2):
@@ -105,7 +105,7 @@ class Bench:
             run = self.copy(source, contender, disk)
             if contender.runs is not None:
                 contender.measured.append(run)
-            contender.check.check(source, (disk.top if disk else self.top) / "dest")
+            contender.verify(source, (disk.top if disk else self.top) / "dest")
         for number in range(runs or self.runs):
             for contender in contenders:
                 if contender.runs is None or number + 1 < contender.runs:

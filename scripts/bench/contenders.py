@@ -72,6 +72,10 @@ class Contender:
         receiving = self.listen(dest)
         return self.finish(receiving, self.send(source))
 
+    def verify(self, source, dest):
+        """BenchError when the copy is not what it is held to."""
+        self.check.check(source, dest)
+
     def start(self, command, **options):
         return self.processes.start(command, prefix=self.bench.prefix, **options)
 

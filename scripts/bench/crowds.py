@@ -21,8 +21,15 @@ class AtOnce(Contender):
     def command(self):
         return f"{len(self.members)} at once of: {self.members[0].command()}"
 
+    def dests(self, dest):
+        return [dest / str(number) for number, _ in enumerate(self.members)]
+
+    def verify(self, source, dest):
+        for folder in self.dests(dest):
+            self.check.check(source, folder)
+
     def run(self, source, dest):
-        dests = [dest / str(number) for number, _ in enumerate(self.members)]
+        dests = self.dests(dest)
         for folder in dests:
             folder.mkdir()
         receiving = [member.listen(folder) for member, folder in zip(self.members, dests)]

@@ -31,7 +31,7 @@ def w2(bench):
 
 def w3(bench):
     size = bench.size(2 * GIB, 128 * MIB)
-    source = bench.image("text", size)
+    source = bench.image("mixed", size)
     ours, none = Hvferry(bench), Hvferry(bench, "hvferry none", ["-a", "--zc=none"])
     packed = Rsync(bench, "rsync -z", ["-a", "-W", "-z"])
     contenders = [ours, none, Rsync(bench), packed]
@@ -42,7 +42,7 @@ def w3(bench):
 
 def w4(bench):
     size = bench.size(GIB, 96 * MIB)
-    source = bench.image("text", size)
+    source = bench.image("mixed", size)
     link = bench.closing(net.capped(CAPPED))
     ours = Hvferry(bench, kind="tcp", link=link)
     none = Hvferry(bench, "hvferry none", ["-a", "--zc=none"], kind="tcp", link=link, runs=1)

@@ -117,7 +117,7 @@ def with_prefix(contenders, word):
 def over_link(bench, link, size):
     """MB/s of contenders' data, by contender and kind of data."""
     found = {}
-    for kind, packs, word in (("random", [], "random data"), ("text", ["-z"], "text")):
+    for kind, packs, word in (("random", [], "random data"), ("mixed", ["-z"], "compressible data")):
         source = bench.image(kind, size)
         rsync = Rsync(bench, "rsync -z" if packs else "rsync", ["-a", "-W", *packs], link=link)
         contenders = with_prefix([Hvferry(bench, kind="tcp", link=link), rsync], word)

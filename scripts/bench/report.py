@@ -26,7 +26,7 @@ def contender_row(contender, first, size):
         contender["name"],
         f"{median:.4f}",
         f"{min(seconds):.4f}–{max(seconds):.4f}",
-        f"{spread:.0%}",
+        f"{spread:.0%}" if len(seconds) > 1 else "–",
         f"{size / median / 1e6:.0f}" if size else "–",
         f"{statistics.median(contender['cpu']):.3f}",
         peaks_text(contender["peaks"]),

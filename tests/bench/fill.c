@@ -15,8 +15,10 @@
 
 enum {
     BLOCK = 1 << 20,
-    WORDS = 2048,
-    PHRASES = 32768,
+    PAGE = 4096,
+    STRETCH_PAGES = 64,
+    WORDS = 4096,
+    PHRASES = 4096,
     WORD_MAX = 12,
     PHRASE_WORDS_MAX = 8,
     PIECE_MAX = PHRASE_WORDS_MAX * (WORD_MAX + 1),
@@ -47,8 +49,8 @@ static uint64_t next(struct maker *m) {
 
 /* Below n; small numbers far more often than large ones. */
 static size_t rank(struct maker *m, size_t n) {
-    const uint64_t dice = next(m), a = dice & 0xffff, b = dice >> 16 & 0xffff;
-    return (size_t)(a * b * n >> 32);
+    const uint64_t dice = next(m), a = dice & 0xffff, b = dice >> 16 & 0xffff, c = dice >> 32 & 0xffff;
+    return (size_t)((a * b >> 16) * c * n >> 32);
 }
 
 static void make_word(struct maker *m, struct piece *word) {
@@ -92,13 +94,21 @@ static void fill_text(struct maker *m, char *to, size_t n) {
     struct piece number;
     for (size_t at = 0; at < n;) {
         const uint64_t kind = next(m) % 16;
-        const struct piece *piece = kind < 5 ? &m->phrases[rank(m, PHRASES)] : &m->words[rank(m, WORDS)];
-        if (kind >= 13) {
+        const struct piece *piece = kind < 9 ? &m->phrases[rank(m, PHRASES)] : &m->words[rank(m, WORDS)];
+        if (kind == 15) {
             make_number(m, &number);
             piece = &number;
         }
         const size_t take = piece->n < n - at ? piece->n : n - at;
         memcpy(to + at, piece->bytes, take);
+        at += take;
+    }
+}
+
+static void fill_mixed(struct maker *m, char *to, size_t n) {
+    for (size_t at = 0; at < n;) {
+        const size_t wanted = PAGE * (1 + next(m) % STRETCH_PAGES), take = wanted < n - at ? wanted : n - at;
+        (next(m) % 5 ? fill_text : fill_random)(m, to + at, take);
         at += take;
     }
 }
@@ -116,8 +126,8 @@ static void write_all(int fd, const char *p, size_t n) {
 int main(int argc, char **argv) {
     static struct maker maker;
     static char block[BLOCK];
-    if (argc != 5 || (strcmp(argv[1], "random") && strcmp(argv[1], "text"))) {
-        (void)fprintf(stderr, "usage: fill random|text SIZE SEED FILE\n");
+    if (argc != 5 || (strcmp(argv[1], "random") && strcmp(argv[1], "mixed"))) {
+        (void)fprintf(stderr, "usage: fill random|mixed SIZE SEED FILE\n");
         return 2;
     }
     int fd = open(argv[4], O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
@@ -126,7 +136,7 @@ int main(int argc, char **argv) {
     start(&maker, strtoull(argv[3], NULL, 10));
     for (uint64_t left = strtoull(argv[2], NULL, 10); left > 0;) {
         const size_t n = left < BLOCK ? (size_t)left : BLOCK;
-        (argv[1][0] == 't' ? fill_text : fill_random)(&maker, block, n);
+        (argv[1][0] == 'm' ? fill_mixed : fill_random)(&maker, block, n);
         write_all(fd, block, n);
         left -= n;
     }
