@@ -73,7 +73,7 @@ def w5(bench):
         "wire inplace": 100 * wire["delta inplace"] / size,
     }
     rows = [[by[name].name, f"{n / 1e6:.1f}", f"{100 * n / size:.2f} %"] for name, n in wire.items()]
-    title = f"{size_text(size)} at the destination already, of which {changes.size / size:.1%} in blocks of 4 KiB differ"
+    title = f"one file of {size_text(size)}, {changes.size / size:.1%} changed (blocks of 4 KiB)"
     return result("W5", title, list(by.values()), values, size,
                   table={"columns": ["both ways, counted by a relay", "MB", "of the file"], "rows": rows})  # fmt: skip
 

@@ -42,11 +42,11 @@ BARS = {
     "W4": [faster("zstd", "speed against the best fixed zstd pipe", 1, 1.2)],
     "W5": [
         faster("rsync", "speed against rsync's delta", 3, 5),
-        faster("rsync inplace", "the same, both in place", 3, 5),
+        faster("rsync inplace", "speed against rsync's delta, in place", 3, 5),
         faster("whole", "speed against our own full copy", 1),
-        faster("whole inplace", "the same, both in place", 1),
+        faster("whole inplace", "speed against our own full copy, in place", 1),
         less("wire", "bytes on the wire, of the file", None, 1.3, "%"),
-        less("wire inplace", "the same, in place", None, 1.3, "%"),
+        less("wire inplace", "bytes on the wire, of the file, in place", None, 1.3, "%"),
     ],
     "W6": [
         faster("rsync", "speed against rsync -S", 100),

@@ -43,7 +43,8 @@ class Relayed(Loopback):
 def ran(*command):
     result = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
     if result.returncode != 0:
-        raise NotHere(f"{' '.join(command)}: {result.stderr.strip() or result.returncode}")
+        words = " ".join(word for word in command if word != "nsenter" and not word.startswith("--net="))
+        raise NotHere(f"`{words}`: {result.stderr.strip() or result.returncode}")
 
 
 class Namespaces:
