@@ -52,5 +52,5 @@ class Disk:
 
     def close(self):
         if self.mounted:
-            quiet("umount", str(self.top))
+            quiet("umount", str(self.top)) or quiet("umount", "--lazy", str(self.top))
         remove(self.base)

@@ -6,6 +6,7 @@ peak memory.
 
 import os
 import shlex
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -43,53 +44,70 @@ def parse_spent(line):
 
 
 class Process:
-    """A program that runs. `pid` is its own, not that of `spent`."""
+    """A program that runs, in a group of its own together with what it starts. `pid` is its own, not that of `spent`,
+    which leads the group."""
 
     def __init__(self, command, spent, prefix, **options):
-        self.command = command
+        self.command = [str(word) for word in command]
+        self.pid = self.code = None
         report, told = os.pipe()
+        self.report = os.fdopen(report, encoding="ascii")
         try:
             self.popen = subprocess.Popen(
-                [*prefix, spent, str(told), *map(str, command)],
+                [*prefix, spent, str(told), *self.command],
                 pass_fds=(told,),
+                start_new_session=True,
                 **{"stdin": subprocess.DEVNULL, **options},
             )
         except BaseException:
-            os.close(report)
+            self.report.close()
             raise
         finally:
             os.close(told)
-        self.report = os.fdopen(report, encoding="ascii")
-        first = self.report.readline()
-        self.pid = int(first) if first else self.popen.pid
 
     @property
     def stdout(self):
         return self.popen.stdout
 
+    def read_pid(self):
+        line = self.report.readline()
+        if not line:
+            raise BenchError(f"did not start: {shlex.join(self.command)}")
+        self.pid = int(line)
+
     def wait(self, good=(0,)):
-        """Spent; BenchError when the exit code is none of `good`."""
+        """Spent; BenchError when the exit code is none of `good` (None: any is)."""
         line = self.report.readline()
         self.report.close()
         self.popen.wait()
         if not line:
-            raise BenchError(f"did not start, or was killed: {shlex.join(map(str, self.command))}")
-        spent, code = parse_spent(line)
-        self.code = code
-        if good is not None and code not in good:
-            raise BenchError(f"exit code {code}: {shlex.join(map(str, self.command))}")
+            raise BenchError(f"was killed: {shlex.join(self.command)}")
+        spent, self.code = parse_spent(line)
+        if good is not None and self.code not in good:
+            raise BenchError(f"exit code {self.code}: {shlex.join(self.command)}")
         return spent
 
     def terminate(self):
         self.popen.terminate()  # spent passes it on
 
-    def end(self):
-        self.terminate()
+    def signal_group(self, number):
+        """False when nobody is left in it."""
         try:
-            self.popen.wait(timeout=5)
+            os.killpg(self.popen.pid, number)
+        except ProcessLookupError:
+            return False
+        return True
+
+    def end(self):
+        """Whatever it is at, and with all that it has started."""
+        self.signal_group(signal.SIGTERM)
+        try:
+            self.popen.wait(timeout=3)
         except subprocess.TimeoutExpired:
-            self.popen.kill()  # and the kernel kills the program with it
-            self.popen.wait()
+            pass
+        self.signal_group(signal.SIGKILL)
+        self.popen.wait()
+        wait_until(lambda: not self.signal_group(signal.SIGKILL), "a group of processes to end")
         self.report.close()
 
 
@@ -103,11 +121,13 @@ class Processes:
     def start(self, command, prefix=(), **options):
         process = Process(command, self.spent, prefix, **options)
         self.running.append(process)
+        process.read_pid()
         return process
 
     def wait(self, process, good=(0,)):
+        spent = process.wait(good)
         self.running.remove(process)
-        return process.wait(good)
+        return spent
 
     def stop(self, process, good=(0, 20, 143)):
         """Ends one that serves for ever: Spent."""
@@ -115,9 +135,8 @@ class Processes:
         return self.wait(process, good)
 
     def end_all(self):
-        for process in self.running:
-            process.end()
-        self.running.clear()
+        while self.running:
+            self.running.pop().end()
 
 
 def wait_until(condition, what):
