@@ -64,6 +64,7 @@ BARS = {
     "W9": [faster("rsync", "speed of 4 at once against 4 rsyncs at once", 2, 3)],
     "W10": [
         less("files", "peak of an end, very many files", 64, 32, " MiB"),
+        less("checksum", "peak of an end, the same with -c, nothing changed", 64, 32, " MiB"),
         less("sparse", "peak of an end, sparse file", 64, 32, " MiB"),
         less("large", "peak of an end, large file", 64, 32, " MiB"),
     ],
