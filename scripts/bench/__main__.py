@@ -168,7 +168,8 @@ def show(results, options):
     name = "growth" if "growth" in results else "cases"
     make = show_growth if name == "growth" else show_cases
     pictures = docs.PICTURES if options.update_docs else Path(options.out) / "benchmarks"
-    pictures.mkdir(parents=True, exist_ok=True)
+    for folder in (pictures, Path(options.out)):
+        folder.mkdir(parents=True, exist_ok=True)
     text = make(results, pictures)
     if options.update_docs:
         docs.update(name, text)
