@@ -8,7 +8,7 @@ from lib import Failed, Pair, check, good, wait_until  # noqa: F401
 
 # Who connects may be first: it tries again. So no case has to know when the other end listens.
 SOON = ["--retry", "200", "--retry-delay", "0.1"]
-PATIENT = ["--contimeout", "120"]  # an emulated kernel on a busy machine is no dead one
+PATIENT = ["--contimeout", str(PATIENCE)]  # an emulated kernel on a busy machine is no dead one
 PROGRESS = re.compile(r"^([1-9]\d*)/", re.MULTILINE)
 
 STRAGGLING = 90  # seconds that one end may take to notice that the other has failed
