@@ -123,8 +123,8 @@ static void print_stages(const struct run *run, double seconds) {
     const struct stage_times *busiest = NULL;
     for (unsigned i = 0; i < run->stage_count; i++) {
         const struct stage_times *s = &run->stages[i];
-        log_line(LOG_ERROR, "stage %-6s %2u thread%s busy %3.0f %%, starved %3.0f %%, blocked %3.0f %%", s->name,
-                 s->threads, s->threads == 1 ? ": " : "s:", percent(busy_ns(s), s, seconds),
+        log_line(LOG_ERROR, "stage %-6s %2u thread%s busy %3.0f %%, starved %3.0f %%, blocked %3.0f %%",
+                 s->name, s->threads, s->threads == 1 ? ": " : "s:", percent(busy_ns(s), s, seconds),
                  percent(s->starved_ns, s, seconds), percent(s->blocked_ns, s, seconds));
         if (busiest == NULL || percent(busy_ns(s), s, seconds) > percent(busy_ns(busiest), busiest, seconds))
             busiest = s;

@@ -120,7 +120,8 @@ struct run {
         void *arg;
     } cancels[RUN_CANCELS_MAX]; /* lock */
     unsigned cancel_count; /* lock */
-    struct stage_times stages[STAGES_MAX]; /* lock; in the order of their first starts, of threads that have ended */
+    struct stage_times
+        stages[STAGES_MAX]; /* lock; in the order of their first starts, of threads that have ended */
     unsigned stage_count; /* lock */
 };
 
