@@ -13,7 +13,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib.sh
 . scripts/lib.sh
 
-limit=-max_total_time=60 dir=build-fuzz sanitizer=address,undefined targets=() flags=''
+limit=-max_total_time=60 dir=build-fuzz sanitizer=address,undefined targets=()
 while [ $# -gt 0 ]; do
     case $1 in
     --seconds | --runs)
@@ -21,8 +21,8 @@ while [ $# -gt 0 ]; do
         if [ "$1" = --runs ]; then limit=-runs=$2; else limit=-max_total_time=$2; fi
         shift
         ;;
-    # The inline functions of xxhash are instrumented; zlib and zstd are not, see tests/fuzz/msan.
-    --msan) dir=build-fuzz-msan sanitizer=memory flags=-DXXH_INLINE_ALL ;;
+    # xxhash is compiled inline and so instrumented; zlib and zstd are not, see tests/fuzz/msan.
+    --msan) dir=build-fuzz-msan sanitizer=memory ;;
     -h | --help)
         sed -n '2,/^set/{s/^# \{0,1\}//p}' "$0"
         exit 0
@@ -34,7 +34,7 @@ while [ $# -gt 0 ]; do
 done
 
 [ ${#targets[@]} -gt 0 ] || targets=(frame msg name inflate handshake receiver sender session)
-CC=clang CFLAGS=$flags configure "$dir" -Dtests=enabled -Dfuzz=true -Dfuzz_sanitizer="$sanitizer"
+CC=clang configure "$dir" -Dtests=enabled -Dfuzz=true -Dfuzz_sanitizer="$sanitizer"
 quietly ninja -C "$dir" -j "$(nproc)" "${targets[@]/#/tests/fuzz/fuzz_}"
 mkdir -p "$dir/found"
 export ASAN_OPTIONS=quarantine_size_mb=16:malloc_context_size=8:detect_stack_use_after_return=0

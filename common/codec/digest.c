@@ -1,9 +1,9 @@
 #include "codec/digest.h"
 
+#include "codec/digest_code.h"
 #include "core/bytes.h"
 
 #include <stdlib.h>
-#include <xxhash.h>
 
 enum { FILE_RECORD_SIZE = 32 }; /* offset u64 | raw_length u32 | 0 u32 | digest 16 */
 
@@ -17,8 +17,18 @@ static struct digest canonical(XXH128_hash_t hash) {
     return d;
 }
 
+static XXH128_hash_t plain_of(const void *p, size_t n) {
+    return XXH3_128bits(p, n);
+}
+
+static void plain_add(XXH3_state_t *state, const void *p, size_t n) {
+    (void)XXH3_128bits_update(state, p, n);
+}
+
+const struct digest_code digest_code_plain = {plain_of, plain_add};
+
 struct digest digest_of(const void *p, size_t n) {
-    return canonical(XXH3_128bits(p, n));
+    return canonical(digest_code_here()->of(p, n));
 }
 
 bool digest_equal(const struct digest *a, const struct digest *b) {
@@ -104,7 +114,7 @@ void stream_digest_start(struct stream_digest *sd) {
 }
 
 void stream_digest_add(struct stream_digest *sd, const void *p, size_t n) {
-    (void)XXH3_128bits_update(sd->state, p, n);
+    digest_code_here()->add(sd->state, p, n);
 }
 
 void stream_digest_add_zeros(struct stream_digest *sd, uint64_t n) {

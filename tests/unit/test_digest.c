@@ -1,5 +1,6 @@
 /* The expected values come from the tool: `xxhsum -H2` over the bytes that each comment names. */
 #include "codec/digest.h"
+#include "codec/digest_code.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,6 +28,28 @@ static uint8_t *pattern(size_t n) {
     for (size_t i = 0; i < n; i++)
         p[i] = (uint8_t)(i * 7 + (i >> 8));
     return p;
+}
+
+/* In one piece, and in pieces of any length. */
+static void digests_are_the_same_for_every_instruction_set(void **state) {
+    (void)state;
+    static const size_t lengths[] = {0, 1, 16, 240, 241, 1023, 1024, 1025, 65536, 1048577};
+    const struct digest_code *here = digest_code_here();
+    uint8_t *p = pattern(1048577);
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+        XXH128_hash_t a = digest_code_plain.of(p, lengths[i]), b = here->of(p, lengths[i]);
+        struct stream_digest *sd = stream_digest_new();
+        assert_true(XXH128_isEqual(a, b));
+        assert_non_null(sd);
+        for (size_t at = 0, n; at < lengths[i]; at += n) {
+            n = lengths[i] - at < 100001 ? lengths[i] - at : 100001;
+            stream_digest_add(sd, p + at, n);
+        }
+        struct digest whole = digest_of(p, lengths[i]), pieces = stream_digest_finish(sd);
+        assert_true(digest_equal(&whole, &pieces));
+        stream_digest_free(sd);
+    }
+    free(p);
 }
 
 static int start(void **state) {
@@ -216,6 +239,7 @@ static void content_in_pieces_has_the_digest_of_the_whole(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(digests_are_the_same_for_every_instruction_set),
         cmocka_unit_test(digest_of_bytes_equals_what_xxhsum_prints),
         cmocka_unit_test(digest_of_text_equals_what_xxhsum_prints),
         cmocka_unit_test(digest_does_not_depend_on_alignment),
