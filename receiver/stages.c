@@ -58,7 +58,7 @@ static int put_in_order(struct receiver *r, struct item *item, struct err *err) 
 static int pass_on(struct receiver *r, struct item *item, struct codec_state *state, struct err *err) {
     if (!item_carries_data(item))
         return put_in_order(r, item, err);
-    if (r->unpack_threads == 0)
+    if (r->unpack_threads == 0 || !unpack_inflates(item, r->agreed.chunk_size))
         return unpack_step(r, item, state, err);
     tally_up(&r->unpacking);
     if (queue_put(r->packed, item))

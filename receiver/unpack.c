@@ -28,6 +28,14 @@ static int read_head(const struct item *item, uint32_t chunk_size, struct msg_ch
     return 0;
 }
 
+bool unpack_inflates(const struct item *item, uint32_t chunk_size) {
+    struct msg_chunk chunk;
+    struct msg_bundle bundle;
+    struct data_head head;
+    struct err ignored;
+    return read_head(item, chunk_size, &chunk, &bundle, &head, &ignored) == 0 && head.codec != CODEC_NONE;
+}
+
 /* Inflate into a buffer of its own, which takes the place of the packed one. */
 static int inflate_item(struct item *item, const struct data_head *head, struct codec_state *state,
                         struct pool *pool, struct err *err) {

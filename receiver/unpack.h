@@ -12,6 +12,9 @@
 int unpack_item(struct item *item, uint32_t codecs, uint32_t chunk_size, struct codec_state *state,
                 struct pool *pool, struct err *err);
 
+/* CHUNK or BUNDLE: unpack_item will have to inflate it, which is worth another thread. */
+bool unpack_inflates(const struct item *item, uint32_t chunk_size);
+
 /* Data frames that were refused and have not come again. */
 struct refusals;
 struct refusals *refusals_new(void); /* NULL: no memory */

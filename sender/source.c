@@ -37,6 +37,7 @@ void source_free(struct source *s) {
     close_read(s);
     content_room_free(&s->content);
     item_free(s->bundle);
+    stream_digest_free(s->digest);
     if (s->dirs_root >= 0)
         dir_cache_free(&s->dirs);
 }

@@ -31,6 +31,7 @@ struct source {
     int64_t began_sec; /* os_wall_ns at source_init */
     uint32_t chunk_size;
     struct pool *pool;
+    struct stream_digest *digest; /* of the chunk that is being read; made for the first one */
     struct report *report;
     source_emit *emit;
     source_await *await;

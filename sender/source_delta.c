@@ -118,7 +118,7 @@ static int put_part(struct source *s, const struct pending *p, uint64_t offset, 
     if (buf == NULL)
         return -1;
     memcpy(buf->data, data, (size_t)n);
-    return source_put_chunk(s, p, buf, offset, (uint32_t)n, err);
+    return source_put_chunk(s, p, buf, offset, (uint32_t)n, NULL, err);
 }
 
 /* Emits [offset, end) of which `buf`, taken over, has the bytes. */
@@ -149,7 +149,7 @@ static int emit_differing(struct source *s, struct pending *p, struct compare *c
         result = compare_flush(s, p, c, records, err);
     if (result == 0 && from == offset && from < end) {
         *records += 1;
-        return source_put_chunk(s, p, buf, offset, (uint32_t)(end - offset), err);
+        return source_put_chunk(s, p, buf, offset, (uint32_t)(end - offset), NULL, err);
     }
     if (result == 0 && from < end) {
         *records += 1;

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { PIECE_BYTES = 128 * 1024 }; /* fits the second level cache of any processor */
+
 static int emit_begin(struct source *s, const struct pending *p, struct err *err) {
     struct msg_file_begin m = {
         .file_id = p->file_id,
@@ -50,7 +52,7 @@ static int emit_end(struct source *s, const struct pending *p, uint64_t chunks, 
 }
 
 int source_put_chunk(struct source *s, const struct pending *p, struct buf *buf, uint64_t offset, uint32_t n,
-                     struct err *err) {
+                     const struct digest *digest, struct err *err) {
     struct item *item = item_new(MSG_CHUNK, 64);
     if (item == NULL) {
         buf_release(buf);
@@ -60,9 +62,35 @@ int source_put_chunk(struct source *s, const struct pending *p, struct buf *buf,
     item->raw_length = n;
     item->file_id = p->file_id;
     item->offset = offset;
+    item->digested = digest != NULL;
+    if (digest)
+        item->digest = *digest;
     count(&s->report->bytes_raw, n);
     count(&s->report->bytes_done, n);
     return source_put(s, item, err);
+}
+
+/* As os_pread. The digest is taken piece by piece, while the processor still has in its cache what was read. */
+static ptrdiff_t read_and_digest(struct source *s, struct os_file file, uint8_t *to, uint32_t n,
+                                 uint64_t offset, struct digest *ret) {
+    if (s->digest == NULL)
+        s->digest = stream_digest_new();
+    if (s->digest == NULL)
+        return -ENOMEM;
+    uint32_t done = 0;
+    stream_digest_start(s->digest);
+    while (done < n) {
+        uint32_t piece = n - done < PIECE_BYTES ? n - done : PIECE_BYTES;
+        ptrdiff_t got = os_pread(file, to + done, piece, offset + done);
+        if (got < 0)
+            return got;
+        stream_digest_add(s->digest, to + done, (size_t)got);
+        done += (uint32_t)got;
+        if (got < (ptrdiff_t)piece)
+            break;
+    }
+    *ret = stream_digest_finish(s->digest);
+    return done;
 }
 
 /* One chunk at `offset`. 1 when it was read whole, 0 when the file is shorter now, -1 and err; *ret_result is the
@@ -72,9 +100,10 @@ static int emit_chunk(struct source *s, const struct pending *p, struct os_file 
     struct buf *buf = source_buffer(s, err);
     if (buf == NULL)
         return -1;
-    ptrdiff_t got = os_pread(file, buf->data, n, offset);
+    struct digest digest;
+    ptrdiff_t got = read_and_digest(s, file, buf->data, n, offset, &digest);
     if (got == (ptrdiff_t)n)
-        return source_put_chunk(s, p, buf, offset, n, err) == 0 ? 1 : -1;
+        return source_put_chunk(s, p, buf, offset, n, &digest, err) == 0 ? 1 : -1;
     buf_release(buf);
     *ret_result = got < 0 ? (int)got : 0;
     return 0;

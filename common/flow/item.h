@@ -2,6 +2,7 @@
 #ifndef FLOW_ITEM_H
 #define FLOW_ITEM_H
 
+#include "codec/digest.h"
 #include "core/bytes.h"
 #include "sync/sync.h"
 #include "wire/frame.h"
@@ -13,6 +14,8 @@ struct item {
     uint32_t raw_length; /* CHUNK, BUNDLE: bytes before packing */
     uint64_t cost; /* credit it took, set by whoever accounts it */
     uint64_t file_id, offset; /* sender: of a CHUNK, until it is packed */
+    struct digest digest; /* sender: of the raw bytes, when they are digested */
+    bool digested; /* sender: while they were read */
     unsigned refusals; /* sender: in flight, REFUSED came for it */
     bool writing; /* in flight: a thread uses it to write it */
     bool damaged; /* receiver: the digest did not match */
