@@ -20,7 +20,6 @@
 
 enum {
     PACK_THREADS_MAX = 8,
-    CHUNKS_IN_HAND = 3, /* being read, waiting to be packed, being sent */
     GOODBYE_WAIT_MS = 10000, /* for the receiver to close after BYE */
 };
 
@@ -56,7 +55,7 @@ static int build(struct sender *s, struct err *err) {
     uint32_t chunk_size = session->agreed.chunk_size;
     unsigned packers = s->pack_threads > 0 ? s->pack_threads : 1;
     s->out = session->out = outbox_new(session->agreed.their_window, chunk_size);
-    s->pool = pool_new(chunk_size, CHUNKS_IN_HAND + 2 * packers);
+    s->pool = pool_new(chunk_size, chunks_lent(packers));
     session->spare = pool_new(chunk_size, (unsigned)(session->agreed.their_window / chunk_size) + 1);
     s->raw = queue_new(packers);
     session->ledger = s->out ? ledger_new(s->out, &s->report) : NULL;

@@ -41,6 +41,7 @@ struct sender {
     struct pack_policy policy;
     struct pool *pool;
     unsigned pack_threads; /* 0: the read stage packs */
+    unsigned lent; /* read stage: chunks that may be in hand, 0: as many as the pool has */
     struct queue *raw; /* read -> pack; not with 0 */
     struct packer packer; /* read stage, with 0 */
     struct outbox *out; /* scan, pack, ack -> send */

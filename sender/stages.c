@@ -103,11 +103,30 @@ int stage_scan(void *arg, struct err *err) {
 
 /* ---- read: wanted files -> chunks ------------------------------------------------------------------------------ */
 
+/* Where nothing is compressed one chunk is read while each stream sends one, and what packing threads keep lies idle:
+ * more in hand would only leave the processor's cache before they are sent. */
+static unsigned lent_when_storing(struct sender *s) {
+    unsigned packers = s->policy.threads, few = 2 + packers + lanes_open(&s->line);
+    return few < chunks_lent(packers) ? few : chunks_lent(packers);
+}
+
+/* True when nothing is compressed now, so that the chunks need no other thread. */
+static bool is_storing(struct sender *s) {
+    bool storing = pack_policy_stores(&s->policy);
+    unsigned lent = storing ? lent_when_storing(s) : chunks_lent(s->policy.threads);
+    if (lent != s->lent)
+        pool_lend(s->pool, lent);
+    s->lent = lent;
+    return storing;
+}
+
 static int emit_to_pack(void *ctx, struct item *item, struct err *err) {
     struct sender *s = ctx;
     item->t.ticket = s->next_ticket++;
     bool put = true;
-    if (item_carries_data(item) && s->pack_threads == 0) {
+    if (item_carries_data(item) && is_storing(s)) {
+        return pack_step(s, item, NULL, err);
+    } else if (item_carries_data(item) && s->pack_threads == 0) {
         return pack_step(s, item, &s->packer, err);
     } else if (item_carries_data(item)) {
         put = queue_put(s->raw, item);
@@ -269,9 +288,11 @@ int send_step(struct sender *s, struct item **items, unsigned count, struct err 
     unsigned here = number_items(&s->line, items, count);
     int64_t start = data && here > 0 ? os_now_ns() : 0;
     int result = line_write(&s->line, items, here, err);
+    int64_t end = os_now_ns();
+    bucket_spend(&s->pace.bucket, bytes, end);
+    int64_t free_ns = s->pace.bucket.free_ns > end ? s->pace.bucket.free_ns : end; /* after its rest */
     if (result == 0 && data && here > 0) /* the lanes carry as much meanwhile */
-        pack_policy_sent(&s->policy, (uint64_t)length * (1 + lanes_open(&s->line)), os_now_ns() - start);
-    bucket_spend(&s->pace.bucket, bytes, os_now_ns());
+        pack_policy_sent(&s->policy, (uint64_t)length * (1 + lanes_open(&s->line)), start, free_ns);
     while (result == 0 && syncs-- > 0)
         result = ledger_sync_sent(s->session.ledger, err);
     return result;

@@ -12,10 +12,13 @@ struct codec_state;
 struct codec_state *codec_state_new(void); /* NULL: no memory */
 void codec_state_free(struct codec_state *state);
 
+enum { CODEC_LADDER = 4 };
+
 struct codec {
     uint8_t wire_id; /* enum codec_id */
     const char *name; /* "zlib" */
     int level_min, level_max, level_default;
+    int ladder[CODEC_LADDER]; /* levels that are chosen automatically, the quickest first */
     /* Pack n raw bytes (0…CHUNK_SIZE_MAX) at a level in level_min…level_max into `to`, which has room for
      * n - 1: the packed length (< n), 0 when it would not be smaller (store it then), or -1 and err
      * (EXIT_MEMORY). */

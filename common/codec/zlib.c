@@ -112,6 +112,7 @@ const struct codec_backend zlib_backend = {
             .level_min = Z_BEST_SPEED,
             .level_max = Z_BEST_COMPRESSION,
             .level_default = Z_BEST_SPEED,
+            .ladder = {1, 3, 6, 9},
             .pack = zlib_pack,
             .unpack = zlib_unpack,
         },

@@ -87,6 +87,7 @@ const struct codec_backend zstd_backend = {
             .level_min = 1,
             .level_max = 19, /* those above need hundreds of MiB a thread */
             .level_default = 1,
+            .ladder = {1, 3, 6, 9},
             .pack = zstd_pack,
             .unpack = zstd_unpack,
         },

@@ -9,19 +9,19 @@ struct pool {
     struct os_cond back; /* a buffer came back, or cancelled */
     struct buf *idle; /* lock; last in, first out */
     size_t cap;
-    unsigned max;
-    unsigned made; /* lock */
+    unsigned most; /* lock */
+    unsigned lent; /* lock */
     bool cancelled; /* lock */
 };
 
-struct pool *pool_new(size_t cap, unsigned max) {
+struct pool *pool_new(size_t cap, unsigned most) {
     struct pool *pool = calloc(1, sizeof *pool);
     if (pool == NULL)
         return NULL;
     os_mutex_init(&pool->lock);
     os_cond_init(&pool->back);
     pool->cap = cap;
-    pool->max = max;
+    pool->most = most;
     return pool;
 }
 
@@ -53,14 +53,13 @@ static struct buf *buf_new(struct pool *pool) {
 /* Lock held. NULL when nothing can be had now. */
 static struct buf *take(struct pool *pool) {
     struct buf *buf = pool->idle;
-    if (buf) {
-        pool->idle = buf->next;
-        return buf;
-    }
-    if (pool->made == pool->max)
+    if (pool->lent >= pool->most)
         return NULL;
-    buf = buf_new(pool);
-    pool->made += buf != NULL;
+    if (buf)
+        pool->idle = buf->next;
+    else
+        buf = buf_new(pool);
+    pool->lent += buf != NULL;
     return buf;
 }
 
@@ -69,7 +68,7 @@ struct buf *pool_get(struct pool *pool) {
     struct buf *buf = NULL;
     while (!pool->cancelled) {
         buf = take(pool);
-        if (buf || pool->made < pool->max) /* no memory: who waits may hold all that were made */
+        if (buf || pool->lent < pool->most) /* no memory: who waits may hold all that were made */
             break;
         (void)os_cond_wait_for(OS_WAIT_OUTPUT, &pool->back, &pool->lock, INT64_MAX);
     }
@@ -99,7 +98,15 @@ void buf_release(struct buf *buf) {
     os_lock(&pool->lock);
     buf->next = pool->idle;
     pool->idle = buf;
+    pool->lent--;
     os_cond_signal(&pool->back);
+    os_unlock(&pool->lock);
+}
+
+void pool_lend(struct pool *pool, unsigned most) {
+    os_lock(&pool->lock);
+    pool->most = most;
+    os_cond_broadcast(&pool->back);
     os_unlock(&pool->lock);
 }
 

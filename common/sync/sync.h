@@ -24,15 +24,17 @@ struct buf {
     struct buf *next; /* pool's */
 };
 
-/* At most `max` buffers of `cap` bytes: the memory bound of a pipeline. Made when first needed; the one given
+/* At most `most` buffers of `cap` bytes are lent: the memory bound of a pipeline. Made when first needed; the one given
  * back last is handed out first, so that it is still in the processor's cache. */
 struct pool;
-struct pool *pool_new(size_t cap, unsigned max); /* NULL: no memory */
+struct pool *pool_new(size_t cap, unsigned most); /* NULL: no memory */
 void pool_free(struct pool *pool); /* all buffers must be back; NULL is fine */
 /* A buffer; waits for one. NULL: cancelled, or no memory. */
 struct buf *pool_get(struct pool *pool);
 int pool_error(struct pool *pool, struct err *err); /* which of the two it was. Always -1 */
 struct buf *pool_try_get(struct pool *pool); /* NULL at once when there is none */
+/* Another bound from now on, no higher than the first. What is lent beyond it comes back in its own time. */
+void pool_lend(struct pool *pool, unsigned most);
 void pool_cancel(void *pool);
 void buf_release(struct buf *buf); /* any thread; NULL is fine */
 

@@ -1,0 +1,165 @@
+/* pack_policy.c: which codec and which level for which chunk. */
+#include "sender/pack.h"
+
+#include "os/os.h"
+#include "program/options.h"
+
+#include <string.h>
+
+enum {
+    WHOLE = 1000, /* shares are in thousandths */
+    SAMPLE_BYTES = 16 * 1024,
+    WORTHWHILE = 950, /* packed to more than this: store */
+    LINK_CHUNKS_FIRST = 4, /* data frames to measure before anything is compressed automatically */
+    LINK_BYTES_MIN = 64 * 1024, /* shorter writes say more about system calls than about the stream */
+    RETRY_CHUNKS = 64, /* after so many, what was measured at the next level is forgotten */
+    LOOK_CHUNKS = 16, /* of so many that are stored unseen, one is tried: processors may be free again */
+    PROBE_CHUNKS = 32, /* of so many for which the stream waits, one is stored: it may be fast again */
+};
+
+int pack_policy_init(struct pack_policy *policy, unsigned choice, int level, uint32_t agreed,
+                     unsigned threads, struct err *err) {
+    memset(policy, 0, sizeof *policy);
+    policy->automatic = choice == CODEC_AUTO;
+    policy->threads = threads;
+    unsigned id = choice;
+    if (choice == CODEC_AUTO)
+        id = agreed & 1u << CODEC_ZSTD ? CODEC_ZSTD : agreed & 1u << CODEC_ZLIB ? CODEC_ZLIB : CODEC_NONE;
+    if (!(agreed & 1u << id))
+        return err_set(err, EXIT_UNSUPPORTED, "the receiver does not have the codec %s", codec_id_name(id));
+    const struct codec *codec = policy->codec = id == CODEC_NONE ? NULL : codec_by_id(id);
+    if (codec == NULL)
+        return 0;
+    if (level && (level < codec->level_min || level > codec->level_max))
+        return err_set(err, EXIT_USAGE, "--compress-level: %s has levels %d to %d", codec->name,
+                       codec->level_min, codec->level_max);
+    policy->rungs[0].level = level ? level : codec->level_default;
+    policy->rung_count = 1;
+    if (policy->automatic && level == 0)
+        for (policy->rung_count = 0; policy->rung_count < CODEC_LADDER; policy->rung_count++)
+            policy->rungs[policy->rung_count].level = codec->ladder[policy->rung_count];
+    return 0;
+}
+
+static uint64_t look(const _Atomic uint64_t *figure) {
+    return atomic_load_explicit(figure, memory_order_relaxed);
+}
+
+static void smooth(_Atomic uint64_t *figure, uint64_t now) {
+    uint64_t before = look(figure);
+    atomic_store_explicit(figure, before ? (before * 3 + now) / 4 : now, memory_order_relaxed);
+}
+
+/* A write that began after the last one had ended may only have filled the socket's buffer: then the stream takes no
+ * less time than the write, and no more than the write and the pause before it. One slow write is no slow stream: the
+ * thread may have had to wait for a processor. */
+void pack_policy_sent(struct pack_policy *policy, uint64_t bytes, int64_t start_ns, int64_t end_ns) {
+    int64_t free_ns = atomic_exchange_explicit(&policy->free_ns, end_ns, memory_order_relaxed);
+    if (bytes < LINK_BYTES_MIN || end_ns < start_ns)
+        return;
+    int64_t pause = free_ns > 0 && start_ns > free_ns ? start_ns - free_ns : 0;
+    uint64_t least = (uint64_t)(end_ns - start_ns) * 1000 / bytes + 1;
+    uint64_t most = least + (uint64_t)pause * 1000 / bytes;
+    uint64_t earlier = atomic_exchange_explicit(&policy->least_ps, least, memory_order_relaxed);
+    uint64_t believed = look(&policy->link_ps), both = earlier && earlier < least ? earlier : least;
+    if (believed == 0 || believed > most)
+        smooth(&policy->link_ps, most);
+    else if (believed < both)
+        smooth(&policy->link_ps, both);
+    atomic_fetch_add_explicit(&policy->link_chunks, 1, memory_order_relaxed);
+}
+
+/* Picoseconds for a raw byte, of all threads together. */
+static uint64_t pack_time(const struct pack_policy *policy, unsigned rung) {
+    return look(&policy->rungs[rung].pack_ps) / policy->threads;
+}
+
+/* The same for sending what is left of it. */
+static uint64_t send_time(const struct pack_policy *policy, unsigned rung) {
+    return look(&policy->link_ps) * look(&policy->rungs[rung].left) / WHOLE;
+}
+
+static bool knows_link(const struct pack_policy *policy) {
+    return atomic_load_explicit(&policy->link_chunks, memory_order_relaxed) >= LINK_CHUNKS_FIRST;
+}
+
+bool pack_policy_stores(struct pack_policy *policy) {
+    if (policy->codec == NULL || !policy->automatic)
+        return policy->codec == NULL;
+    if (!knows_link(policy))
+        return true;
+    if (pack_time(policy, 0) <= look(&policy->link_ps)) /* else it would not pay if nothing were left of it */
+        return false;
+    unsigned unseen = atomic_fetch_add_explicit(&policy->unseen, 1, memory_order_relaxed);
+    return unseen % LOOK_CHUNKS != LOOK_CHUNKS - 1;
+}
+
+static ptrdiff_t pack_sample(const struct pack_policy *policy, const uint8_t *raw, uint32_t n,
+                             struct codec_state *state, uint8_t *scratch, int64_t *ret_ns) {
+    struct err ignored;
+    int64_t start = os_now_ns();
+    ptrdiff_t packed = policy->codec->pack(state, policy->rungs[0].level, raw, n, scratch, &ignored);
+    *ret_ns = os_now_ns() - start;
+    return packed;
+}
+
+/* Pack a sample from the middle: what share of it is left. It tells how quick packing may be, chunks how quick it is. */
+static uint64_t try_sample(struct pack_policy *policy, const uint8_t *raw, uint32_t n,
+                           struct codec_state *state, uint8_t *scratch) {
+    uint32_t sample = n < SAMPLE_BYTES ? n : SAMPLE_BYTES;
+    _Atomic uint64_t *pack_ps = &policy->rungs[0].pack_ps;
+    const uint8_t *at = raw + (n - sample) / 2;
+    int64_t ns;
+    if (look(pack_ps) == 0) /* the first time it is setting the codec up that takes long */
+        (void)pack_sample(policy, at, sample, state, scratch, &ns);
+    ptrdiff_t packed = pack_sample(policy, at, sample, state, scratch, &ns);
+    uint64_t now = (uint64_t)ns * 1000 / sample + 1, believed = look(pack_ps);
+    if (believed == 0 || now < believed)
+        smooth(pack_ps, now);
+    return packed > 0 ? (uint64_t)packed * WHOLE / sample : WHOLE;
+}
+
+static bool waits_for_codec(const struct pack_policy *policy, unsigned rung) {
+    uint64_t send = send_time(policy, rung);
+    return pack_time(policy, rung) > send + send / 8;
+}
+
+int pack_policy_choose(struct pack_policy *policy, const uint8_t *raw, uint32_t n, struct codec_state *state,
+                       uint8_t *scratch) {
+    if (!policy->automatic)
+        return 0;
+    if (!knows_link(policy))
+        return -1;
+    uint64_t left = try_sample(policy, raw, n, state, scratch);
+    if (left >= WORTHWHILE || pack_time(policy, 0) * WHOLE >= look(&policy->link_ps) * (WHOLE - left))
+        return -1;
+    unsigned rung = atomic_load_explicit(&policy->rung, memory_order_relaxed);
+    unsigned turn = atomic_fetch_add_explicit(&policy->turn, 1, memory_order_relaxed);
+    if (turn % PROBE_CHUNKS == PROBE_CHUNKS - 1 && rung == 0 && waits_for_codec(policy, 0))
+        return -1;
+    if (turn % RETRY_CHUNKS == 0 && rung + 1 < policy->rung_count)
+        atomic_store_explicit(&policy->rungs[rung + 1].pack_ps, 0, memory_order_relaxed);
+    return (int)rung;
+}
+
+/* Up where the codec has time to spare, down where the stream waits for it. */
+static unsigned next_rung(const struct pack_policy *policy, unsigned rung) {
+    if (waits_for_codec(policy, rung))
+        return rung > 0 ? rung - 1 : 0;
+    if (rung + 1 == policy->rung_count)
+        return rung;
+    uint64_t known = pack_time(policy, rung + 1);
+    uint64_t expected = known ? known : 2 * pack_time(policy, rung);
+    return expected < send_time(policy, rung) ? rung + 1 : rung;
+}
+
+void pack_policy_packed(struct pack_policy *policy, int rung, uint32_t n, ptrdiff_t packed, int64_t ns) {
+    struct rung *at = &policy->rungs[rung];
+    if (!policy->automatic)
+        return;
+    smooth(&at->pack_ps, (uint64_t)ns * 1000 / n + 1);
+    smooth(&at->left, packed > 0 ? (uint64_t)packed * WHOLE / n + 1 : WHOLE);
+    unsigned now = (unsigned)rung, next = next_rung(policy, now);
+    (void)atomic_compare_exchange_strong_explicit(&policy->rung, &now, next, memory_order_relaxed,
+                                                  memory_order_relaxed);
+}
