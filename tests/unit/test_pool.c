@@ -57,6 +57,27 @@ static void last_back_is_first_out(void **state) {
     pool_free(pool);
 }
 
+static void fewer_are_lent_when_fewer_are_allowed(void **state) {
+    (void)state;
+    struct pool *pool = pool_new(CAP, 3);
+    struct buf *a = pool_get(pool), *b = pool_get(pool);
+    pool_lend(pool, 1);
+    assert_null(pool_try_get(pool));
+    buf_release(b);
+    assert_null(pool_try_get(pool)); /* `a` is lent still */
+    buf_release(a);
+    assert_ptr_equal(pool_get(pool), a);
+    assert_null(pool_try_get(pool));
+    pool_lend(pool, 3);
+    assert_ptr_equal(pool_try_get(pool), b);
+    struct buf *c = pool_try_get(pool);
+    assert_non_null(c);
+    buf_release(c);
+    buf_release(b);
+    buf_release(a);
+    pool_free(pool);
+}
+
 struct shared {
     struct pool *pool;
     atomic_uint refused;
@@ -121,6 +142,7 @@ int main(void) {
         cmocka_unit_test(no_more_buffers_than_the_bound),
         cmocka_unit_test(buffers_are_whole_aligned_and_know_their_home),
         cmocka_unit_test(last_back_is_first_out),
+        cmocka_unit_test(fewer_are_lent_when_fewer_are_allowed),
         cmocka_unit_test(cancel_wakes_every_waiter_and_lasts),
         cmocka_unit_test(many_threads_share_few_buffers),
     };

@@ -1,0 +1,184 @@
+/* When automatic compression packs, and at which level. Times are told to it, none is measured: where the codec is tried,
+ * the stream is so fast or so slow that any processor gives the same answer. */
+#include "sender/pack.h"
+
+#include "program/options.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { CHUNK = 1 << 20, THREADS = 2 };
+
+struct rig {
+    struct pack_policy policy;
+    struct codec_state *codecs;
+    int64_t now; /* nanoseconds */
+    uint8_t even[CHUNK], random[CHUNK], scratch[CHUNK];
+};
+
+static int start(void **state) {
+    struct rig *rig = calloc(1, sizeof *rig);
+    struct err err;
+    if (rig == NULL)
+        return -1;
+    uint64_t x = 88172645463325252u;
+    for (size_t i = 0; i < CHUNK; i++) {
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        rig->random[i] = (uint8_t)x;
+    }
+    rig->now = 1;
+    rig->codecs = codec_state_new();
+    *state = rig;
+    return rig->codecs ? pack_policy_init(&rig->policy, CODEC_AUTO, 0, codec_mask(), THREADS, &err) : -1;
+}
+
+static int stop(void **state) {
+    struct rig *rig = *state;
+    codec_state_free(rig->codecs);
+    free(rig);
+    return 0;
+}
+
+/* A chunk is written in `ns`, `pause` after the one before. */
+static void send_chunk(struct rig *rig, int64_t pause, int64_t ns) {
+    rig->now += pause;
+    pack_policy_sent(&rig->policy, CHUNK, rig->now, rig->now + ns);
+    rig->now += ns;
+}
+
+static void send_chunks(struct rig *rig, unsigned count, int64_t ns) {
+    for (unsigned i = 0; i < count; i++)
+        send_chunk(rig, 0, ns);
+}
+
+static int choose(struct rig *rig, const uint8_t *raw) {
+    return pack_policy_choose(&rig->policy, raw, CHUNK, rig->codecs, rig->scratch);
+}
+
+#define FAST INT64_C(0)
+#define SLOW INT64_C(10000000000000) /* hours for a chunk */
+
+static void nothing_is_compressed_before_the_stream_is_known(void **state) {
+    struct rig *rig = *state;
+    for (unsigned i = 0; i < 4; i++) {
+        assert_true(pack_policy_stores(&rig->policy));
+        assert_int_equal(choose(rig, rig->even), -1);
+        send_chunk(rig, 0, SLOW);
+    }
+    assert_false(pack_policy_stores(&rig->policy));
+    assert_int_equal(choose(rig, rig->even), 0);
+}
+
+static void a_fast_stream_stores_what_would_shrink(void **state) {
+    struct rig *rig = *state;
+    send_chunks(rig, 4, FAST);
+    assert_int_equal(choose(rig, rig->even), -1);
+    unsigned looks = 0;
+    for (unsigned i = 0; i < 32; i++)
+        looks += !pack_policy_stores(&rig->policy);
+    assert_int_equal(looks, 2); /* whether processors have become free */
+}
+
+static void what_does_not_shrink_is_stored_however_slow_the_stream(void **state) {
+    struct rig *rig = *state;
+    send_chunks(rig, 4, SLOW);
+    assert_int_equal(choose(rig, rig->random), -1);
+    assert_int_equal(choose(rig, rig->even), 0);
+}
+
+static void it_follows_the_stream_within_a_few_chunks(void **state) {
+    struct rig *rig = *state;
+    send_chunks(rig, 4, FAST);
+    assert_int_equal(choose(rig, rig->even), -1);
+    send_chunks(rig, 3, SLOW);
+    assert_int_equal(choose(rig, rig->even), 0);
+    pack_policy_packed(&rig->policy, 0, CHUNK, 1000, 1000000);
+    send_chunks(rig, 128, FAST);
+    assert_int_equal(choose(rig, rig->even), -1);
+}
+
+static void one_slow_write_is_no_slow_stream(void **state) {
+    struct rig *rig = *state;
+    send_chunks(rig, 8, 1000);
+    uint64_t before = rig->policy.link_ps;
+    send_chunk(rig, 0, SLOW);
+    assert_int_equal(rig->policy.link_ps, before);
+    send_chunk(rig, 0, SLOW);
+    assert_true(rig->policy.link_ps > before);
+}
+
+static void a_write_that_fills_an_empty_buffer_does_not_make_a_slow_stream_fast(void **state) {
+    struct rig *rig = *state;
+    send_chunks(rig, 8, 10000000);
+    uint64_t before = rig->policy.link_ps;
+    for (unsigned i = 0; i < 8; i++)
+        send_chunk(rig, 20000000, 100000);
+    assert_int_equal(rig->policy.link_ps, before);
+    for (unsigned i = 0; i < 8; i++)
+        send_chunk(rig, 0, 100000);
+    assert_true(rig->policy.link_ps < before);
+}
+
+static void the_level_climbs_while_the_codec_has_time_and_falls_when_the_stream_waits(void **state) {
+    struct rig *rig = *state;
+    send_chunks(rig, 4, SLOW);
+    int rung = 0;
+    for (unsigned i = 0; i < CODEC_LADDER - 1; i++) {
+        assert_int_equal(choose(rig, rig->even), rung);
+        pack_policy_packed(&rig->policy, rung, CHUNK, CHUNK / 2, 1000);
+        rung++;
+    }
+    assert_int_equal(choose(rig, rig->even), CODEC_LADDER - 1);
+    assert_int_equal(rig->policy.rungs[rung].level, rig->policy.codec->ladder[CODEC_LADDER - 1]);
+    for (unsigned i = 0; i < 64; i++) {
+        int now = (int)rig->policy.rung;
+        pack_policy_packed(&rig->policy, now, CHUNK, CHUNK / 2, 8 * SLOW);
+    }
+    assert_int_equal(rig->policy.rung, 0);
+}
+
+static void a_level_that_was_asked_for_stays(void **state) {
+    struct rig *rig = *state;
+    struct err err;
+    int level = rig->policy.codec->level_max;
+    assert_int_equal(pack_policy_init(&rig->policy, CODEC_AUTO, level, codec_mask(), THREADS, &err), 0);
+    send_chunks(rig, 4, SLOW);
+    for (unsigned i = 0; i < 8; i++) {
+        assert_int_equal(choose(rig, rig->even), 0);
+        pack_policy_packed(&rig->policy, 0, CHUNK, 1000, 1000);
+    }
+    assert_int_equal(rig->policy.rungs[0].level, level);
+}
+
+static void a_codec_that_was_asked_for_is_used_for_everything(void **state) {
+    struct rig *rig = *state;
+    struct err err;
+    assert_int_equal(pack_policy_init(&rig->policy, CODEC_ZLIB, 0, codec_mask(), THREADS, &err), 0);
+    assert_false(pack_policy_stores(&rig->policy));
+    assert_int_equal(choose(rig, rig->random), 0);
+    assert_int_equal(pack_policy_init(&rig->policy, CODEC_NONE, 0, codec_mask(), THREADS, &err), 0);
+    assert_true(pack_policy_stores(&rig->policy));
+}
+
+int main(void) {
+#define CASE(f) cmocka_unit_test_setup_teardown(f, start, stop)
+    const struct CMUnitTest tests[] = {
+        CASE(nothing_is_compressed_before_the_stream_is_known),
+        CASE(a_fast_stream_stores_what_would_shrink),
+        CASE(what_does_not_shrink_is_stored_however_slow_the_stream),
+        CASE(it_follows_the_stream_within_a_few_chunks),
+        CASE(one_slow_write_is_no_slow_stream),
+        CASE(a_write_that_fills_an_empty_buffer_does_not_make_a_slow_stream_fast),
+        CASE(the_level_climbs_while_the_codec_has_time_and_falls_when_the_stream_waits),
+        CASE(a_level_that_was_asked_for_stays),
+        CASE(a_codec_that_was_asked_for_is_used_for_everything),
+    };
+    return cmocka_run_group_tests_name("pack_policy", tests, NULL, NULL);
+}
