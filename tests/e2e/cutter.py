@@ -55,7 +55,8 @@ class Cutter:
                 self.more_answered.notify_all()
             if self.hold and number == 0 and self.carried[0] > self.hold[0]:
                 others = range(1, self.hold[1] + 1)
-                self.more_answered.wait_for(lambda: self.answered.issuperset(others), lib.PATIENCE)
+                stand = lambda: self.hold is None or self.answered.issuperset(others)
+                self.more_answered.wait_for(stand, lib.PATIENCE)
                 self.hold = None
 
     def pump(self, a, b, left, number, answer):
@@ -77,6 +78,9 @@ class Cutter:
                 pass
 
     def close(self):
+        with self.more_answered:
+            self.hold = None
+            self.more_answered.notify_all()
         self.door.shutdown(socket.SHUT_RDWR)
         self.door.close()
         for thread in self.threads:
