@@ -67,14 +67,12 @@ static int pass_on(struct receiver *r, struct item *item, struct codec_state *st
     return 1;
 }
 
-/* It is the sender's last message: nothing can be missing. */
-static int check_bye(struct receiver *r, struct err *err) {
-    os_lock(&r->arriving);
-    bool whole = r->in.missing == 0;
-    os_unlock(&r->arriving);
-    if (!whole)
-        return err_set(err, EXIT_STREAM, "BYE: it came before messages that were sent before it");
-    return refusals_end(r->refusals, err);
+/* The sender says it when it has our FINISH_ACK: all that it sent before has been processed. Nobody reads what would come
+ * after it. */
+static int check_bye(struct receiver *r, const struct item *bye, struct err *err) {
+    if (sequencer_awaits(r->ordered, bye->frame.order))
+        return 0;
+    return err_set(err, EXIT_STREAM, "BYE: it came before messages that were sent before it");
 }
 
 static int ingest(struct receiver *r, struct codec_state *state, struct err *err) {
@@ -93,7 +91,7 @@ static int ingest(struct receiver *r, struct codec_state *state, struct err *err
             continue;
         bye = item->frame.type == MSG_BYE;
         lanes_note_traffic(&r->line);
-        if (bye && check_bye(r, err) != 0) {
+        if (bye && check_bye(r, item, err) != 0) {
             item_free(item);
             return -1;
         }

@@ -87,7 +87,6 @@ struct refusals {
         unsigned times;
         bool awaited; /* not come again yet */
     } rows[REFUSALS_AT_ONCE]; /* lock */
-    bool ended; /* lock; nothing comes any more */
 };
 
 struct refusals *refusals_new(void) {
@@ -117,35 +116,19 @@ static struct refusal *row_for(struct refusals *r, uint64_t order) {
     return spare;
 }
 
-static int bye_too_early(struct err *err) {
-    return err_set(err, EXIT_STREAM, "BYE: it came before data that was refused had come again");
-}
-
-int refusals_end(struct refusals *r, struct err *err) {
-    bool awaited = false;
-    os_lock(&r->lock);
-    r->ended = true;
-    for (size_t i = 0; i < REFUSALS_AT_ONCE; i++)
-        awaited |= r->rows[i].awaited;
-    os_unlock(&r->lock);
-    return awaited ? bye_too_early(err) : 0;
-}
-
 int refusals_add(struct refusals *r, const struct item *item, struct err *err) {
     uint64_t order = item->frame.order;
     os_lock(&r->lock);
     struct refusal *row = row_for(r, order);
     if (row && row->order != order)
         *row = (struct refusal){.order = order};
-    bool too_often = row == NULL || row->times == REFUSALS_MAX, ended = r->ended;
+    bool too_often = row == NULL || row->times == REFUSALS_MAX;
     if (!too_often) {
         row->times++;
         row->awaited = true;
         row->cost = item->cost;
     }
     os_unlock(&r->lock);
-    if (ended)
-        return bye_too_early(err);
     if (!too_often)
         return 0;
     return err_set(err, EXIT_VERIFY,

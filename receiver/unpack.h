@@ -25,9 +25,6 @@ int refusals_add(struct refusals *r, const struct item *item, struct err *err);
 /* Ingest stage: a resent frame came; its item gets the cost of the first. 0, or -1 and err (EXIT_STREAM) when it
  * was not refused. */
 int refusals_answer(struct refusals *r, struct item *item, struct err *err);
-/* Ingest stage: BYE came, nothing follows. 0, or -1 and err (EXIT_STREAM) when something that was refused is awaited,
- * now or in a later refusals_add. */
-int refusals_end(struct refusals *r, struct err *err);
 /* Nothing is awaited any more: everything that was not processed comes again. */
 void refusals_clear(struct refusals *r);
 /* REFUSED as an item; NULL: no memory. */

@@ -71,6 +71,13 @@ bool sequencer_lacks(struct sequencer *seq, uint64_t ticket) {
     return result;
 }
 
+bool sequencer_awaits(struct sequencer *seq, uint64_t ticket) {
+    os_lock(&seq->lock);
+    bool result = ticket == seq->next;
+    os_unlock(&seq->lock);
+    return result;
+}
+
 enum seq_put sequencer_put(struct sequencer *seq, struct ticketed *item) {
     enum seq_put result = SEQ_PUT;
     os_lock(&seq->lock);

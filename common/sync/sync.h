@@ -71,6 +71,8 @@ enum seq_put sequencer_put(struct sequencer *seq, struct ticketed *item);
 enum queue_result sequencer_get(struct sequencer *seq, struct ticketed **ret, int timeout_ms);
 /* True when `ticket` was neither taken nor put. */
 bool sequencer_lacks(struct sequencer *seq, uint64_t ticket);
+/* True when all before `ticket` was taken, and it is next. */
+bool sequencer_awaits(struct sequencer *seq, uint64_t ticket);
 void sequencer_close(struct sequencer *seq);
 /* Waits until the taker waits in sequencer_get for a ticket that is not there: all before it is done with. For when
  * nobody puts. False: cancelled or closed. */

@@ -6,7 +6,7 @@ import struct
 
 import peer  # first: it finds the others
 import lib
-from golden_build import Entries, MIB, SESSION_ID, chunk, file_begin, hello, joined, preamble, start
+from golden_build import Entries, MIB, RESENT, SESSION_ID, chunk, file_begin, hello, joined, preamble, start
 from lib import case, check, check_equal, each
 from peer import FILE, PREAMBLE, SENDER, Peer
 from rig import ONE_TRY, Fence, ends_when_told, greeted, is_served
@@ -165,6 +165,25 @@ def a_goodbye_before_all_has_come_is_none(ws):
     receiver, address, fence, one = opened(ws)
     in_a_file(one)
     one.send("BYE", order=one.order + 2)
+    code, text = one.ended_with()
+    check_equal(code, 12, f"the code of ABORT ({text})")
+    is_served(ws, address, fence.dest)
+    ends_when_told(receiver)
+    fence.check_nothing_changed()
+
+
+@case
+def a_goodbye_is_none_though_another_message_came_twice(ws):
+    """Data that is refused may come twice, which must not stand in for what is missing: nobody would wait for that."""
+    receiver, address, fence, one = opened(ws)
+    in_a_file(one)
+    order = one.order + 2
+    damaged = chunk(DATA, file_id=1, offset=len(DATA), digest=bytes(16))
+    for _ in range(2):
+        one.send("CHUNK", damaged, DATA, order=order)
+        one.expect("REFUSED")
+    one.send("CHUNK", part(1), DATA, order=order, flags=RESENT)
+    one.send("BYE", order=order + 1)
     code, text = one.ended_with()
     check_equal(code, 12, f"the code of ABORT ({text})")
     is_served(ws, address, fence.dest)
