@@ -93,6 +93,8 @@ static int build(struct receiver *r, struct err *err) {
     r->in.several = r->agreed.streams > 1;
     r->flight = flight_new();
     r->out = outbox_new(r->agreed.their_window, chunk_size);
+    if (r->out)
+        outbox_bound(r->out, window_for(ROLE_SENDER, chunk_size));
     r->unpack_threads = unpack_threads();
     r->pool = pool_new(chunk_size, chunks + r->unpack_threads + r->agreed.streams);
     r->packed = queue_new(chunks + 1);

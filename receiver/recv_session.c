@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Answers that wait to be sent: an unsettled id has no more than CHECK, BASIS and one that ends it. */
+enum { ANSWERS_MAX = 4 * UNSETTLED_MAX };
 enum { RUNS_PER_REPLY = 128 }; /* runs collected before a reply is sent: 2 KiB */
 
 int recv_session_new(const struct recv_config *config, const struct agreement *agreed, struct link_in *in,
@@ -107,7 +109,7 @@ void recv_forget(struct recv_session *s, struct wanted *w) {
 static void send_runs(struct recv_session *s, struct item **runs) {
     if (*runs)
         (void)outbox_put_later(s->out,
-                               *runs); /* refused only after a cancel, which ends the session anyway */
+                               item_fit(*runs)); /* refused only after a cancel, which ends the session */
     *runs = NULL;
 }
 
@@ -196,8 +198,11 @@ void recv_settled(void *ctx, uint64_t file_id, uint64_t size, const struct err *
     recv_forget(s, w);
 }
 
-/* After every step: 0, or -1 and err when the destination is full or an answer was lost for want of memory. */
+/* After every step: 0, or -1 and err when the destination is full, an answer was lost for want of memory, or the sender
+ * goes on without having taken those that it waits for. */
 static int check_room(const struct recv_session *s, struct err *err) {
+    if (outbox_waiting(s->out) > ANSWERS_MAX)
+        return err_set(err, EXIT_STREAM, "the sender does not take the answers to what it sends");
     if (s->no_memory)
         return err_set(err, EXIT_MEMORY, "out of memory");
     if (!err_is_set(&s->out_of_space))

@@ -10,6 +10,7 @@ static int take_ack(struct receiver *r, struct item *item, struct err *err) {
     struct msg_ack ack;
     if (msg_ack_decode(item_body(item), &ack, err) != 0)
         return -1;
+    outbox_flown(r->out, flight_done(r->flight, ack.processed));
     outbox_raise(r->out, ack.credit);
     return 0;
 }

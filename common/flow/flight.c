@@ -7,6 +7,7 @@ struct flight {
     struct os_mutex lock;
     struct ticketed *first, *last; /* lock; ticket = order, ascending */
     uint64_t processed; /* lock */
+    struct flown flown; /* lock */
 };
 
 struct flight *flight_new(void) {
@@ -60,12 +61,25 @@ void flight_sent(struct flight *f, struct item *item) {
     os_unlock(&f->lock);
 }
 
-void flight_done(struct flight *f, uint64_t processed) {
+/* Lock held. One that is still being written is counted now, and dropped later. */
+static void count_processed(struct flight *f) {
+    for (struct ticketed *t = f->first; t && t->ticket <= f->processed; t = t->next) {
+        struct item *item = (struct item *)t;
+        f->flown.count += !item->flown;
+        f->flown.cost += item->flown ? 0 : item->cost;
+        item->flown = true;
+    }
+}
+
+struct flown flight_done(struct flight *f, uint64_t processed) {
     os_lock(&f->lock);
     if (processed > f->processed)
         f->processed = processed;
+    count_processed(f);
     drop_processed(f);
+    struct flown flown = f->flown;
     os_unlock(&f->lock);
+    return flown;
 }
 
 /* Lock held. NULL also for what is processed, though a thread may still hold it. */

@@ -8,6 +8,12 @@
 
 #include "flow/item.h"
 
+/* What the other end has processed, since the session began. */
+struct flown {
+    uint64_t count; /* messages */
+    uint64_t cost; /* the credit that they took */
+};
+
 struct flight;
 struct flight *flight_new(void); /* NULL: no memory */
 void flight_free(struct flight *f);
@@ -19,8 +25,8 @@ void flight_add(struct flight *f, struct item *item);
 void flight_sent(struct flight *f, struct item *item);
 
 /* Reading thread. */
-/* Everything up to `processed` has arrived well. */
-void flight_done(struct flight *f, uint64_t processed);
+/* Everything up to `processed` has arrived well. What that is in all, of what was sent. */
+struct flown flight_done(struct flight *f, uint64_t processed);
 /* A refused data frame: a copy of its type and body, without data, and how often it was refused; NULL when that order is not in flight or carries no data. */
 struct item *flight_refused(struct flight *f, uint64_t order);
 /* An empty VOID takes its place, which cannot be refused. */

@@ -21,6 +21,14 @@ void item_free(struct item *item) {
     free(item);
 }
 
+struct item *item_fit(struct item *item) {
+    struct item *less = realloc(item, sizeof *item + item->frame.body_length);
+    if (less == NULL)
+        return item;
+    less->capacity = less->frame.body_length;
+    return less;
+}
+
 void item_make_void(struct item *item) {
     item->frame.type = MSG_VOID;
     item->frame.body_length = item->frame.data_length = item->raw_length = 0;

@@ -18,6 +18,7 @@ struct item {
     bool digested; /* sender: while they were read */
     unsigned refusals; /* sender: in flight, REFUSED came for it */
     bool writing; /* in flight: a thread uses it to write it */
+    bool flown; /* in flight: it is counted as processed */
     bool damaged; /* receiver: the digest did not match */
     bool ordered; /* sending end: gets an order number and costs credit */
     bool again; /* sending end: after a break; it has its order, and its data must be read anew */
@@ -30,6 +31,8 @@ struct item {
 struct item *item_new(uint8_t type, uint32_t capacity);
 /* Gives the buffer back too; NULL is fine. */
 void item_free(struct item *item);
+/* Without the room that its body does not need; nothing may point to it yet. */
+struct item *item_fit(struct item *item);
 void item_drop(void *item); /* item_free for queue_free */
 void item_drop_ticketed(struct ticketed *t); /* item_free for sequencer_free */
 

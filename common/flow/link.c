@@ -141,11 +141,11 @@ struct item *item_of_text(uint8_t type, int code, const char *text) {
 }
 
 struct item *item_of_file_text(uint8_t type, uint64_t file_id, int code, const char *text) {
-    struct item *item = item_new(type, MESSAGE_TEXT_MAX + 16);
+    struct msg_file_text m = {.file_id = file_id, .text = text_of(code, text)};
+    struct item *item = item_new(type, (uint32_t)m.text.text.n + 16);
     if (item == NULL)
         return NULL;
     struct wr w = item_writer(item);
-    struct msg_file_text m = {.file_id = file_id, .text = text_of(code, text)};
     msg_file_text_encode(&w, &m);
     item_written(item, &w);
     return item;

@@ -17,6 +17,9 @@ struct outbox {
     struct ticketed *data; /* lock; ascending tickets */
     uint64_t next_ticket; /* lock */
     uint64_t limit, spent; /* lock */
+    uint64_t most; /* that may be spent on what is not processed */
+    uint64_t charged; /* lock; messages that took credit */
+    struct flown flown; /* lock; those of them that are processed */
     unsigned later; /* lock; items put without waking anyone */
     uint32_t chunk_size;
     bool closed, cancelled; /* lock */
@@ -33,6 +36,7 @@ struct outbox *outbox_new(uint64_t limit, uint32_t chunk_size) {
     os_cond_init(&ob->changed);
     os_cond_init(&ob->room);
     ob->limit = limit;
+    ob->most = UINT64_MAX;
     ob->chunk_size = chunk_size;
     ob->next_ticket = 1;
     return ob;
@@ -88,13 +92,37 @@ static void insert_data(struct outbox *ob, struct ticketed *t) {
 
 enum lane { LANE_URGENT, LANE_CONTROL, LANE_DATA };
 
+/* Lock held. */
+static struct ticketed **find_ack(struct outbox *ob) {
+    struct ticketed **at = &ob->urgent.first;
+    while (*at && ((struct item *)*at)->frame.type != MSG_ACK)
+        at = &(*at)->next;
+    return at;
+}
+
+/* Lock held. An ACK says all that the one before it said: for a peer that does not read, no more than one waits. */
+static void push_urgent(struct outbox *ob, struct item *item) {
+    struct ticketed **at = find_ack(ob), *older = *at;
+    if (item->frame.type != MSG_ACK || older == NULL) {
+        fifo_push(&ob->urgent, &item->t);
+        return;
+    }
+    item->t.next = older->next;
+    *at = &item->t;
+    if (ob->urgent.last == older)
+        ob->urgent.last = &item->t;
+    item_drop_ticketed(older);
+}
+
 static bool put(struct outbox *ob, struct item *item, enum lane lane, bool wake) {
     os_lock(&ob->lock);
     bool open = !ob->closed && !ob->cancelled;
     if (open && lane == LANE_DATA)
         insert_data(ob, &item->t);
+    else if (open && lane == LANE_URGENT)
+        push_urgent(ob, item);
     else if (open)
-        fifo_push(lane == LANE_URGENT ? &ob->urgent : &ob->control, &item->t);
+        fifo_push(&ob->control, &item->t);
     if (open && !wake)
         wake = ++ob->later >= OUTBOX_LATER_MAX;
     if (open && wake) {
@@ -149,6 +177,17 @@ void outbox_raise(struct outbox *ob, uint64_t limit) {
     os_unlock(&ob->lock);
 }
 
+void outbox_bound(struct outbox *ob, uint64_t most) {
+    ob->most = most;
+}
+
+void outbox_flown(struct outbox *ob, struct flown flown) {
+    os_lock(&ob->lock);
+    ob->flown = flown;
+    os_cond_broadcast(&ob->changed);
+    os_unlock(&ob->lock);
+}
+
 bool outbox_has_credit(struct outbox *ob, uint64_t cost) {
     os_lock(&ob->lock);
     bool result = ob->limit - ob->spent >= cost;
@@ -176,9 +215,11 @@ void outbox_cancel(void *arg) {
 static bool afford(struct outbox *ob, struct ticketed *t) {
     struct item *item = (struct item *)t;
     uint64_t cost = frame_cost(&item->frame, ob->chunk_size);
-    if (ob->limit - ob->spent < cost)
+    bool few = ob->charged - ob->flown.count < FLYING_MIN;
+    if (ob->limit - ob->spent < cost || (!few && ob->spent + cost - ob->flown.cost > ob->most))
         return false;
     ob->spent += cost;
+    ob->charged++;
     item->cost = cost;
     return true;
 }
@@ -316,7 +357,7 @@ void outbox_rewind(struct outbox *ob, struct ticketed *chain, uint64_t cost) {
     ob->spent -= cost;
     struct fifo before = ob->again, urgent = ob->urgent;
     ob->again = ob->urgent = (struct fifo){0};
-    for (struct ticketed *next; chain; chain = next) {
+    for (struct ticketed *next; chain; chain = next, ob->charged--) {
         next = chain->next;
         fifo_push(&ob->again, chain);
     }
@@ -346,6 +387,13 @@ void outbox_release(struct outbox *ob) {
     ob->held = false;
     os_cond_broadcast(&ob->changed);
     os_unlock(&ob->lock);
+}
+
+unsigned outbox_waiting(struct outbox *ob) {
+    os_lock(&ob->lock);
+    unsigned n = ob->again.count + ob->control.count;
+    os_unlock(&ob->lock);
+    return n;
 }
 
 bool outbox_is_empty(struct outbox *ob) {

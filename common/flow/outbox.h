@@ -10,7 +10,7 @@
 #ifndef FLOW_OUTBOX_H
 #define FLOW_OUTBOX_H
 
-#include "flow/item.h"
+#include "flow/flight.h"
 
 struct outbox;
 
@@ -35,6 +35,11 @@ void outbox_kick(struct outbox *ob);
 bool outbox_wait_room(struct outbox *ob, unsigned most);
 
 void outbox_raise(struct outbox *ob, uint64_t limit); /* a lower limit than before is ignored */
+/* Whatever credit there is: what the other end has not processed costs no more than `most`, but for so few messages
+ * (FLYING_MIN) that it may acknowledge none of them yet. It is kept in memory, and the credit is the other end's choice. */
+enum { FLYING_MIN = 1024 };
+void outbox_bound(struct outbox *ob, uint64_t most);
+void outbox_flown(struct outbox *ob, struct flown flown); /* what it has processed by now */
 bool outbox_has_credit(struct outbox *ob, uint64_t cost);
 /* No more puts; QUEUE_CLOSED once all is out. */
 void outbox_close(struct outbox *ob);
@@ -67,6 +72,8 @@ void outbox_rewind(struct outbox *ob, struct ticketed *chain, uint64_t cost);
 void outbox_each(struct outbox *ob, void (*fn)(struct item *item));
 void outbox_release(struct outbox *ob);
 
+/* Ordered messages without tickets that wait for credit, or to be sent. */
+unsigned outbox_waiting(struct outbox *ob);
 /* True when nothing is in it (sendable or not). */
 bool outbox_is_empty(struct outbox *ob);
 /* Waits for outbox_cancel, at most timeout_ms. */

@@ -205,6 +205,7 @@ static int go_on(struct line *line, struct stream *stream, uint64_t next_order, 
                        "the peer claims to have processed %" PRIu64 " messages, which cannot be", theirs);
     int result = line->hooks.prepare(line->hooks.ctx, chain, err);
     outbox_rewind(line->out, chain, cost);
+    outbox_flown(line->out, flight_done(line->flight, theirs));
     if (result != 0)
         return -1;
     stream->out.next_order = next_order;

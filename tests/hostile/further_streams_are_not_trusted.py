@@ -74,6 +74,7 @@ def who_does_not_belong_is_told_so(ws, name):
 @case
 def a_stream_joins_once(ws):
     receiver, address, fence, one = opened(ws)
+    one.recv()  # HEARTBEAT: the session is known
     first = joining(address)
     first.expect("WELCOME")
     code, text = joining(address).ended_with()

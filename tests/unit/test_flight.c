@@ -110,6 +110,25 @@ static void an_item_stays_until_it_is_written_whatever_follows_it(void **state) 
     pool_free(pool);
 }
 
+static void what_is_processed_is_counted_once(void **state) {
+    (void)state;
+    struct flight *f = flight_of(3);
+    struct item *last = sent(MSG_ENTRIES, 4, 400);
+    flight_add(f, last);
+    struct flown flown = flight_done(f, 2);
+    assert_int_equal(flown.count, 2);
+    assert_int_equal(flown.cost, 100 + 200);
+    for (unsigned i = 0; i < 2; i++) { /* the last one is still being written */
+        flown = flight_done(f, 4);
+        assert_int_equal(flown.count, 4);
+        assert_int_equal(flown.cost, 100 + 200 + 300 + 400);
+    }
+    flight_sent(f, last);
+    flown = flight_done(f, 4);
+    assert_int_equal(flown.count, 4);
+    flight_free(f);
+}
+
 static void all_that_is_not_processed_is_taken_in_order(void **state) {
     (void)state;
     struct flight *f = flight_of(5);
@@ -144,6 +163,7 @@ static void what_was_acknowledged_cannot_be_taken_back(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_processed_is_counted_once),
         cmocka_unit_test(refusals_of_one_order_are_counted),
         cmocka_unit_test(only_data_that_is_not_processed_is_found),
         cmocka_unit_test(buffer_is_given_back_when_it_is_written_and_not_before),

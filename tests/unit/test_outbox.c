@@ -217,7 +217,7 @@ static void taking_a_control_item_makes_room(void **state) {
     outbox_free(s.ob);
 }
 
-enum { CONTROLS = 500, CHUNKS = 1500, ACKS = 300, ALL = CONTROLS + CHUNKS + ACKS };
+enum { CONTROLS = 500, CHUNKS = 1500, HEARTBEATS = 300, ALL = CONTROLS + CHUNKS + HEARTBEATS };
 
 struct crowd {
     struct outbox *ob;
@@ -250,8 +250,8 @@ static void *put_control(void *arg) {
 
 static void *put_urgent(void *arg) {
     struct crowd *c = arg;
-    for (unsigned i = 0; i < ACKS; i++)
-        (void)outbox_put_urgent(c->ob, item_new(MSG_ACK, 0));
+    for (unsigned i = 0; i < HEARTBEATS; i++)
+        (void)outbox_put_urgent(c->ob, item_new(MSG_HEARTBEAT, 0));
     return NULL;
 }
 
@@ -263,8 +263,8 @@ static void many_threads_put_and_one_gets_each_lane_in_order(void **state) {
     waiters_start(&data, 3, put_data, &c);
     waiters_start(&control, 1, put_control, &c);
     waiters_start(&urgent, 1, put_urgent, &c);
-    uint64_t spent = 0, granted = 0, chunks = 0, controls = 0, acks = 0;
-    while (chunks + controls + acks < ALL) {
+    uint64_t spent = 0, granted = 0, chunks = 0, controls = 0, heartbeats = 0;
+    while (chunks + controls + heartbeats < ALL) {
         struct item *item;
         outbox_raise(c.ob, granted += chunk_cost); /* as another end would, now and then */
         if (outbox_get(c.ob, &item, LONG_MS) != QUEUE_OK)
@@ -276,7 +276,7 @@ static void many_threads_put_and_one_gets_each_lane_in_order(void **state) {
         else if (item->frame.type == MSG_ENTRIES)
             assert_int_equal(item->raw_length, controls++);
         else
-            acks++;
+            heartbeats++;
         item_free(item);
     }
     waiters_join(&data);
@@ -385,6 +385,69 @@ static void what_turns_out_smaller_is_given_credit_back(void **state) {
     outbox_free(ob);
 }
 
+static void the_latest_ack_stands_for_those_before_it(void **state) {
+    (void)state;
+    struct outbox *ob = outbox_new(0, CHUNK);
+    struct item *item;
+    for (uint8_t i = 1; i <= 3; i++) {
+        struct item *ack = message(MSG_ACK, 24);
+        ack->body[0] = i;
+        assert_true(outbox_put_urgent(ob, ack));
+        assert_true(outbox_put_urgent(ob, ordered(MSG_VOID, i)));
+    }
+    assert_int_equal(outbox_get(ob, &item, 0), QUEUE_OK);
+    assert_int_equal(item->frame.type, MSG_ACK);
+    assert_int_equal(item->body[0], 3);
+    item_free(item);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(next_type(ob, NULL), MSG_VOID);
+    assert_true(outbox_put_urgent(ob, message(MSG_ACK, 24)));
+    assert_true(outbox_put_urgent(ob, message(MSG_ACK, 24)));
+    assert_true(outbox_put_urgent(ob, message(MSG_HEARTBEAT, 0))); /* behind the one that is left */
+    assert_int_equal(next_type(ob, NULL), MSG_ACK);
+    assert_int_equal(next_type(ob, NULL), MSG_HEARTBEAT);
+    assert_int_equal(next_type(ob, NULL), 0);
+    outbox_free(ob);
+}
+
+/* The credit is no bound: the other end gives it. */
+static void no_more_is_on_its_way_than_may_be(void **state) {
+    (void)state;
+    struct outbox *ob = outbox_new(UINT64_MAX, CHUNK);
+    outbox_bound(ob, 2 * FLYING_MIN * FRAME_COST);
+    struct item *item;
+    for (unsigned i = 0; i < 3 * FLYING_MIN; i++)
+        assert_true(outbox_put(ob, message(MSG_ENTRIES, 0)));
+    assert_int_equal(outbox_waiting(ob), 3 * FLYING_MIN);
+    for (unsigned i = 0; i < 2 * FLYING_MIN; i++)
+        assert_int_equal(next_type(ob, NULL), MSG_ENTRIES);
+    assert_int_equal(next_type(ob, NULL), 0);
+    outbox_flown(ob, (struct flown){.count = 1, .cost = FRAME_COST});
+    assert_int_equal(next_type(ob, NULL), MSG_ENTRIES);
+    assert_int_equal(next_type(ob, NULL), 0);
+    assert_int_equal(outbox_waiting(ob), FLYING_MIN - 1);
+    assert_true(outbox_hold(ob)); /* one comes back, and is the next */
+    outbox_rewind(ob, &ordered(MSG_LIST_END, 7)->t, FRAME_COST);
+    outbox_release(ob);
+    assert_int_equal(outbox_get(ob, &item, 0), QUEUE_OK);
+    assert_int_equal(item->frame.type, MSG_LIST_END);
+    item_free(item);
+    assert_int_equal(next_type(ob, NULL), 0);
+    outbox_free(ob);
+}
+
+static void few_messages_go_whatever_they_cost(void **state) {
+    (void)state;
+    struct outbox *ob = outbox_new(UINT64_MAX, CHUNK);
+    outbox_bound(ob, 0);
+    for (unsigned i = 0; i <= FLYING_MIN; i++)
+        assert_true(outbox_put(ob, message(MSG_ENTRIES, 0)));
+    for (unsigned i = 0; i < FLYING_MIN; i++)
+        assert_int_equal(next_type(ob, NULL), MSG_ENTRIES);
+    assert_int_equal(next_type(ob, NULL), 0);
+    outbox_free(ob);
+}
+
 static void outbox_that_rests_gives_urgent_items_only(void **state) {
     (void)state;
     struct outbox *ob = outbox_new(UINT64_MAX, CHUNK);
@@ -407,6 +470,9 @@ static void outbox_that_rests_gives_urgent_items_only(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_latest_ack_stands_for_those_before_it),
+        cmocka_unit_test(no_more_is_on_its_way_than_may_be),
+        cmocka_unit_test(few_messages_go_whatever_they_cost),
         cmocka_unit_test(outbox_that_rests_gives_urgent_items_only),
         cmocka_unit_test(holding_waits_until_the_sender_has_nothing_in_hand),
         cmocka_unit_test(what_is_sent_again_goes_first_and_pays_again),

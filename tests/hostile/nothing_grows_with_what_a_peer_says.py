@@ -1,0 +1,182 @@
+#!/usr/bin/env python3
+"""What an end keeps for its peer has bounds of its own: no window that a peer claims, no answer that it does not take and no
+question that it repeats makes more of it; and none of it makes a thread wait that reads the stream."""
+
+import itertools
+import struct
+from pathlib import Path
+
+import peer  # first: it finds the others
+import lib
+import rig
+from golden_build import KIB64, ack, basis, joined, run, start, u
+from lib import HVRECV, HVSEND, Skipped, case, check, check_equal, each, noise, put
+from peer import MADE, RECEIVER, SENDER, WANT, Listener, Peer
+from rig import Fence, ends_when_told, greeted, is_served
+
+PER_MESSAGE = 4000
+HUGE = 1 << 62
+FEATURE_DELTA = 8
+
+
+def bad_names(n):
+    """ENTRIES, each of whose names is refused with a message of its own."""
+    fields = struct.Struct("<QBBBBIIIqIIQ")
+    ids = range(1 + n * PER_MESSAGE, 1 + (n + 1) * PER_MESSAGE)
+    return [(b"".join(fields.pack(i, 1, 0, 1, 0, 0o644, 0, 0, 0, 0, 0, 0) + b"\x01." for i in ids), "")]
+
+
+def resident(process):
+    """MiB."""
+    for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) >> 10
+    raise lib.Failed("it has ended")
+
+
+def bad_names_for_ever(one, granted):
+    """Within the credit, until it is shown out: the code and text of that."""
+    spent = 256 + 16
+    for n in itertools.count():
+        body = bad_names(n)
+        spent += 256 + len(joined(body))
+        while granted < spent:
+            message = one.recv()
+            if message.kind == "ABORT":
+                return message.code(), message.text()
+            if message.kind == "ACK":
+                granted, = struct.unpack_from("<Q", message.body, 8)
+        if not one.send("ENTRIES", body):
+            return one.ended_with()
+
+
+@each([1 << 20, HUGE])
+def a_sender_that_takes_no_answers_is_shown_out(ws, window):
+    """It has as much credit as it likes for what it sends, for that is done with at once."""
+    fence, address = Fence(ws), ws.unix()
+    receiver = ws.listen(address, HVRECV, "-q", "--listen", address, *rig.ONE_TRY, fence.dest)
+    with Peer.dial(address) as one:
+        granted, = struct.unpack_from("<Q", one.greet(SENDER, window=window).body, 36)
+        one.send("START", start(0))
+        code, text = bad_names_for_ever(one, granted)
+        check_equal(code, 12, f"the code of ABORT ({text})")
+        check("answers" in text, text)
+    is_served(ws, address, fence.dest)
+    ends_when_told(receiver)
+    fence.check_nothing_changed()
+
+
+@case
+def answers_that_were_acknowledged_are_not_kept(ws):
+    if lib.SMALL:
+        raise Skipped("a sanitizer keeps what is freed")
+    fence, address = Fence(ws), ws.unix()
+    receiver = ws.listen(address, HVRECV, "-q", "--listen", address, *rig.ONE_TRY, fence.dest)
+    with greeted(address, window=HUGE) as one:
+        one.send("START", start(0))
+        sizes = []
+        for n in range(20):
+            one.send("ENTRIES", bad_names(n))
+            for _ in range(PER_MESSAGE):
+                last = one.expect("FILE_ERROR")
+            one.send("ACK", ack(last.order, HUGE, 0))
+            sizes.append(resident(receiver))
+    check(sizes[-1] - sizes[3] <= 4, f"MiB after each {PER_MESSAGE} answers: {sizes}")
+    ends_when_told(receiver)
+
+
+def asked_for(ws, window, size):
+    """hvsend in a session of that window: its process, the peer to whom it sends a file of so many bytes."""
+    source, address = ws.dir("source"), ws.unix()
+    put(source / "file", noise(size))
+    with Listener(address) as listener:
+        sender = ws.start(HVSEND, "-r", "--zc", "none", "--chunk-size", "64K", *rig.ONE_TRY, f"{source}/", address)
+        one = listener.accept()
+    one.welcome(RECEIVER, codecs=1, window=window)
+    one.expect("ENTRIES") if one.expect("START") else None
+    one.send("VERDICTS", run(1, 1, MADE) + run(2, 1, WANT))
+    return sender, one
+
+
+def orders_of_chunks(one, count):
+    orders = []
+    while len(orders) < count:
+        message = one.expect("FILE_BEGIN", "CHUNK", "LIST_END", "FILE_END", "SYNC")
+        if message.kind == "CHUNK":
+            orders.append(message.order)
+    return orders
+
+
+def refuse(one, order):
+    return one.send("REFUSED", [u(8, "refused_order", order)])
+
+
+@each([(1 << 48) - 1, HUGE, (1 << 63) - 1])
+def no_window_is_too_large_for_a_refusal(ws, window):
+    """2^48 - 1 is 2^32 - 1 chunks of 64 KiB."""
+    sender, one = asked_for(ws, window, 3 * KIB64)
+    with one:
+        orders = orders_of_chunks(one, 3)
+        refuse(one, orders[1])
+        check_equal(orders_of_chunks(one, 1), [orders[1]], "what comes again")
+    check(sender.wait().code in (10, 12), "it ends")
+
+
+@case
+def no_more_is_read_again_than_an_honest_receiver_can_refuse(ws):
+    """It refuses all that is on its way, twice, and takes none of it."""
+    chunks = 1000
+    sender, one = asked_for(ws, HUGE, chunks * KIB64)
+    with one:
+        for order in 2 * orders_of_chunks(one, chunks):
+            if not refuse(one, order):
+                break
+        lib.failed(sender.wait(), 22, "sent again")  # ABORT cannot be told within a chunk that nobody takes
+
+
+def ids_of(one, count):
+    """Takes START and all ENTRIES; grants just what they cost."""
+    one.expect("START")
+    credit = 2 * (256 + 262144) + 2 * KIB64
+    found = 0
+    while found < count:
+        message = one.expect("ENTRIES")
+        at, credit = 0, credit + 256 + len(message.body)
+        while at < len(message.body):
+            found, at = found + 1, at + 48 + sum_of_names(message.body, at)
+        one.send("ACK", ack(message.order, credit, 0))
+    return range(2, count + 1)
+
+
+def sum_of_names(body, at):
+    tags = int.from_bytes(body[at + 36 : at + 40], "little")
+    end = at + 48
+    for _ in range(body[at + 10]):
+        end += 1 + body[end]
+    return end - at - 48 + tags
+
+
+@case
+def a_receiver_that_wants_all_at_once_and_goes_is_forgotten(ws):
+    """Each file twice, each time with a SYNC behind it, while there is no credit for any."""
+    count = 16000
+    source, address = ws.dir("source"), ws.unix()
+    for i in range(count - 1):
+        (source / str(i)).write_bytes(b"some bytes" * 10)
+    listener = ws.listen(address, HVSEND, "-r", "--chunk-size", "64K", "--timeout", "10", "--listen", address, f"{source}/")
+    window = 2 * (256 + 262144) + 2 * KIB64
+    with greeted(address, RECEIVER, features=FEATURE_DELTA | 2, chunk_size=KIB64, window=window) as one:
+        one.send("REQUEST", start(1))
+        ids = ids_of(one, count)
+        one.send("VERDICTS", run(1, 1, MADE))
+        for i in ids:
+            one.send("BASIS", [u(8, "id", i)] + basis(2, 1000, 4096, 0, [bytes(16)])[1:])
+        for i in ids:
+            one.send("VERDICTS", run(i, 1, WANT))
+        one.stream.shutdown(1)
+        one.drain()
+    ends_when_told(listener)
+
+
+if __name__ == "__main__":
+    lib.main()
