@@ -10,6 +10,7 @@
 enum {
     COST_PER_ENTRY = 64, /* as UNSETTLED_BYTES_MAX counts */
     DIR_ENDS_BYTES = 32 * 1024,
+    WANTS_MAX = 4 * UNSETTLED_MAX, /* a file can be wanted twice, and a SYNC may follow each time */
 };
 
 struct ledger {
@@ -26,6 +27,7 @@ struct ledger {
     size_t bytes; /* lock */
     uint64_t unanswered; /* lock; entries sent without a verdict (or basis) yet */
     bool list_complete, finished, sync_due, cancelled; /* lock */
+    bool flooded; /* lock; more is wanted than can be */
     unsigned syncs; /* lock; in `wants` or behind it, and not sent yet: FINISH must not overtake the data of
                      * wanted files, which go before it, though the receiver may have settled all of them */
     struct msg_totals totals; /* lock */
@@ -34,8 +36,7 @@ struct ledger {
 
 struct ledger *ledger_new(struct outbox *out, struct report *report) {
     struct ledger *l = calloc(1, sizeof *l);
-    /* Every unsettled file can be wanted once, and a SYNC may follow each re-wanted bundle. */
-    struct queue *wants = queue_new(2 * UNSETTLED_MAX);
+    struct queue *wants = queue_new(WANTS_MAX);
     struct delta_box *deltas = delta_box_new();
     if (l == NULL || wants == NULL || deltas == NULL) {
         free(l);
@@ -82,7 +83,7 @@ struct queue *ledger_wants(struct ledger *l) {
 
 void ledger_cancel(void *arg) {
     struct ledger *l = arg;
-    queue_cancel(l->wants); /* first: who waits for room in it holds the lock */
+    queue_cancel(l->wants);
     delta_box_cancel(l->deltas);
     os_lock(&l->lock);
     l->cancelled = true;
@@ -187,16 +188,28 @@ static bool put_finish(struct ledger *l) {
     return true;
 }
 
-/* What became possible: ends of directories, a SYNC, the FINISH. 0, or -1 and err (EXIT_MEMORY). */
+/* NULL: a SYNC. Never waits, for that would be with the lock held, and the thread that reads the stream comes here. */
+static void put_want(struct ledger *l, struct pending *p) {
+    if (queue_length(l->wants) == WANTS_MAX)
+        l->flooded = true;
+    else if (queue_put(l->wants, p))
+        return;
+    pending_release(p);
+}
+
+/* What became possible: ends of directories, a SYNC, the FINISH. 0, or -1 and err (EXIT_MEMORY; EXIT_STREAM when the
+ * receiver asked for too much). */
 static int advance(struct ledger *l, struct err *err) {
     bool ok = release_dir_ends(l);
     if (ok && l->list_complete && l->sync_due && l->unanswered == 0) {
         l->sync_due = false;
         l->syncs++;
-        (void)queue_put(l->wants, NULL);
+        put_want(l, NULL);
     }
     if (ok && l->list_complete && l->base == l->next_id && l->syncs == 0 && !l->finished)
         ok = put_finish(l);
+    if (l->flooded)
+        return err_set(err, EXIT_STREAM, "the receiver wants more files than it can wait for");
     return ok ? 0 : err_set(err, EXIT_MEMORY, "out of memory");
 }
 
@@ -261,8 +274,7 @@ int ledger_list_end(struct ledger *l, struct err *err) {
 static void want(struct ledger *l, struct pending *p) {
     atomic_fetch_add(&p->users, 1);
     l->sync_due = true;
-    if (!queue_put(l->wants, p))
-        pending_release(p);
+    put_want(l, p);
 }
 
 static void skipped(struct ledger *l, struct pending *p) {

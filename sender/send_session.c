@@ -126,14 +126,14 @@ static int fill_chunk(struct send_session *s, struct item *item, struct err *err
     struct pending *p = ledger_borrow(s->ledger, m.file_id);
     if (p == NULL)
         return 0;
-    item->data = pool_get(s->spare);
+    item->data = pool_try_get(s->spare); /* who reads the stream must not wait for what leaves by it */
     bool read = item->data &&
                 source_read_again(s->roots, p, m.offset, m.raw_length, item->data->data, &unreadable) == 0;
     if (item->data && !read)
         report_warning(s->report, p->path, "a chunk that has to be sent again cannot be read");
     pending_release(p);
     if (item->data == NULL)
-        return pool_error(s->spare, err);
+        return err_set(err, EXIT_MEMORY, "no memory for more data that has to be sent again");
     if (!read)
         return 0;
     struct digest digest = digest_of(item->data->data, m.raw_length);
@@ -291,7 +291,7 @@ static int take_unordered(struct send_session *s, struct item *item, struct err 
         return 0;
     if (msg_ack_decode(item_body(item), &ack, err) != 0)
         return -1;
-    flight_done(s->flight, ack.processed);
+    outbox_flown(s->out, flight_done(s->flight, ack.processed));
     outbox_raise(s->out, ack.credit);
     return 0;
 }

@@ -49,6 +49,13 @@ static unsigned pack_threads(void) {
     return n == 1 ? 0 : n < PACK_THREADS_MAX ? n : PACK_THREADS_MAX;
 }
 
+/* Of data that is not processed a receiver can refuse all at once. What it says of its window is bounded as below. */
+static unsigned spare_chunks(const struct agreement *agreed) {
+    uint64_t most = window_for(ROLE_RECEIVER, CHUNK_SIZE_MAX);
+    uint64_t window = agreed->their_window < most ? agreed->their_window : most;
+    return (unsigned)(window / agreed->chunk_size) + 1;
+}
+
 /* What both paths need once the handshake is over. */
 static int build(struct sender *s, struct err *err) {
     struct send_session *session = &s->session;
@@ -56,7 +63,7 @@ static int build(struct sender *s, struct err *err) {
     unsigned packers = s->pack_threads > 0 ? s->pack_threads : 1;
     s->out = session->out = outbox_new(session->agreed.their_window, chunk_size);
     s->pool = pool_new(chunk_size, chunks_lent(packers));
-    session->spare = pool_new(chunk_size, (unsigned)(session->agreed.their_window / chunk_size) + 1);
+    session->spare = pool_new(chunk_size, spare_chunks(&session->agreed));
     s->raw = queue_new(packers);
     session->ledger = s->out ? ledger_new(s->out, &s->report) : NULL;
     session->flight = flight_new();
@@ -64,6 +71,7 @@ static int build(struct sender *s, struct err *err) {
     if (!s->out || !s->pool || !session->spare || !s->raw || !session->ledger || !session->flight ||
         !s->digest)
         return err_set(err, EXIT_MEMORY, "out of memory");
+    outbox_bound(s->out, window_for(ROLE_RECEIVER, CHUNK_SIZE_MAX));
     session->report = &s->report;
     session->roots = s->config->roots;
     session->state = s->config->dialler ? SEND_TRANSFER : SEND_AWAIT_REQUEST;
