@@ -67,7 +67,7 @@ static void generated_keys_can_be_loaded_and_differ(void **state) {
     const struct place *p = *state;
     uint8_t first[64];
     for (unsigned i = 0; i < 2; i++) {
-        struct key *key;
+        struct key *key = NULL;
         struct err err = {0};
         if (key_generate(p->path, &err) != 0 || key_load(p->path, &key, &err) != 0)
             fail_msg("%s", err.msg);
