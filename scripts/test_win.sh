@@ -27,6 +27,7 @@ export WINEPREFIX=$PWD/$dir/wine WINEDEBUG=-all LC_ALL=C.UTF-8 WINEDLLOVERRIDES=
 unset DISPLAY
 mkdir -p "$WINEPREFIX"
 trap 'wineserver -k || true' EXIT
+wineserver -k </dev/null >/dev/null 2>&1 || true # of a run that was interrupted: a second one is refused
 wineserver -p </dev/null >/dev/null 2>&1
 # Whatever runs first starts services that live on: they must hold no pipe that somebody reads to its end.
 if [ -e "$WINEPREFIX/ready" ]; then
