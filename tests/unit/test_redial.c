@@ -79,22 +79,6 @@ static void an_end_that_comes_late_is_reached(void **state) {
     assert_int_equal(conn_close(rig.conn, NULL), 0);
 }
 
-static void being_woken_ends_the_wait_for_another_try(void **state) {
-    (void)state;
-    waker_wake(rig.waker);
-    assert_int_equal(dial_by(RETRY_FOREVER, 86400000, INT64_MAX), -1);
-    assert_int_equal(rig.err.code, EXIT_SIGNAL);
-    assert_says(&rig.err, "interrupted while waiting to try again");
-    assert_says(&rig.err, DOOR_MISSING_SAYS);
-}
-
-static void a_deadline_that_passed_leaves_one_try(void **state) {
-    (void)state;
-    assert_int_equal(dial_by(RETRY_FOREVER, 0, os_now_ms()), -1);
-    assert_int_equal(rig.err.code, EXIT_SOCKET);
-    assert_null(strstr(rig.err.msg, "tried"));
-}
-
 static void a_wait_beyond_the_deadline_is_cut_for_a_last_try(void **state) {
     (void)state;
     log_set_hook(on_line);
@@ -108,8 +92,6 @@ int main(void) {
         cmocka_unit_test_setup_teardown(without_retries_one_failure_is_the_end, setup, teardown),
         cmocka_unit_test_setup_teardown(the_last_error_says_how_often_it_was_tried, setup, teardown),
         cmocka_unit_test_setup_teardown(an_end_that_comes_late_is_reached, setup, teardown),
-        cmocka_unit_test_setup_teardown(being_woken_ends_the_wait_for_another_try, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_deadline_that_passed_leaves_one_try, setup, teardown),
         cmocka_unit_test_setup_teardown(a_wait_beyond_the_deadline_is_cut_for_a_last_try, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -104,8 +104,27 @@ static void which_failures_are_early_depends_on_the_transport(void **state) {
     }
 }
 
+/* These want dialling to fail at once, which it does not over TCP. */
+static void being_woken_ends_the_wait_for_another_try(void **state) {
+    (void)state;
+    waker_wake(rig.waker);
+    assert_int_equal(dial_by(RETRY_FOREVER, 86400000, INT64_MAX), -1);
+    assert_int_equal(rig.err.code, EXIT_SIGNAL);
+    assert_says(&rig.err, "interrupted while waiting to try again");
+    assert_says(&rig.err, "no such socket");
+}
+
+static void a_deadline_that_passed_leaves_one_try(void **state) {
+    (void)state;
+    assert_int_equal(dial_by(RETRY_FOREVER, 0, os_now_ms()), -1);
+    assert_int_equal(rig.err.code, EXIT_SOCKET);
+    assert_null(strstr(rig.err.msg, "tried"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(being_woken_ends_the_wait_for_another_try, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_deadline_that_passed_leaves_one_try, setup, teardown),
         cmocka_unit_test_setup_teardown(a_failure_that_stays_is_not_tried_again, setup, teardown),
         cmocka_unit_test_setup_teardown(being_woken_ends_a_try, setup, teardown),
         cmocka_unit_test(which_failures_are_early_depends_on_the_transport),
