@@ -166,9 +166,9 @@ static void no_stream_joins_a_session_that_is_broken_or_over(void **state) {
     lines[1].over = true;
     assert_false(joins(1, 1));
     lines[1].over = false;
-    lines[1].peer.uid++;
+    lines[1].peer = door_stranger();
     assert_false(joins(1, 1));
-    lines[1].peer.uid--;
+    lines[1].peer = door_peer();
     assert_true(joins(1, 1));
 }
 

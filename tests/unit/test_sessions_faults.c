@@ -43,7 +43,7 @@ static unsigned at_frame(const struct fault *fault, unsigned combinations, int t
 /* The fault at every `step`th frame, and behind the last: with threads at both ends, and at some frames with the
  * other combinations too. */
 static void at_every_frame(enum fault_kind kind, unsigned step, int timeout_ms) {
-    enum { MOST = 5 }; /* with more, no frame with data may be among them */
+    enum { MOST = 3 }; /* with more, no frame with data may be among them */
     unsigned stride = step * (pair_stride() < 2 * MOST ? (pair_stride() + 1) / 2 : MOST), hits = 0;
     for (unsigned d = 0; d < DIRECTIONS; d++)
         for (unsigned i = 0; i <= frames[d]; i += stride) {

@@ -79,15 +79,15 @@ class Windows:
         check(not process.ended(), f"it does not listen: {process.ended() and process.wait()}")
         return process
 
-    def transfer(self, sender_listens, at, to, *options):
+    def transfer(self, sender_listens, at, to, *options, send=()):
         source, dest = wine.path(self.source) + "/", wine.path(self.dest)
         at, to = f"hyperv://{at}:{PORT}", f"hyperv://{to}:{PORT}"
         if sender_listens:
-            sender = self.listen(PORT, HVSEND, "--once", *options, "-rt", "--listen", at, source)
+            sender = self.listen(PORT, HVSEND, "--once", *options, *send, "-rt", "--listen", at, source)
             receiver = self.start(HVRECV, *options, "-rt", "--connect", to, dest).wait()
             return Pair(sender.wait(), receiver)
         receiver = self.listen(PORT, HVRECV, "--once", *options, "--listen", at, dest)
-        sender = self.start(HVSEND, *options, "-rt", source, to).wait()
+        sender = self.start(HVSEND, *options, *send, "-rt", source, to).wait()
         return Pair(sender, receiver.wait())
 
     def check_same(self):
@@ -110,7 +110,7 @@ def a_tree_arrives_whole(ws, what):
 @case
 def sockets_are_made_as_hyper_v_wants_them(ws):
     windows = Windows(ws, {})
-    windows.transfer(False, "any", "parent")
+    windows.transfer(False, "any", "parent", "--streams", "1")
     calls = windows.calls()
     check("listen backlog=128" in calls, calls)
     check(all("overlapped=1 inherited=0" in line for line in calls if line.startswith("socket")), calls)
@@ -124,8 +124,21 @@ def sockets_are_made_as_hyper_v_wants_them(ws):
 @case
 def staying_connected_to_a_paused_vm_can_be_turned_off(ws):
     windows = Windows(ws, {})
-    windows.transfer(False, "any", "parent", "--no-connected-suspend")
+    windows.transfer(False, "any", "parent", "--streams", "1", "--no-connected-suspend")
     check(windows.calls().count("option 4=0") == 2, windows.calls())
+
+
+@case
+def further_streams_are_opened_like_the_first(ws):
+    windows = Windows(ws, {})
+    put(windows.source / "much", noise(16 * MIB))
+    # Slow enough for all of them to stand before it is over.
+    pair = windows.transfer(False, "any", "parent", "--streams", "4", "--chunk-size", "64K", send=("--bwlimit", "4M"))
+    check((pair.sender.code, pair.receiver.code) == (0, 0), f"it failed\n{pair}")
+    windows.check_same()
+    calls = windows.calls()
+    check(sum(c.startswith("connect ") for c in calls) == 4, calls)
+    check(calls.count("bind service=00000000") == 4 and calls.count("option 4=1") == 5, calls)
 
 
 @each([
