@@ -3,6 +3,7 @@
 like all else."""
 
 import struct
+from typing import NamedTuple
 
 import peer  # first: it finds the others
 import lib
@@ -15,8 +16,16 @@ JOIN, FEATURE_STREAMS = 2, 1
 DATA = b"x" * 65536
 
 
+class Session(NamedTuple):
+    """A receiver, its address and fence, and the first stream of a session that may have four."""
+
+    receiver: object
+    address: str
+    fence: Fence
+    one: Peer
+
+
 def opened(ws, *options):
-    """(receiver, its address, its fence, the first stream of a session that may have four)."""
     fence, address = Fence(ws), ws.unix()
     receiver = ws.listen(address, *(lib.HVRECV, "--listen", address, *ONE_TRY, *options, fence.dest))
     one = Peer.dial(address)
@@ -24,7 +33,7 @@ def opened(ws, *options):
     features, = struct.unpack_from("<Q", answer.body, 4)
     streams, = struct.unpack_from("<H", answer.body, 46)
     check_equal((features & FEATURE_STREAMS, streams), (FEATURE_STREAMS, 4), "what was granted")
-    return receiver, address, fence, one
+    return Session(receiver, address, fence, one)
 
 
 def joining(address, **fields):
@@ -46,6 +55,16 @@ def in_a_file(one):
     one.send("ENTRIES", entries.parts)
     one.verdicts(1)
     one.send("FILE_BEGIN", file_begin(file_id=1, size=MIB, data_size=MIB))
+
+
+def violated(ws, session, words=""):
+    """The receiver ends that session, says so, and serves others; nothing is changed."""
+    code, text = session.one.ended_with()
+    check_equal(code, 12, f"the code of ABORT ({text})")
+    check(words in text, text)
+    is_served(ws, session.address, session.fence.dest)
+    ends_when_told(session.receiver)
+    session.fence.check_nothing_changed()
 
 
 def part(n):
@@ -97,53 +116,45 @@ def a_session_of_one_stream_lets_none_join(ws):
 
 @each(["START", "ENTRIES", "FILE_END", "BYE", "ACK", "ABORT", "FINISH", 99])
 def nothing_but_data_comes_by_a_further_stream(ws, kind):
-    receiver, address, fence, one = opened(ws)
+    session = opened(ws)
+    one, address = session.one, session.address
     in_a_file(one)
     further = joining(address)
     further.expect("WELCOME")
     further.order = one.order
     further.send(kind)
-    code, text = one.ended_with()
-    check_equal(code, 12, f"the code of ABORT ({text})")
-    is_served(ws, address, fence.dest)
-    ends_when_told(receiver)
-    fence.check_nothing_changed()
+    violated(ws, session)
 
 
 @case
 def an_order_that_comes_twice_ends_the_session(ws):
     """By two streams, while what is before it is missing."""
-    receiver, address, fence, one = opened(ws)
+    session = opened(ws)
+    one, address = session.one, session.address
     in_a_file(one)
     further = joining(address)
     further.expect("WELCOME")
     further.send("CHUNK", part(1), DATA, order=one.order + 2)
     one.send("CHUNK", part(1), DATA, order=one.order + 2)
-    code, text = one.ended_with()
-    check_equal(code, 12, f"the code of ABORT ({text})")
-    is_served(ws, address, fence.dest)
-    ends_when_told(receiver)
-    fence.check_nothing_changed()
+    violated(ws, session)
 
 
 @each([1 << 20, (1 << 64) - 1])
 def an_order_beyond_all_credit_ends_the_session(ws, order):
-    receiver, address, fence, one = opened(ws)
+    session = opened(ws)
+    one, address = session.one, session.address
     in_a_file(one)
     further = joining(address)
     further.expect("WELCOME")
     further.send("CHUNK", part(0), DATA, order=order)
-    code, text = one.ended_with()
-    check_equal(code, 12, f"the code of ABORT ({text})")
-    is_served(ws, address, fence.dest)
-    ends_when_told(receiver)
-    fence.check_nothing_changed()
+    violated(ws, session)
 
 
 @case
 def credit_is_for_all_streams_together(ws):
     """What comes first is missing: nothing is processed, and no more is taken than was granted."""
-    receiver, address, fence, one = opened(ws)
+    session = opened(ws)
+    one, address = session.one, session.address
     in_a_file(one)
     streams = [one]
     for i in range(1, 4):
@@ -153,30 +164,23 @@ def credit_is_for_all_streams_together(ws):
     for i in range(64):  # far more than the window has room for
         if not streams[i % 4].send("CHUNK", part(1), DATA, order=order + 1 + i):
             break
-    code, text = one.ended_with()
-    check_equal(code, 12, f"the code of ABORT ({text})")
-    check("credit" in text, text)
-    is_served(ws, address, fence.dest)
-    ends_when_told(receiver)
-    fence.check_nothing_changed()
+    violated(ws, session, "credit")
 
 
 @case
 def a_goodbye_before_all_has_come_is_none(ws):
-    receiver, address, fence, one = opened(ws)
+    session = opened(ws)
+    one = session.one
     in_a_file(one)
     one.send("BYE", order=one.order + 2)
-    code, text = one.ended_with()
-    check_equal(code, 12, f"the code of ABORT ({text})")
-    is_served(ws, address, fence.dest)
-    ends_when_told(receiver)
-    fence.check_nothing_changed()
+    violated(ws, session)
 
 
 @case
 def a_goodbye_is_none_though_another_message_came_twice(ws):
     """Data that is refused may come twice, which must not stand in for what is missing: nobody would wait for that."""
-    receiver, address, fence, one = opened(ws)
+    session = opened(ws)
+    one = session.one
     in_a_file(one)
     order = one.order + 2
     damaged = chunk(DATA, file_id=1, offset=len(DATA), digest=bytes(16))
@@ -185,11 +189,7 @@ def a_goodbye_is_none_though_another_message_came_twice(ws):
         one.expect("REFUSED")
     one.send("CHUNK", part(1), DATA, order=order, flags=RESENT)
     one.send("BYE", order=order + 1)
-    code, text = one.ended_with()
-    check_equal(code, 12, f"the code of ABORT ({text})")
-    is_served(ws, address, fence.dest)
-    ends_when_told(receiver)
-    fence.check_nothing_changed()
+    violated(ws, session)
 
 
 if __name__ == "__main__":
