@@ -52,11 +52,17 @@ void flight_add(struct flight *f, struct item *item) {
     os_unlock(&f->lock);
 }
 
+void flight_leaves(struct flight *f, struct item *item) {
+    os_lock(&f->lock);
+    item->unnumbered = false;
+    os_unlock(&f->lock);
+}
+
 void flight_sent(struct flight *f, struct item *item) {
     buf_release(item->data); /* which nobody else looks at while it is being written */
     item->data = NULL;
     os_lock(&f->lock);
-    item->writing = false;
+    item->writing = item->unnumbered = false;
     drop_processed(f);
     os_unlock(&f->lock);
 }
@@ -82,12 +88,13 @@ struct flown flight_done(struct flight *f, uint64_t processed) {
     return flown;
 }
 
-/* Lock held. NULL also for what is processed, though a thread may still hold it. */
+/* Lock held. NULL also for what is processed, though a thread may still hold it, and for what cannot have arrived. */
 static struct item *find(struct flight *f, uint64_t order) {
     struct ticketed *t = order > f->processed ? f->first : NULL;
     while (t && t->ticket != order)
         t = t->next;
-    return (struct item *)t;
+    struct item *item = (struct item *)t;
+    return item && !item->unnumbered ? item : NULL;
 }
 
 static struct item *copy_of(const struct item *item) {

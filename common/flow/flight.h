@@ -21,6 +21,9 @@ void flight_free(struct flight *f);
 /* Sending thread, before the item is written, which has its order: the flight owns it from now on, but keeps it whole
  * until flight_sent. Orders ascend, but for items that are sent again after flight_take. */
 void flight_add(struct flight *f, struct item *item);
+/* Any thread that writes: an item that was added with `unnumbered` is about to be written, and may be refused from now
+ * on. */
+void flight_leaves(struct flight *f, struct item *item);
 /* Any thread that writes: this item was added and is written, or will not be. Its buffer is given back. */
 void flight_sent(struct flight *f, struct item *item);
 

@@ -18,6 +18,7 @@ struct item {
     bool digested; /* sender: while they were read */
     unsigned refusals; /* sender: in flight, REFUSED came for it */
     bool writing; /* in flight: a thread uses it to write it */
+    bool unnumbered; /* in flight: a lane has to number it yet; it cannot have arrived anywhere */
     bool flown; /* in flight: it is counted as processed */
     bool damaged; /* receiver: the digest did not match */
     bool ordered; /* sending end: gets an order number and costs credit */

@@ -309,6 +309,7 @@ bool lanes_send(struct line *line, struct item *item) {
     struct lane *lane = atomic_load(&line->broken) ? NULL : choose(lanes);
     if (lane) {
         link_out_order(&line->stream->out, item);
+        item->unnumbered = true;
         flight_add(line->flight, item);
         lane->next = item;
         os_cond_broadcast(&lanes->changed);
@@ -342,6 +343,8 @@ static bool next_item(struct lane *lane, struct item **ret) {
 /* Uses the item up. */
 static int write_item(struct line *line, struct stream *stream, struct item *item, struct err *err) {
     stream_number(stream, item);
+    if (item->ordered)
+        flight_leaves(line->flight, item);
     int result = stream_write(stream, &item, 1, err);
     if (item->ordered)
         flight_sent(line->flight, item);

@@ -217,6 +217,7 @@ void stream_forget(struct stream *s) {
 
 int stream_write(struct stream *s, struct item **items, unsigned count, struct err *err) {
     unsigned parts = s->part_count;
+    uint8_t last_type = items[count - 1]->frame.type; /* what is refused meanwhile becomes VOID */
     uint64_t total = 0;
     for (unsigned i = 0; i < parts; i++)
         total += s->parts[i].n;
@@ -227,7 +228,7 @@ int stream_write(struct stream *s, struct item **items, unsigned count, struct e
         else
             s->cut = true;
         s->broke |= err->code == EXIT_SOCKET || err->code == EXIT_TIMEOUT;
-        return err_wrap(err, "sending %s", msg_type_name(items[count - 1]->frame.type));
+        return err_wrap(err, "sending %s", msg_type_name(last_type));
     }
     s->written_seq = s->out.next_seq;
     atomic_fetch_add_explicit(&s->bytes_out, total, memory_order_relaxed);

@@ -11,6 +11,8 @@ struct sequencer {
     uint64_t next; /* lock; ticket that leaves next */
     struct ticketed *first; /* lock; ascending */
     struct ticketed *last; /* lock; most items come in order: append without a search */
+    struct ticketed
+        *latest; /* lock; put last: what comes by one of several streams follows it; NULL when it has left */
     bool closed, cancelled; /* lock */
     bool waiting; /* lock; the taker is in sequencer_get, and what is next is not there */
 };
@@ -28,6 +30,8 @@ struct sequencer *sequencer_new(void) {
 
 static struct ticketed *pop(struct sequencer *seq) {
     struct ticketed *item = seq->first;
+    if (seq->latest == item)
+        seq->latest = NULL;
     seq->first = item->next;
     if (seq->first == NULL)
         seq->last = NULL;
@@ -51,6 +55,8 @@ static struct ticketed **find(struct sequencer *seq, uint64_t ticket) {
     struct ticketed **at = &seq->first;
     if (seq->last && seq->last->ticket < ticket)
         return &seq->last->next;
+    if (seq->latest && seq->latest->ticket < ticket)
+        at = &seq->latest->next;
     while (*at && (*at)->ticket < ticket)
         at = &(*at)->next;
     return at;
@@ -89,6 +95,7 @@ enum seq_put sequencer_put(struct sequencer *seq, struct ticketed *item) {
         struct ticketed **at = find(seq, item->ticket);
         item->next = *at;
         *at = item;
+        seq->latest = item;
         if (item->next == NULL)
             seq->last = item;
         if (item->ticket == seq->next)
@@ -149,7 +156,7 @@ bool sequencer_settle(struct sequencer *seq) {
 void sequencer_clear(struct sequencer *seq, void (*drop)(struct ticketed *item)) {
     os_lock(&seq->lock);
     struct ticketed *chain = seq->first;
-    seq->first = seq->last = NULL;
+    seq->first = seq->last = seq->latest = NULL;
     os_unlock(&seq->lock);
     while (chain) {
         struct ticketed *next = chain->next;

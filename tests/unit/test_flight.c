@@ -129,6 +129,23 @@ static void what_is_processed_is_counted_once(void **state) {
     flight_free(f);
 }
 
+/* A lane has it, and has not begun to write it. */
+static void what_cannot_have_arrived_cannot_be_refused(void **state) {
+    (void)state;
+    struct flight *f = flight_new();
+    struct item *item = sent(MSG_CHUNK, 1, 1);
+    item->unnumbered = true;
+    flight_add(f, item);
+    assert_false(is_there(f, 1));
+    flight_void(f, 1);
+    assert_int_equal(item->frame.type, MSG_CHUNK);
+    flight_leaves(f, item);
+    assert_true(is_there(f, 1));
+    flight_sent(f, item);
+    assert_true(is_there(f, 1));
+    flight_free(f);
+}
+
 static void all_that_is_not_processed_is_taken_in_order(void **state) {
     (void)state;
     struct flight *f = flight_of(5);
@@ -168,6 +185,7 @@ int main(void) {
         cmocka_unit_test(only_data_that_is_not_processed_is_found),
         cmocka_unit_test(buffer_is_given_back_when_it_is_written_and_not_before),
         cmocka_unit_test(an_item_stays_until_it_is_written_whatever_follows_it),
+        cmocka_unit_test(what_cannot_have_arrived_cannot_be_refused),
         cmocka_unit_test(all_that_is_not_processed_is_taken_in_order),
         cmocka_unit_test(what_was_acknowledged_cannot_be_taken_back),
     };
