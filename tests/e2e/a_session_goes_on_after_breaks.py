@@ -133,7 +133,7 @@ def a_new_session_takes_the_place_of_a_broken_one(ws):
     source, dest = make_tree(ws), ws.dir("dest")
     address, middle = ws.unix(), ws.unix()
     receiver = ws.receiver(address, dest, "--grace", "100", "-v")
-    cutter = Cutter(middle.removeprefix("unix:"), address.removeprefix("unix:"), [1 * MIB])
+    cutter = Cutter(middle.removeprefix("unix:"), address.removeprefix("unix:"), [1 * MIB] + [1] * 100)  # nor can it come back
     sender = ws.start(HVSEND, "-a", "--retry-delay", "600", "--retry", "forever", "--zc", "none", f"{source}/", middle)
     lib.wait_until(lambda: "with another stream" in receiver.err() or receiver.ended(), "the receiver saw the break")
     sender.kill()
