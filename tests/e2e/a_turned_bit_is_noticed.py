@@ -12,7 +12,6 @@ from proxy import HEADER_SIZE, TO_DIALLER, TO_LISTENER
 PATIENT = ["--timeout", "100", "--contimeout", "100", "--grace", "100"]
 COME_BACK, NOBODY = ["--retry", "5", "--retry-delay", "0.01"], ["--retry", "0"]
 HELLO, ENTRIES, CHUNK, BUNDLE, VERDICTS, DURABLE = 1, 17, 20, 22, 33, 34
-BODY_OF_CHUNK = 64  # at most
 
 
 def make_trees(ws):
@@ -40,18 +39,11 @@ def run(ws, source, dest, pull, come_back, faults):
     return (Pair(listened, dialler) if pull else Pair(dialler, listened)), meddler
 
 
-def place_of(ws, source, pull, message, part):
-    """Where the first message of that type begins, from a session that nobody harms; and half of what follows it."""
-    dest = ws.dir("reference")
-    pair, meddler = run(ws, source, dest, pull, NOBODY, [])
-    check_equal((pair.sender.code, pair.receiver.code), (0, 0), f"the reference's exit codes\n{pair}")
-    for number, way in enumerate(meddler.ways):
-        for (kind, begin), following in zip(way.kinds, [*way.kinds[1:], (None, way.taken)]):
-            if kind == message:
-                length = following[1] - begin
-                offset = {"header": 20, "body": HEADER_SIZE, "data": length - 3}[part]
-                return number, begin + offset
-    raise lib.Failed(f"no message {message} passed")
+def turned(bit, message, part, pull):
+    """The Fault that turns this bit in a part of the first message of that type."""
+    from_sender = message not in (VERDICTS, DURABLE)
+    way = TO_LISTENER if message == HELLO or from_sender != pull else TO_DIALLER
+    return Fault("flip", way, {"header": 20, "body": HEADER_SIZE, "data": -3}[part], bit, message)
 
 
 def summary_of(result):
@@ -63,10 +55,10 @@ def summary_of(result):
 def data_is_sent_again_over_the_same_stream(ws, value):
     _, message, role = value
     source, dest = make_trees(ws)
-    way, at = place_of(ws, source, role == "pull", message, "data")
-    pair, meddler = run(ws, source, dest, role == "pull", NOBODY, [Fault("flip", way, at, 3)])
+    fault = turned(3, message, "data", role == "pull")
+    pair, meddler = run(ws, source, dest, role == "pull", NOBODY, [fault])
     check_equal((pair.sender.code, pair.receiver.code), (0, 0), f"the exit codes\n{pair}")
-    check_equal(len(meddler.ways[way].hits), 1, "the bits that were turned")
+    check_equal(len(meddler.ways[fault.way].hits), 1, "the bits that were turned")
     check_equal(meddler.streams, 1, "the streams")
     check_equal(summary_of(pair.sender)["chunks_resent"], 1, "the chunks that were sent again")
     same_tree(source, dest)
@@ -81,10 +73,10 @@ def control_costs_the_stream(ws, value):
     _, part, message, role = value
     source, dest = make_trees(ws)
     pull = role == "pull"
-    way, at = place_of(ws, source, pull, message, part)
     for bit, come_back in ((0, COME_BACK), (7, NOBODY)):
-        pair, meddler = run(ws, source, dest, pull, come_back, [Fault("flip", way, at, bit)])
-        check_equal(len(meddler.ways[way].hits), 1, "the bits that were turned")
+        fault = turned(bit, message, part, pull)
+        pair, meddler = run(ws, source, dest, pull, come_back, [fault])
+        check_equal(len(meddler.ways[fault.way].hits), 1, "the bits that were turned")
         if come_back == COME_BACK:
             check_equal((pair.sender.code, pair.receiver.code), (0, 0), f"the exit codes\n{pair}")
             check_equal(meddler.streams, 2, "the streams")
@@ -102,7 +94,6 @@ def control_costs_the_stream(ws, value):
 def a_greeting_is_refused(ws, role):
     source, dest = make_trees(ws)
     pull = role == "pull"
-    way, at = place_of(ws, source, pull, HELLO, "body")
     address, middle = ws.unix(), ws.unix()
     if pull:
         listener = ws.listen(address, HVSEND, "--listen", address, "-a", *PATIENT, f"{source}/")
@@ -110,7 +101,7 @@ def a_greeting_is_refused(ws, role):
     else:
         listener = ws.listen(address, HVRECV, "--listen", address, *PATIENT, dest)
         words = [HVSEND, "-a", *PATIENT, *NOBODY, f"{source}/", middle]
-    with Meddler(middle.removeprefix("unix:"), address.removeprefix("unix:"), [Fault("flip", way, at, 1)]):
+    with Meddler(middle.removeprefix("unix:"), address.removeprefix("unix:"), [turned(1, HELLO, "body", pull)]):
         failed(ws.run(*words), 12, "HELLO: body_check is wrong")
     check_equal((dest / "1").read_bytes(), b"old", "the old file")
     listener.signal(lib.signal.SIGTERM)

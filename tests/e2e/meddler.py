@@ -1,5 +1,6 @@
 """A proxy that harms what passes: it reads the frames of every stream (docs/protocol.md) and does to their bytes what
-a list of Faults says. A fault has its place: the n-th byte of one direction, counted over all streams of the session.
+a list of Faults says. A fault has its place: the n-th byte of one direction, counted over all streams of the session, or
+of the first frame of one type.
 """
 
 import socket
@@ -18,8 +19,9 @@ FOREVER = 1e6  # seconds of a stall: until the stream ends
 class Fault(NamedTuple):
     kind: str
     way: int  # TO_LISTENER or TO_DIALLER
-    at: int  # bytes of that direction that pass before it
+    at: int  # bytes of that direction that pass before it; with frame: of that frame, negative ones from its end
     amount: float = 0  # stall: seconds; split, duplicate, drop: bytes; flip: which bit
+    frame: int = 0  # type of the message
 
     def __str__(self):
         way = "listener" if self.way == TO_LISTENER else "dialler"
@@ -34,7 +36,8 @@ class Direction:
     """What passed one way, over all streams."""
 
     def __init__(self, way, faults):
-        self.faults = sorted((f for f in faults if f.way == way), key=lambda f: f.at)
+        self.faults = sorted((f for f in faults if f.way == way and not f.frame), key=lambda f: f.at)
+        self.framed = [f for f in faults if f.way == way and f.frame]
         self.taken = 0  # bytes that came from their end
         self.passed = 0  # bytes that went on to the other one
         self.kinds = []  # type of each frame (None: a preamble), and where it began
@@ -128,6 +131,9 @@ class Meddler:
         if way.delayed > 0:
             way.delayed -= 1
             time.sleep(DELAY)
+        for fault in [f for f in way.framed if f.frame == kind]:
+            way.framed.remove(fault)
+            way.faults.insert(0, fault._replace(at=begin + fault.at + (len(unit) if fault.at < 0 else 0)))
         while way.faults and way.faults[0].at < begin + len(unit):
             fault = way.faults.pop(0)
             if len(unit) == 0:  # what it was for is dropped already
