@@ -105,8 +105,9 @@ static int ingest(struct receiver *r, struct codec_state *state, struct err *err
     return 0;
 }
 
-/* Where there are no threads that unpack, each that reads does. False: no memory. */
-static bool needs_state(const struct receiver *r, struct codec_state **ret, struct err *err) {
+/* Where there are no threads that unpack, each that reads does, and needs a state for it; else *ret is NULL. False: no
+ * memory. */
+static bool make_state(const struct receiver *r, struct codec_state **ret, struct err *err) {
     *ret = r->unpack_threads == 0 ? codec_state_new() : NULL;
     if (*ret == NULL && r->unpack_threads == 0)
         (void)err_set(err, EXIT_MEMORY, "out of memory");
@@ -116,7 +117,7 @@ static bool needs_state(const struct receiver *r, struct codec_state **ret, stru
 int stage_ingest(void *arg, struct err *err) {
     struct receiver *r = arg;
     struct codec_state *state;
-    if (!needs_state(r, &state, err))
+    if (!make_state(r, &state, err))
         return -1;
     int result = ingest(r, state, err);
     codec_state_free(state);
@@ -152,7 +153,7 @@ int stage_lane(void *arg, struct err *err) {
     struct lane *lane = arg;
     struct receiver *r = lane_session(lane);
     struct codec_state *state;
-    if (!needs_state(r, &state, err))
+    if (!make_state(r, &state, err))
         return -1;
     int result = 0;
     for (struct stream *stream; result == 0 && (stream = lane_await(lane)) != NULL;) {

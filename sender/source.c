@@ -203,7 +203,7 @@ static void add_member(struct source *s, const struct pending *p) {
     s->bundle->raw_length += m.size;
 }
 
-/* Three system calls a file: open, read, fstat, and an eighth of a close. The status after reading is compared with that of the
+/* Three system calls a file: open, read, fstat; closing is shared by a row. The status after reading is compared with that of the
  * listing, so that one before reading is needed only when they differ. */
 static enum attempt read_small(struct source *s, struct pending *p, struct err *err) {
     struct os_file file = OS_FILE_NONE;
