@@ -168,9 +168,13 @@ int source_sync(struct source *s, struct err *err) {
     return source_put(s, item_new(MSG_SYNC, 0), err);
 }
 
+/* The protocol allows BUNDLE_FILES_MAX. So many very small files are enough to be sent: until they are, the receiver has
+ * nothing to do. */
+enum { BUNDLE_FILES = 256 };
+
 /* There is a bundle with room for `size` bytes and one member more. */
 static int make_room(struct source *s, uint64_t size, struct err *err) {
-    if (s->bundle && (s->bundle_files == BUNDLE_FILES_MAX || s->bundle->raw_length + size > s->chunk_size) &&
+    if (s->bundle && (s->bundle_files == BUNDLE_FILES || s->bundle->raw_length + size > s->chunk_size) &&
         source_flush(s, err) != 0)
         return -1;
     if (s->bundle)
@@ -178,7 +182,7 @@ static int make_room(struct source *s, uint64_t size, struct err *err) {
     struct buf *buf = source_buffer(s, err);
     if (buf == NULL)
         return -1;
-    s->bundle = item_new(MSG_BUNDLE, BUNDLE_HEAD_SIZE + BUNDLE_FILES_MAX * BUNDLE_MEMBER_SIZE);
+    s->bundle = item_new(MSG_BUNDLE, BUNDLE_HEAD_SIZE + BUNDLE_FILES * BUNDLE_MEMBER_SIZE);
     if (s->bundle == NULL) {
         buf_release(buf);
         return err_set(err, EXIT_MEMORY, "out of memory");
