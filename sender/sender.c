@@ -106,14 +106,17 @@ static int take_request(struct sender *s, struct err *err) {
         int64_t left = deadline - os_now_ms();
         enum stream_result result =
             left > 0 ? stream_recv(s->line.stream, NULL, (int)left, &item, err) : STREAM_QUIET;
-        if (result == STREAM_QUIET) /* it may be alive all the same */
-            return err_set(err, EXIT_TIMEOUT, "the receiver did not say within %d seconds what it asks for",
-                           s->config->handshake_ms / 1000);
         if (result != STREAM_ITEM) {
-            (void)ack_failed(s, result, err);
-            if (line_recover(&s->line, result, err) == 0)
-                continue;
-            return -1;
+            if (result == STREAM_QUIET) /* it may be alive, and only the stream dead */
+                (void)err_set(err, EXIT_TIMEOUT,
+                              "the receiver did not say within %d seconds what it asks for",
+                              s->config->handshake_ms / 1000);
+            else
+                (void)ack_failed(s, result, err);
+            if (line_recover(&s->line, result, err) != 0)
+                return -1;
+            deadline = os_now_ms() + s->config->handshake_ms;
+            continue;
         }
         if (send_session_take(&s->session, item, err) != 0)
             return -1;

@@ -1,10 +1,13 @@
 #include "transport/fd.h"
 
+#include "core/log.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -94,8 +97,14 @@ int listener_accept(struct listener *listener, int timeout_ms, struct conn **ret
         if (atomic_load(&listener->woken))
             return wait_failed(listener, ECANCELED, err);
         sys = accept_one(listener, ret);
-        if (sys == 0)
+        if (sys == 0) {
+            listener->short_of = false;
             return 0;
+        }
+        bool tell = is_shortage(sys) && !listener->short_of;
+        listener->short_of = is_shortage(sys);
+        if (tell)
+            log_line(LOG_WARNING, "%s: cannot accept now: %s; trying again", listener->text, strerror(sys));
         if (is_shortage(sys))
             sys = pause_for_room(listener, deadline_ms);
         else if (is_passing(sys))

@@ -92,13 +92,19 @@ static int check_ours(int fd) {
 static int check_name(int fd, struct os_dir at, const char *name) {
     struct stat st, named;
     if (fstat(fd, &st) != 0 || fstatat(at.fd, name, &named, AT_SYMLINK_NOFOLLOW) != 0)
-        return -EBUSY;
+        return errno == ENOENT ? -EBUSY : -errno;
     return st.st_dev == named.st_dev && st.st_ino == named.st_ino ? 0 : -EBUSY;
 }
 
 int os_open_locked(struct os_dir at, const char *name, bool ours, struct os_file *ret) {
     struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    int fd = os_open_beneath(at.fd, name, O_RDWR | O_NONBLOCK | (ours ? O_CREAT : 0), ours ? 0600 : 0);
+    bool made = ours;
+    int fd =
+        os_open_beneath(at.fd, name, O_RDWR | O_NONBLOCK | (ours ? O_CREAT | O_EXCL : 0), ours ? 0600 : 0);
+    if (ours && fd == -EEXIST) {
+        made = false;
+        fd = os_open_beneath(at.fd, name, O_RDWR | O_NONBLOCK, 0);
+    }
     if (fd < 0)
         return fd;
     int result = ours ? check_ours(fd) : 0;
@@ -107,6 +113,8 @@ int os_open_locked(struct os_dir at, const char *name, bool ours, struct os_file
     if (result == 0)
         result = check_name(fd, at, name);
     if (result != 0) {
+        if (made && result != -EBUSY) /* another session has it else */
+            (void)unlinkat(at.fd, name, 0);
         (void)close(fd);
         return result;
     }
