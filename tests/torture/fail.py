@@ -107,7 +107,7 @@ class FailPoints(rig.Torture):
                 run.listener.kill()
                 run.listener = None
             elif run.listener and not run.listener.ended() and codes[dialler] == 0:
-                run.stop_listener()
+                run.stop_listener((0, 10, 20) if state.name == "accept4" else (0, 20))
         rig.sanitizers_are_silent(run)
         found = rig.old_or_new(run)
         told = any(e.text() for e in run.ends if e.log.name.startswith("sender"))

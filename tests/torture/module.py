@@ -130,11 +130,13 @@ def is_temporary(path):
     return os.path.basename(path).startswith(b".hvferry.")
 
 
-def old_or_new(found, old, new, may_leave_temporary=False):
-    """Each name has its whole old or its whole new content, and no old one is lost."""
+def old_or_new(found, old, new, may_leave_temporary=False, may_leave_partial=False):
+    """Each name has its whole old or its whole new content, and no old one is lost. A partial is an unfinished file
+    that the next session goes on with."""
     for path, content in found.items():
         if is_temporary(path):
-            lib.check(may_leave_temporary, f"{path!r} is left")
+            kept = may_leave_partial and os.path.basename(path).startswith(b".hvferry.part.")
+            lib.check(may_leave_temporary or kept, f"{path!r} is left")
             continue
         known = [each[path] for each in (old, new) if path in each]
         lib.check(content in known, f"{path!r} is neither the old nor the new file ({len(content)} bytes)")

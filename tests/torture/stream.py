@@ -136,7 +136,8 @@ def judge(trees, source, dest, pair, meddler, data_way, resumable):
         check(result.code >= 0 and result.code < 128, f"it was killed\n{pair}")
         check(result.code == 0 or result.err.strip(), f"it ended without a word\n{pair}")
     old = trees.contents[trees.old] if source == trees.small else {}
-    module.old_or_new(module.read_files(dest), old, trees.contents[source])
+    failed = any(result.code for result in pair)
+    module.old_or_new(module.read_files(dest), old, trees.contents[source], may_leave_partial=failed)
     if 0 in codes:  # who says so has heard that all is committed
         same_tree(source, dest)
     if resumable and in_the_middle(meddler):
