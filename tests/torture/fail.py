@@ -107,7 +107,10 @@ class FailPoints(rig.Torture):
                 run.listener.kill()
                 run.listener = None
             elif run.listener and not run.listener.ended() and codes[dialler] == 0:
-                run.stop_listener((0, 10, 20) if state.name == "accept4" else (0, 20))
+                run.stop_listener((0, 10, 20) if "cannot accept: " in run.listener.text() else (0, 20))
+            elif run.listener and "cannot accept: " in run.listener.text():
+                check(run.listener.wait() == 10, "a listener that cannot accept goes on listening")
+                run.listener = None
         rig.sanitizers_are_silent(run)
         found = rig.old_or_new(run)
         told = any(e.text() for e in run.ends if e.log.name.startswith("sender"))
