@@ -1,6 +1,7 @@
 #include "receiver/basis.h"
 
 #include "os/os_waits.h"
+#include "receiver/ahead.h"
 #include "receiver/sink_impl.h"
 #include "tree/dir_cache.h"
 
@@ -11,7 +12,7 @@
 enum {
     BLOCKS_FIRST = 512, /* of a file's first BASIS: the sender can begin */
     BLOCKS_PER_BASIS = 4096, /* later: 64 KiB of digests */
-    READ_BYTES = 1024 * 1024,
+    READ_BYTES = 256 * 1024, /* stays in the cache until it is digested and written */
 };
 #define STRETCH_FIRST (UINT64_C(32) << 20) /* bytes that are passed over where nobody waits for digests */
 #define STRETCH_MAX (UINT64_C(512) << 20)
@@ -38,6 +39,7 @@ struct basis {
     struct dir_cache dirs; /* thread of basis_step */
     struct os_dir root;
     uint8_t *data; /* thread of basis_step; READ_BYTES */
+    struct ahead *into;
     struct basis_job *first, *last; /* lock */
     struct basis_job *busy; /* lock; that basis_step works on: who drops it waits until it does not */
     uint64_t ahead; /* lock; blocks that were asked about and have not come */
@@ -49,7 +51,10 @@ struct basis *basis_new(struct outbox *out) {
     if (b == NULL)
         return NULL;
     b->data = os_page_alloc(READ_BYTES);
-    if (b->data == NULL) {
+    b->into = ahead_new();
+    if (b->data == NULL || b->into == NULL) {
+        ahead_free(b->into);
+        os_page_free(b->data);
         free(b);
         return NULL;
     }
@@ -78,9 +83,14 @@ void basis_free(struct basis *b) {
     dir_cache_free(&b->dirs);
     os_dir_close(&b->root);
     os_page_free(b->data);
+    ahead_free(b->into);
     os_cond_free(&b->changed);
     os_mutex_free(&b->lock);
     free(b);
+}
+
+struct ahead *basis_ahead(struct basis *b) {
+    return b->into;
 }
 
 void basis_set_root(struct basis *b, struct os_dir root) {
@@ -179,9 +189,18 @@ static bool is_dropped(struct basis *b, const struct basis_job *job) {
     return result;
 }
 
+/* Digests of the blocks of n bytes in b->data; their number. */
+static uint32_t digest_data(const struct basis *b, uint32_t block_size, uint64_t n, struct digest *ret) {
+    uint32_t count = 0;
+    for (uint64_t at = 0; at < n; at += block_size)
+        ret[count++] = digest_of(b->data + at, (size_t)(n - at < block_size ? n - at : block_size));
+    return count;
+}
+
 /* Digests of `count` blocks from `block` on into `w`; how many could be had. */
 static uint32_t digest_blocks(struct basis *b, struct basis_job *job, uint64_t block, uint32_t count,
                               struct wr *w) {
+    struct digest digests[READ_BYTES / BASIS_BLOCK_MIN];
     uint32_t done = 0;
     while (done < count && !is_dropped(b, job)) {
         uint64_t offset = (block + done) * job->block_size;
@@ -195,11 +214,11 @@ static uint32_t digest_blocks(struct basis *b, struct basis_job *job, uint64_t b
         struct os_file file = begun ? job->begun : job->old;
         if (!os_file_is_open(file) || os_pread(file, b->data, (size_t)want, offset) != (ptrdiff_t)want)
             break;
-        for (uint64_t at = 0; at < want; at += job->block_size, done++) {
-            uint64_t n = want - at < job->block_size ? want - at : job->block_size;
-            struct digest d = digest_of(b->data + at, (size_t)n);
-            wr_bytes(w, d.b, sizeof d.b);
-        }
+        uint32_t n = digest_data(b, job->block_size, want, digests);
+        wr_bytes(w, digests[0].b, n * sizeof digests[0]);
+        done += n;
+        if (!begun)
+            ahead_put(b->into, job->file_id, offset, b->data, (size_t)want, digests);
     }
     return done;
 }

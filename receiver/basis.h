@@ -19,6 +19,8 @@ struct basis_job; /* the digests of one file */
 
 struct basis *basis_new(struct outbox *out); /* NULL: no memory */
 void basis_free(struct basis *b); /* jobs that were not dropped too; NULL is fine */
+/* Where blocks go that are digested; the basis has it. */
+struct ahead *basis_ahead(struct basis *b);
 /* What the paths of jobs are below; before the first of them. Taken over. */
 void basis_set_root(struct basis *b, struct os_dir root);
 /* NULL: no memory. Whoever adds a job drops it. */

@@ -116,6 +116,7 @@ int recv_start(struct recv_session *s, struct item *item, struct err *err) {
         .partial_min = s->config.no_partial ? 0 : s->agreed.our_window,
         .inplace = s->flags & OPT_INPLACE,
         .usage = s->config.usage,
+        .ahead = s->basis ? basis_ahead(s->basis) : NULL,
     };
     os_random(&opt.name_salt, sizeof opt.name_salt);
     if (sink_open(root, &opt, recv_settled, s, &s->sink, err) != 0)

@@ -46,6 +46,7 @@ struct sink_options {
     uint64_t name_salt; /* random; makes the temporary names of a session its own */
     uint64_t partial_min; /* what is larger is kept when it is interrupted; 0: nothing is */
     bool inplace; /* files that are there are written into */
+    struct ahead *ahead; /* blocks that are there before they are asked for; borrowed; NULL: none are */
 };
 
 /* What the destination already has of a file, block by block at the same offsets. */
@@ -91,6 +92,7 @@ struct sink {
     bool made_known; /* `made` is of a file that was created, not of one that was written on */
     bool as_before; /* it is as `made` */
     uint64_t had; /* bytes that were in it before anything was written */
+    uint64_t filled; /* where that ends which was put into it ahead */
     struct sink_basis basis;
     uint8_t *block; /* SINK_BLOCK_BYTES, for blocks that are used again; NULL until then */
     struct content_room content; /* for sink_digest */

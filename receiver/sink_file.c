@@ -116,6 +116,19 @@ static int count_file(struct sink *sink, struct err *err) {
     return result;
 }
 
+/* True when blocks of an old file may be written before it is known that they stay: whatever turns out, they fit. */
+static bool may_go_ahead(const struct sink *sink, struct os_dir at, uint64_t size) {
+    uint64_t have = 0, keep = sink->opt.usage ? sink->opt.usage->limits->min_free : 0;
+    return sink->opt.ahead && sink->basis.size > sink->basis.split && sink->place != SINK_INPLACE &&
+           sink->verify.digest == NULL && !os_copy_may_share(sink->file) && os_volume_free(at, &have) == 0 &&
+           have > keep && have - keep >= size;
+}
+
+static void stop_ahead(struct sink *sink) {
+    if (sink->opt.ahead)
+        sink->filled = ahead_close(sink->opt.ahead);
+}
+
 static int begin(struct sink *sink, uint64_t file_id, const char *path, uint64_t size, uint64_t data_size,
                  uint32_t mode, const struct sink_basis *basis, struct err *err) {
     struct os_dir at;
@@ -136,7 +149,7 @@ static int begin(struct sink *sink, uint64_t file_id, const char *path, uint64_t
         return -1;
     sink->path = strdup(path);
     sink->file_id = file_id;
-    sink->end_of_data = sink->had = sink->taken = sink->unchecked = 0;
+    sink->end_of_data = sink->had = sink->filled = sink->taken = sink->unchecked = 0;
     sink->counted = false;
     sink->basis = *basis;
     sink_verify_start(sink);
@@ -148,6 +161,8 @@ static int begin(struct sink *sink, uint64_t file_id, const char *path, uint64_t
         result = count_file(sink, err);
     if (result != 0)
         sink_file_drop(sink);
+    else if (may_go_ahead(sink, at, size))
+        ahead_open(sink->opt.ahead, file_id, sink->file, basis->block_size);
     return result == 0 ? 0 : -1;
 }
 
@@ -185,6 +200,7 @@ void sink_file_drop(struct sink *sink) {
     if (!os_file_is_open(sink->file))
         return;
     sink->made_known = false; /* it is of a file that is in no batch */
+    stop_ahead(sink);
     if (sink->path && sink->place == SINK_PARTIAL)
         remove_partial(sink, sink->path); /* while it is locked */
     os_close(&sink->file); /* on Windows nobody can remove it before */
@@ -198,17 +214,32 @@ void sink_file_drop(struct sink *sink) {
 /* The session ends while the file is open: what the next one can use stays. */
 static void leave_file(struct sink *sink) {
     uint64_t useful = sink->end_of_data > sink->had ? sink->end_of_data : sink->had;
-    if (sink->path && sink->place == SINK_PARTIAL && useful > sink->opt.partial_min)
+    if (!os_file_is_open(sink->file))
+        return;
+    stop_ahead(sink);
+    bool kept = sink->path && sink->place == SINK_PARTIAL && useful > sink->opt.partial_min;
+    if (kept && sink->filled > useful) /* what was put ahead has gaps */
+        kept = os_truncate(sink->file, useful) == 0;
+    if (kept)
         close_file(sink);
     else
         sink_file_drop(sink);
+}
+
+static uint64_t lower(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
+/* Nothing lies behind that which was not written for this file. */
+static uint64_t was_filled_to(const struct sink *sink) {
+    return sink->filled > sink->had ? sink->filled : sink->had;
 }
 
 int sink_leave_hole(struct sink *sink, uint64_t offset) {
     if (offset <= sink->end_of_data)
         return 0;
     os_expect_holes(sink->file);
-    uint64_t end = offset < sink->had ? offset : sink->had;
+    uint64_t end = lower(offset, was_filled_to(sink));
     return end > sink->end_of_data ? os_zero_range(sink->file, sink->end_of_data, end - sink->end_of_data)
                                    : 0;
 }
@@ -243,6 +274,7 @@ int sink_file_write(struct sink *sink, const void *p, size_t n, uint64_t offset,
         sink_file_drop(sink);
         return -1;
     }
+    sink_claim(sink, offset + n);
     int result = sink_leave_hole(sink, offset);
     if (result == 0)
         result = os_pwrite(sink->file, p, n, offset);
@@ -288,8 +320,9 @@ static int make_ready(struct sink *sink, uint64_t size, const struct metadata *m
     if ((!sink->opt.perms || OS_KEEPS_WIN_ATTR) && !dir_cache_has_new_parent(&sink->dirs, sink->path) &&
         os_stat_at(at, name, &old) != 0)
         old.kind = OS_NONE;
+    stop_ahead(sink);
     int result = sink_leave_hole(sink, size);
-    if (result == 0 && (sink->end_of_data != size || sink->had > size))
+    if (result == 0 && (sink->end_of_data != size || was_filled_to(sink) > size))
         result = os_truncate(sink->file, size);
     if (result == 0 && !sink->as_before)
         result = os_fstat(sink->file, &sink->made);

@@ -2,6 +2,7 @@
 #ifndef RECEIVER_SINK_IMPL_H
 #define RECEIVER_SINK_IMPL_H
 
+#include "receiver/ahead.h"
 #include "receiver/sink.h"
 
 struct temp_name {
@@ -28,6 +29,12 @@ void sink_release_kept(struct sink *sink, unsigned n);
 /* True when flushing the root's volume flushes what is `st` too. Otherwise it is flushed by itself. */
 static inline bool sink_volume_reaches(const struct sink *sink, const struct os_stat *st) {
     return OS_CAN_SYNC_VOLUME && st->device == sink->volume;
+}
+
+/* What lies before `end` is the caller's to write: nothing is put there ahead any more. */
+static inline void sink_claim(struct sink *sink, uint64_t end) {
+    if (sink->opt.ahead)
+        sink->filled = ahead_claim(sink->opt.ahead, end);
 }
 
 /* n bytes more are to be written at an offset that is before `end`: whether the peer may have them. 0, or -1 and err

@@ -11,6 +11,7 @@ enum {
     BLOCK_SMALL = 4 * 1024, /* the page of most machines: one that changed sends nothing else */
     BLOCK_MEDIUM = 8 * 1024,
     BLOCK_LARGE = 16 * 1024,
+    PIECE_BYTES = 256 * 1024, /* stays in the cache until it is digested and written; whole blocks */
 };
 #define SIZE_SMALL (UINT64_C(4) << 30) /* digests of all blocks are 8 MiB then */
 #define SIZE_MEDIUM (UINT64_C(64) << 30)
@@ -48,6 +49,13 @@ struct sink_basis sink_find_basis(struct sink *sink, const char *path, uint64_t 
     return basis;
 }
 
+/* A range of blocks, and who gets their digests. */
+struct blocks {
+    uint64_t offset, end;
+    sink_block_fn *add;
+    void *ctx;
+};
+
 static int open_old(struct sink *sink) {
     struct os_dir at;
     const char *name;
@@ -57,50 +65,70 @@ static int open_old(struct sink *sink) {
     return result == 0 ? os_open_read(at, name, &sink->old) : result;
 }
 
-static int copy_through(struct sink *sink, uint64_t offset, uint64_t n) {
+/* Blocks of `from` are read and digested, and written unless they are in the file already. */
+static int use(struct sink *sink, struct os_file from, struct blocks b, bool write) {
+    uint32_t block_size = sink->basis.block_size;
     int result = 0;
-    while (n > 0 && result == 0) {
-        size_t part = (size_t)lower(n, SINK_BLOCK_BYTES);
-        ptrdiff_t got = os_pread(sink->old, sink->block, part, offset);
+    while (b.offset < b.end && result == 0) {
+        size_t part = (size_t)lower(b.end - b.offset, PIECE_BYTES);
+        ptrdiff_t got = os_pread(from, sink->block, part, b.offset);
         if (got != (ptrdiff_t)part)
             return got < 0 ? (int)got : -ENODATA;
-        result = os_pwrite(sink->file, sink->block, part, offset);
-        offset += part;
-        n -= part;
+        sink_verify_add(sink, sink->block, part, b.offset);
+        for (size_t i = 0; i < part; i += block_size) {
+            uint32_t n = (uint32_t)lower(part - i, block_size);
+            struct digest digest = digest_of(sink->block + i, n);
+            b.add(b.ctx, b.offset + i, n, &digest);
+        }
+        if (write)
+            result = os_pwrite(sink->file, sink->block, part, b.offset);
+        b.offset += part;
     }
     return result;
 }
 
-/* What of the range is not in the file itself comes from the old one. */
-static int bring(struct sink *sink, uint64_t offset, uint64_t n) {
-    uint64_t end = offset + n;
-    if (end <= sink->basis.split)
-        return 0;
-    uint64_t from = offset > sink->basis.split ? offset : sink->basis.split;
+/* What is shared with the old file, or copied by another machine, is read where it then stands. */
+static int use_old(struct sink *sink, struct blocks b) {
     int result = open_old(sink);
-    if (result == 0)
-        result = os_copy_range(sink->old, sink->file, from, end - from);
-    return result == -ENOTSUP ? copy_through(sink, from, end - from) : result;
+    if (result != 0)
+        return result;
+    if (os_copy_may_share(sink->file))
+        result = os_copy_range(sink->old, sink->file, b.offset, b.end - b.offset);
+    else
+        result = -ENOTSUP;
+    return result == 0          ? use(sink, sink->file, b, false)
+           : result == -ENOTSUP ? use(sink, sink->old, b, true)
+                                : result;
 }
 
-/* The digests of what is in the file now, so that nothing is taken on trust. */
-static int read_back(struct sink *sink, uint64_t offset, uint64_t n, sink_block_fn *add, void *ctx) {
-    uint32_t block_size = sink->basis.block_size;
-    while (n > 0) {
-        size_t part = (size_t)lower(n, SINK_BLOCK_BYTES / block_size * block_size);
-        ptrdiff_t got = os_pread(sink->file, sink->block, part, offset);
-        if (got != (ptrdiff_t)part)
-            return got < 0 ? (int)got : -ENODATA;
-        sink_verify_add(sink, sink->block, part, offset);
-        for (size_t i = 0; i < part; i += block_size) {
-            uint32_t m = (uint32_t)lower(part - i, block_size);
-            struct digest digest = digest_of(sink->block + i, m);
-            add(ctx, offset + i, m, &digest);
-        }
-        offset += part;
-        n -= part;
+/* Blocks that were not put ahead: of the file itself, then of the old one. */
+static int use_again(struct sink *sink, struct blocks b) {
+    struct blocks ours = b;
+    int result = 0;
+    ours.end = lower(b.end, sink->basis.split);
+    if (ours.offset < ours.end) {
+        result = use(sink, sink->file, ours, false);
+        b.offset = ours.end;
     }
-    return 0;
+    return result == 0 && b.offset < b.end ? use_old(sink, b) : result;
+}
+
+static int use_all(struct sink *sink, struct blocks b) {
+    uint32_t block_size = sink->basis.block_size;
+    uint64_t end = b.end;
+    int result = 0;
+    for (uint64_t at = b.offset; at < end && result == 0; at += block_size) {
+        struct digest digest;
+        if (sink->opt.ahead == NULL || !ahead_take(sink->opt.ahead, at, &digest))
+            continue;
+        b.end = at;
+        result = b.offset < at ? use_again(sink, b) : 0;
+        uint32_t n = (uint32_t)lower(end - at, block_size);
+        b.add(b.ctx, at, n, &digest);
+        b.offset = at + n;
+    }
+    b.end = end;
+    return result == 0 && b.offset < end ? use_again(sink, b) : result;
 }
 
 int sink_file_reuse(struct sink *sink, uint64_t offset, uint64_t n, sink_block_fn *add, void *ctx,
@@ -109,11 +137,10 @@ int sink_file_reuse(struct sink *sink, uint64_t offset, uint64_t n, sink_block_f
         sink->block = os_page_alloc(SINK_BLOCK_BYTES);
     if (sink_check_room(sink, n, offset + n, err) != 0)
         return -1;
+    sink_claim(sink, offset + n);
     int result = sink->block ? sink_leave_hole(sink, offset) : -ENOMEM;
     if (result == 0)
-        result = bring(sink, offset, n);
-    if (result == 0)
-        result = read_back(sink, offset, n, add, ctx);
+        result = use_all(sink, (struct blocks){offset, offset + n, add, ctx});
     if (offset + n > sink->end_of_data)
         sink->end_of_data = offset + n;
     if (result == 0)

@@ -223,6 +223,21 @@ def old_version_of_another_size_serves_too(ws, value):
     require_equal(source, dest)
 
 
+@each([("larger", 44 * MIB), ("shorter", 21 * MIB), ("sparse in other places", 0)])
+def old_version_does_not_show_in_new_holes(ws, value):
+    source, dest = ws.dir("source"), ws.dir("dest")
+    runs = [(0, noise(MIB, 1)), (20 * MIB, noise(2 * MIB, 2)), (39 * MIB, noise(MIB, 3))]
+    put_sparse(source / "f", 40 * MIB, runs)
+    put_sparse(dest / "f", value[1] or 40 * MIB, [*runs[:2], (30 * MIB, noise(2 * MIB, 4))])
+    if value[1]:
+        put(dest / "f", (noise(20 * MIB, 5) + runs[1][1] + noise(22 * MIB, 6))[: value[1]])
+    os.utime(dest / "f", ns=(10**18, 10**18))
+    sent = send_counted(ws, source, dest)
+    check(sent < 5 * MIB, f"{sent} bytes were sent")
+    require_equal(source, dest)
+    check((dest / "f").stat().st_blocks * 512 < 8 * MIB, "its holes are filled")
+
+
 @each([("auto", []), ("on", ["--delta=on"])])
 def where_nothing_matches_all_is_sent(ws, value):
     source, dest = source_and_dest(ws)

@@ -71,6 +71,11 @@ int os_copy_range(struct os_file from, struct os_file to, uint64_t offset, uint6
     return 0;
 }
 
+bool os_copy_may_share(struct os_file file) {
+    (void)file;
+    return false;
+}
+
 int os_zero_range(struct os_file file, uint64_t offset, uint64_t n) {
     struct sim_node *node = sim_handle_node(file.fd);
     int result = sim_failure();

@@ -20,19 +20,24 @@
 #define JFS_MAGIC 0x3153464aL
 #define ZFS_MAGIC 0x2fc12fc1L
 
-/* True for file systems that only this kernel writes to: locks on others may be known to one machine alone. */
-static bool is_local(int fd) {
-    static const long known[] = {EXT4_SUPER_MAGIC,      XFS_SUPER_MAGIC,   BTRFS_SUPER_MAGIC,
-                                 TMPFS_MAGIC,           RAMFS_MAGIC,       F2FS_SUPER_MAGIC,
-                                 OVERLAYFS_SUPER_MAGIC, MSDOS_SUPER_MAGIC, BCACHEFS_MAGIC,
-                                 EXFAT_MAGIC,           JFS_MAGIC,         ZFS_MAGIC};
+/* True when `fd` is on a file system of one of these types. */
+static bool is_on(int fd, const long *types, size_t n) {
     struct statfs fs;
     if (fstatfs(fd, &fs) != 0)
         return false;
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-        if ((unsigned long)fs.f_type == (unsigned long)known[i])
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned long)fs.f_type == (unsigned long)types[i])
             return true;
     return false;
+}
+
+/* True for file systems that only this kernel writes to: locks on others may be known to one machine alone. */
+static bool is_local(int fd) {
+    static const long types[] = {EXT4_SUPER_MAGIC,      XFS_SUPER_MAGIC,   BTRFS_SUPER_MAGIC,
+                                 TMPFS_MAGIC,           RAMFS_MAGIC,       F2FS_SUPER_MAGIC,
+                                 OVERLAYFS_SUPER_MAGIC, MSDOS_SUPER_MAGIC, BCACHEFS_MAGIC,
+                                 EXFAT_MAGIC,           JFS_MAGIC,         ZFS_MAGIC};
+    return is_on(fd, types, sizeof types / sizeof types[0]);
 }
 
 static struct flock byte_of(uint64_t id, short type) {
@@ -136,6 +141,12 @@ int os_copy_range(struct os_file from, struct os_file to, uint64_t offset, uint6
         n -= (uint64_t)done;
     }
     return 0;
+}
+
+bool os_copy_may_share(struct os_file file) {
+    static const long types[] = {EXT4_SUPER_MAGIC,  TMPFS_MAGIC, RAMFS_MAGIC, F2FS_SUPER_MAGIC,
+                                 MSDOS_SUPER_MAGIC, EXFAT_MAGIC, JFS_MAGIC};
+    return !is_on(file.fd, types, sizeof types / sizeof types[0]);
 }
 
 int os_zero_range(struct os_file file, uint64_t offset, uint64_t n) {

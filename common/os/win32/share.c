@@ -78,6 +78,11 @@ int os_copy_range(struct os_file from, struct os_file to, uint64_t offset, uint6
     return -ENOTSUP;
 }
 
+bool os_copy_may_share(struct os_file file) {
+    (void)file;
+    return false;
+}
+
 /* What file systems without FSCTL_SET_ZERO_DATA get instead. */
 static int write_zeros(struct os_file file, uint64_t offset, uint64_t n) {
     enum { PIECE = 64 * 1024 };
