@@ -7,6 +7,8 @@
 
 #include <stdatomic.h>
 
+enum { LINK_WRITES = 8 }; /* are looked at together */
+
 /* Which codec and level for which chunk. With one codec: always it, stored when it does not shrink. Automatic:
  * compression has to earn its time. The send stage says how long the stream takes for a byte, packing measures itself and
  * first tries a sample of the chunk; a chunk is compressed when that is quicker than sending what it saves. The level
@@ -25,9 +27,13 @@ struct pack_policy {
     _Atomic unsigned rung; /* in use */
     _Atomic unsigned unseen; /* chunks that were stored because nothing could have paid */
     _Atomic unsigned turn; /* chunks that were worth packing */
-    _Atomic uint64_t link_ps; /* picoseconds the stream takes for a byte, smoothed; 0: not known yet */
-    _Atomic uint64_t least_ps; /* the same of the last write alone */
-    _Atomic int64_t free_ns; /* end of the last write */
+    _Atomic uint64_t link_ps; /* picoseconds the stream takes for a byte; 0: not known yet */
+    /* Send stage. */
+    struct link_write {
+        uint64_t bytes, ns, pause_ns; /* pause: since the end of the one before */
+    } writes[LINK_WRITES];
+    unsigned write; /* the next one, counted */
+    int64_t free_ns; /* end of the last write */
     _Atomic uint32_t link_chunks; /* data frames measured so far */
 };
 

@@ -50,22 +50,42 @@ static void smooth(_Atomic uint64_t *figure, uint64_t now) {
     atomic_store_explicit(figure, before ? (before * 3 + now) / 4 : now, memory_order_relaxed);
 }
 
-/* A write that began after the last one had ended may only have filled the socket's buffer: then the stream takes no
- * less time than the write, and no more than the write and the pause before it. One slow write is no slow stream: the
- * thread may have had to wait for a processor. */
+/* What the last writes say together, in picoseconds for a byte. A socket takes much at once and then nothing for a while,
+ * so that one write says little. They took no less than the writes without the slowest, for which the thread may have had
+ * to wait for a processor, and no more than all of them and the pauses before them, in which a buffer ran empty. */
+static void judge_writes(const struct pack_policy *policy, uint64_t *ret_least, uint64_t *ret_most) {
+    uint64_t bytes = 0, write_ns = 0, all_ns = 0;
+    const struct link_write *slowest = &policy->writes[0];
+    for (unsigned i = 0; i < LINK_WRITES; i++) {
+        const struct link_write *w = &policy->writes[i];
+        bytes += w->bytes;
+        write_ns += w->ns;
+        all_ns += w->ns + w->pause_ns;
+        if (w->ns > slowest->ns)
+            slowest = w;
+    }
+    uint64_t others = bytes - slowest->bytes;
+    *ret_most = all_ns * 1000 / bytes + 1;
+    *ret_least = others > 0 ? (write_ns - slowest->ns) * 1000 / others + 1 : *ret_most;
+}
+
 void pack_policy_sent(struct pack_policy *policy, uint64_t bytes, int64_t start_ns, int64_t end_ns) {
-    int64_t free_ns = atomic_exchange_explicit(&policy->free_ns, end_ns, memory_order_relaxed);
+    int64_t free_ns = policy->free_ns;
+    policy->free_ns = end_ns;
     if (bytes < LINK_BYTES_MIN || end_ns < start_ns)
         return;
-    int64_t pause = free_ns > 0 && start_ns > free_ns ? start_ns - free_ns : 0;
-    uint64_t least = (uint64_t)(end_ns - start_ns) * 1000 / bytes + 1;
-    uint64_t most = least + (uint64_t)pause * 1000 / bytes;
-    uint64_t earlier = atomic_exchange_explicit(&policy->least_ps, least, memory_order_relaxed);
-    uint64_t believed = look(&policy->link_ps), both = earlier && earlier < least ? earlier : least;
+    policy->writes[policy->write++ % LINK_WRITES] = (struct link_write){
+        .bytes = bytes,
+        .ns = (uint64_t)(end_ns - start_ns),
+        .pause_ns = free_ns > 0 && start_ns > free_ns ? (uint64_t)(start_ns - free_ns) : 0,
+    };
+    uint64_t least, most, believed = look(&policy->link_ps);
+    judge_writes(policy, &least, &most);
     if (believed == 0 || believed > most)
-        smooth(&policy->link_ps, most);
-    else if (believed < both)
-        smooth(&policy->link_ps, both);
+        believed = most;
+    else if (believed < least)
+        believed = least;
+    atomic_store_explicit(&policy->link_ps, believed, memory_order_relaxed);
     atomic_fetch_add_explicit(&policy->link_chunks, 1, memory_order_relaxed);
 }
 

@@ -114,6 +114,15 @@ static void one_slow_write_is_no_slow_stream(void **state) {
     assert_true(rig->policy.link_ps > before);
 }
 
+static void what_a_socket_takes_in_lumps_has_one_speed(void **state) {
+    struct rig *rig = *state;
+    for (unsigned i = 0; i < 30; i++) {
+        send_chunk(rig, 0, i % 3 ? 15 * CHUNK : CHUNK / 5);
+        if (i > 8)
+            assert_in_range(rig->policy.link_ps, 7000, 13000);
+    }
+}
+
 static void a_write_that_fills_an_empty_buffer_does_not_make_a_slow_stream_fast(void **state) {
     struct rig *rig = *state;
     send_chunks(rig, 8, 10000000);
@@ -175,6 +184,7 @@ int main(void) {
         CASE(what_does_not_shrink_is_stored_however_slow_the_stream),
         CASE(it_follows_the_stream_within_a_few_chunks),
         CASE(one_slow_write_is_no_slow_stream),
+        CASE(what_a_socket_takes_in_lumps_has_one_speed),
         CASE(a_write_that_fills_an_empty_buffer_does_not_make_a_slow_stream_fast),
         CASE(the_level_climbs_while_the_codec_has_time_and_falls_when_the_stream_waits),
         CASE(a_level_that_was_asked_for_stays),
