@@ -103,6 +103,7 @@ static int build(struct receiver *r, struct err *err) {
     if (!r->out || !r->flight || !r->pool || !r->packed || !r->ordered || !r->refusals)
         return err_set(err, EXIT_MEMORY, "out of memory");
     struct recv_config config = r->config->session;
+    config.cancelled = &r->run.failed;
     if (r->config->usages) {
         config.usage = usage_of(r->config->usages, conn_peer_id(r->line.stream->conn), err);
         if (config.usage == NULL)

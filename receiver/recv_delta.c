@@ -69,7 +69,10 @@ int recv_reuse(struct recv_session *s, struct item *item, struct err *err) {
     struct err why = {0};
     if (!s->file.ignored) {
         s->file.reused = true;
-        if (sink_file_reuse(s->sink, m.offset, m.length, add_block, s, &why) != 0 && why.code != EXIT_VERIFY)
+        int result = sink_file_reuse(s->sink, m.offset, m.length, add_block, s, &why);
+        if (result != 0 && why.code == EXIT_SIGNAL)
+            return recv_cancelled(err);
+        if (result != 0 && why.code != EXIT_VERIFY)
             recv_fail_open_file(s, &why); /* else the file's digest shows the gap, and it comes again */
     }
     recv_moved(s, end);

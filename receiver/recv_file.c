@@ -114,6 +114,8 @@ int recv_file_end(struct recv_session *s, struct item *item, struct err *err) {
                           ESCAPED(w->path));
             recv_fail_open_file(s, &why);
         } else if (sink_file_end(s->sink, m.size, &meta, &why) != 0) {
+            if (why.code == EXIT_SIGNAL)
+                return recv_cancelled(err);
             recv_fail_open_file(s, &why);
         }
     }

@@ -11,6 +11,11 @@ recv_handler recv_file_begin, recv_chunk, recv_hole, recv_bundle, recv_file_end;
 recv_handler recv_reuse; /* recv_delta.c */
 recv_handler recv_file_fail, recv_file_same, recv_void; /* recv_file.c */
 
+/* What a sink says with EXIT_SIGNAL: the session ends. Always -1. */
+static inline int recv_cancelled(struct err *err) {
+    return err_set(err, EXIT_SIGNAL, "cancelled");
+}
+
 struct wanted *recv_find(struct recv_session *s, uint64_t file_id); /* NULL: not wanted */
 /* A new id: it is not too far ahead of the oldest that is wanted. 0, or -1 and err (EXIT_STREAM). */
 int recv_check_span(struct recv_session *s, uint64_t file_id, struct err *err);

@@ -44,6 +44,7 @@ struct recv_config {
     uint32_t umask;
     bool no_partial; /* nothing of an interrupted file stays */
     struct usage *usage; /* of the peer; borrowed; NULL: without limits */
+    const atomic_bool *cancelled; /* the session ends: what takes long stops; NULL: never */
 };
 
 struct recv_session {

@@ -117,6 +117,7 @@ int recv_start(struct recv_session *s, struct item *item, struct err *err) {
         .inplace = s->flags & OPT_INPLACE,
         .usage = s->config.usage,
         .ahead = s->basis ? basis_ahead(s->basis) : NULL,
+        .cancelled = s->config.cancelled,
     };
     os_random(&opt.name_salt, sizeof opt.name_salt);
     if (sink_open(root, &opt, recv_settled, s, &s->sink, err) != 0)
@@ -167,7 +168,9 @@ static int send_basis(struct recv_session *s, const struct entry *e, struct err 
         .file_id = e->file_id, .kind = BASIS_CONTENT, .block_size = s->agreed.chunk_size, .count = 1};
     struct err unreadable;
     if (sink_digest(s->sink, e->path, s->agreed.chunk_size, &m.size, &digest, &unreadable) != 0)
-        return recv_verdict(s, e->file_id, VERDICT_WANT, err); /* what cannot be read is sent anew */
+        return unreadable.code == EXIT_SIGNAL
+                   ? recv_cancelled(err)
+                   : recv_verdict(s, e->file_id, VERDICT_WANT, err); /* what cannot be read is sent anew */
     m.digests = (struct span){.p = digest.b, .n = sizeof digest.b};
     struct item *item = item_new(MSG_BASIS, 128);
     if (item == NULL)

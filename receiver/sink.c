@@ -24,6 +24,7 @@ int sink_open(struct os_dir root, const struct sink_options *opt, sink_settled_f
     sink->settled = settled;
     sink->ctx = ctx;
     sink->file = sink->old = sink->claim = OS_FILE_NONE;
+    sink->content.cancelled = opt->cancelled;
     dir_cache_init(&sink->dirs, root);
     (void)os_claim(root, sink->opt.name_salt,
                    &sink->claim); /* without it nothing of this session is removed */
@@ -45,6 +46,13 @@ int sink_name_changed(struct sink *sink, struct os_dir dir) {
         return sink_flush_dir(sink, dir);
     sink->names_changed = true;
     return result;
+}
+
+int sink_long_error(const struct sink *sink, int result, const char *path, const char *what,
+                    struct err *err) {
+    if (sink_is_cancelled(sink))
+        return err_set(err, EXIT_SIGNAL, "cancelled");
+    return os_file_error(err, result, "%s: %s", ESCAPED(path), what);
 }
 
 int sink_parent(struct sink *sink, const char *path, struct os_dir *ret, const char **ret_name,

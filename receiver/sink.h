@@ -17,6 +17,8 @@
 #include "tree/dir_cache.h"
 #include "wire/msg.h"
 
+#include <stdatomic.h>
+
 enum {
     SINK_BATCH_FILES = 2048,
     SINK_BATCH_BYTES = 64 * 1024 * 1024,
@@ -43,6 +45,7 @@ struct sink_options {
     uint32_t umask; /* for modes that are not preserved */
     bool verify; /* files are read back from storage before they are renamed; flushed one by one for that */
     struct usage *usage; /* of the peer; borrowed; NULL: without limits */
+    const atomic_bool *cancelled; /* ends what takes long, with EXIT_SIGNAL; NULL: nothing does */
     uint64_t name_salt; /* random; makes the temporary names of a session its own */
     uint64_t partial_min; /* what is larger is kept when it is interrupted; 0: nothing is */
     bool inplace; /* files that are there are written into */

@@ -19,6 +19,13 @@ static inline bool sink_keeps_partial(const struct sink *sink, uint64_t size) {
 /* Remove what sessions that are dead left in the directory at `path`, "" for the root. What cannot be removed stays. */
 void sink_remove_orphans(struct sink *sink, const char *path);
 
+/* What a peer can make last: a hole is read in no time by nobody. */
+static inline bool sink_is_cancelled(const struct sink *sink) {
+    return sink->opt.cancelled && atomic_load_explicit(sink->opt.cancelled, memory_order_relaxed);
+}
+/* err for a negative result of such work, which may be because it was cancelled. Always -1. */
+int sink_long_error(const struct sink *sink, int result, const char *path, const char *what, struct err *err);
+
 /* The parent directory of `path` and its last component; 0, or -1 and err that names the path. */
 int sink_parent(struct sink *sink, const char *path, struct os_dir *ret, const char **ret_name,
                 struct err *err);

@@ -161,7 +161,7 @@ int sink_digest(struct sink *sink, const char *path, uint32_t block_size, uint64
         result = content_digest(&sink->content, file, st.size, block_size, ret);
     os_close(&file);
     if (result != 0)
-        return os_file_error(err, result, "%s: cannot read for comparison", ESCAPED(path));
+        return sink_long_error(sink, result, path, "cannot read for comparison", err);
     *ret_size = st.size;
     return 0;
 }

@@ -12,6 +12,7 @@ enum {
     BLOCK_MEDIUM = 8 * 1024,
     BLOCK_LARGE = 16 * 1024,
     PIECE_BYTES = 256 * 1024, /* stays in the cache until it is digested and written; whole blocks */
+    REUSE_AT_ONCE = 64 * 1024 * 1024, /* between two looks whether it was cancelled; whole blocks */
 };
 #define SIZE_SMALL (UINT64_C(4) << 30) /* digests of all blocks are 8 MiB then */
 #define SIZE_MEDIUM (UINT64_C(64) << 30)
@@ -139,14 +140,16 @@ int sink_file_reuse(struct sink *sink, uint64_t offset, uint64_t n, sink_block_f
         return -1;
     sink_claim(sink, offset + n);
     int result = sink->block ? sink_leave_hole(sink, offset) : -ENOMEM;
-    if (result == 0)
-        result = use_all(sink, (struct blocks){offset, offset + n, add, ctx});
+    for (uint64_t at = offset, part; result == 0 && at < offset + n; at += part) {
+        part = lower(offset + n - at, REUSE_AT_ONCE);
+        result = sink_is_cancelled(sink) ? -EINTR : use_all(sink, (struct blocks){at, at + part, add, ctx});
+    }
     if (offset + n > sink->end_of_data)
         sink->end_of_data = offset + n;
     if (result == 0)
         return 0;
-    (void)os_file_error(err, result, "%s: cannot use what is there already", ESCAPED(sink->path));
-    if (err->code != EXIT_NO_SPACE && err->code != EXIT_MEMORY)
+    (void)sink_long_error(sink, result, sink->path, "cannot use what is there already", err);
+    if (err->code == EXIT_FILE_IO)
         err->code = EXIT_VERIFY;
     return -1;
 }

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+enum { ZEROS_AT_ONCE = 64 * 1024 * 1024 };
+
 int sink_verify_open(struct sink *sink, struct err *err) {
     if (!sink->opt.verify)
         return 0;
@@ -25,17 +27,27 @@ void sink_verify_start(struct sink *sink) {
     sink->verify.end = 0;
 }
 
+/* In pieces, for a hole can be of any size. */
+static void add_zeros(const struct sink *sink, uint64_t n) {
+    for (uint64_t part; n > 0 && !sink_is_cancelled(sink); n -= part) {
+        part = n < ZEROS_AT_ONCE ? n : ZEROS_AT_ONCE;
+        stream_digest_add_zeros(sink->verify.digest, part);
+    }
+}
+
 void sink_verify_add(struct sink *sink, const void *p, size_t n, uint64_t offset) {
     if (sink->verify.digest == NULL)
         return;
     if (offset > sink->verify.end)
-        stream_digest_add_zeros(sink->verify.digest, offset - sink->verify.end);
+        add_zeros(sink, offset - sink->verify.end);
     stream_digest_add(sink->verify.digest, p, n);
     sink->verify.end = offset + n;
 }
 
-static void take_piece(void *ctx, const void *p, size_t n) {
-    stream_digest_add(ctx, p, n);
+static bool take_piece(void *ctx, const void *p, size_t n) {
+    const struct sink *sink = ctx;
+    stream_digest_add(sink->verify.digest, p, n);
+    return !sink_is_cancelled(sink);
 }
 
 int sink_verify_check(struct sink *sink, uint64_t size, struct err *err) {
@@ -46,16 +58,16 @@ int sink_verify_check(struct sink *sink, uint64_t size, struct err *err) {
     if (v->digest == NULL)
         return 0;
     if (size > v->end)
-        stream_digest_add_zeros(v->digest, size - v->end);
+        add_zeros(sink, size - v->end);
     struct digest written = stream_digest_finish(v->digest);
     if (sink_parent(sink, sink->path, &at, &name, err) != 0)
         return -1;
     sink_temp_name(sink, sink->path, sink->file_id, &temp);
     stream_digest_start(v->digest);
     int result = os_read_back(at, sink->place == SINK_INPLACE ? name : temp.s, &sink->file, size, take_piece,
-                              v->digest, &v->how);
+                              sink, &v->how);
     if (result != 0)
-        return os_file_error(err, result, "%s: cannot read it back to verify it", ESCAPED(sink->path));
+        return sink_long_error(sink, result, sink->path, "cannot read it back to verify it", err);
     struct digest stored = stream_digest_finish(v->digest);
     if (!digest_equal(&written, &stored))
         return err_set(err, EXIT_VERIFY,

@@ -79,6 +79,7 @@ static int build(struct sender *s, struct err *err) {
     s->next_ticket = 1;
     pace_init(&s->pace, &s->config->bwlimit, os_now_ns());
     source_init(&s->source, s->config->roots, chunk_size, s->pool, &s->report, NULL, NULL);
+    s->source.content.cancelled = &s->run.failed;
     s->source.delta_always = s->config->delta == DELTA_ON;
     run_on_cancel(&s->run, outbox_cancel, s->out);
     run_on_cancel(&s->run, pool_cancel, s->pool);

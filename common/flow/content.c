@@ -29,6 +29,8 @@ int content_digest(struct content_room *room, struct os_file file, uint64_t size
     file_digest_start(room->digest);
     for (uint64_t offset = 0; offset < size; offset += block_size) {
         uint32_t want = size - offset < block_size ? (uint32_t)(size - offset) : block_size;
+        if (room->cancelled && atomic_load_explicit(room->cancelled, memory_order_relaxed))
+            return -EINTR;
         ptrdiff_t got = os_pread(file, room->block, want, offset);
         if (got != (ptrdiff_t)want)
             return got < 0 ? (int)got : -EIO;

@@ -10,6 +10,7 @@
 #include "core/err.h"
 #include "os/os.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -116,7 +117,7 @@ struct run {
     bool timed; /* set after run_init: the threads count what they wait for */
     struct os_mutex lock;
     struct err first; /* lock; meaningful when failed */
-    bool failed; /* lock */
+    atomic_bool failed; /* changed under the lock; long work looks at it without */
     struct os_thread threads[RUN_THREADS_MAX]; /* owner */
     unsigned thread_count; /* owner */
     struct {

@@ -100,7 +100,8 @@ int os_read_back(struct os_dir at, const char *name, struct os_file *file, uint6
         ptrdiff_t got = os_pread(*file, piece, want, offset);
         if (got <= 0)
             return got < 0 ? (int)got : -EIO;
-        take(ctx, piece, (size_t)got);
+        if (!take(ctx, piece, (size_t)got))
+            return -EINTR;
         offset += (uint64_t)got;
     }
     return 0;

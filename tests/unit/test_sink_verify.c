@@ -18,7 +18,7 @@ struct damage {
     int64_t left; /* bytes before the damaged one */
 };
 
-static void damage_piece(void *ctx, const void *p, size_t n) {
+static bool damage_piece(void *ctx, const void *p, size_t n) {
     struct damage *d = ctx;
     uint8_t *copy = malloc(n);
     assert_non_null(copy);
@@ -26,8 +26,9 @@ static void damage_piece(void *ctx, const void *p, size_t n) {
     if (d->left >= 0 && d->left < (int64_t)n)
         copy[d->left] ^= 0x10;
     d->left -= (int64_t)n;
-    d->take(d->ctx, copy, n);
+    bool more = d->take(d->ctx, copy, n);
     free(copy);
+    return more;
 }
 
 int __real_os_read_back(struct os_dir at, const char *name, struct os_file *file, uint64_t size,
@@ -131,10 +132,11 @@ struct collected {
     size_t n;
 };
 
-static void collect(void *ctx, const void *p, size_t n) {
+static bool collect(void *ctx, const void *p, size_t n) {
     struct collected *c = ctx;
     memcpy(c->bytes + c->n, p, n);
     c->n += n;
+    return true;
 }
 
 static void all_bytes_are_read_back_whatever_the_size(void **state) {

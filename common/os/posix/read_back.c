@@ -31,7 +31,8 @@ static int read_all(int fd, void *buffer, uint64_t size, os_piece_fn *take, void
         ssize_t got = read_piece(fd, buffer, size - offset, offset);
         if (got <= 0)
             return got < 0 ? -errno : -EIO;
-        take(ctx, buffer, (size_t)got);
+        if (!take(ctx, buffer, (size_t)got))
+            return -EINTR;
         offset += (uint64_t)got;
     }
     return 0;

@@ -18,7 +18,8 @@ static int read_all(struct os_file file, void *buffer, uint64_t size, os_piece_f
             return win_error(GetLastError());
         if (got < wanted)
             return -EIO;
-        take(ctx, buffer, wanted);
+        if (!take(ctx, buffer, wanted))
+            return -EINTR;
         offset += wanted;
     }
     return 0;

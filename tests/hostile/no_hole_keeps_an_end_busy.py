@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+"""A hole costs its sender some bytes and would cost who reads it hours. Whatever an end is made to read so, it ends when it
+is told to, or when its peer has gone."""
+
+import os
+
+import peer  # first: it finds the others
+import lib
+import rig
+from golden_build import Entries, basis, file_begin, file_digest, file_end, hole, run, start, xxh128
+from lib import HVSEND, case, each, put_sparse
+from peer import CHECK, FILE, MADE, RECEIVER, WANT
+from rig import Fence, ends_when_told, greeted, is_served, listed
+
+HUGE = 8 << 40  # what ext4 can hold, and minutes to read even where it is only zeros
+CHECKSUM, INPLACE, VERIFY = 1 << 5, 1 << 9, 1 << 10
+DELTA, BY_CONTENT = 1 << 3, 1 << 6
+
+
+def whole_hole(one, file_id=1):
+    one.send("FILE_BEGIN", file_begin(file_id, HUGE, 0))
+    one.send("HOLE", hole(file_id, 0, HUGE))
+    one.send("FILE_END", file_end(file_id, HUGE, 0, file_digest([], HUGE)))
+
+
+def read_back(one):
+    """--verify, of what came."""
+    one.send("START", start(VERIFY))
+    lib.check_equal(listed(one, Entries().add(FILE, "huge", HUGE)), {1: WANT}, "answer")
+    whole_hole(one)
+
+
+def compared(one):
+    """-c, with what is there."""
+    one.send("START", start(CHECKSUM))
+    one.send("ENTRIES", Entries().add(FILE, "old", HUGE).parts)
+
+
+def taken_over(one, flags=0):
+    """Blocks of what is there."""
+    one.send("START", start(flags))
+    lib.check_equal(listed(one, Entries().add(FILE, "old", HUGE)), {1: CHECK}, "answer")
+    one.expect("BASIS")
+    one.send("FILE_BEGIN", file_begin(1, HUGE, 0))
+    one.send("REUSE", hole(1, 0, HUGE))
+
+
+def taken_over_in_place(one):
+    taken_over(one, INPLACE)
+
+
+def unfinished(dest):
+    return dest / f".hvferry.part.{xxh128(b'old').hex()}"
+
+
+@each([(f.__name__, f) for f in (read_back, compared, taken_over, taken_over_in_place)])
+def a_hole_is_no_work_for_ever(ws, value):
+    attack = value[1]
+    fence, address = Fence(ws), ws.unix()
+    put_sparse(fence.dest / "old", HUGE)
+    os.utime(fence.dest / "old", (1, 1))
+    if attack is taken_over:
+        (fence.dest / "old").rename(unfinished(fence.dest))  # so that nothing is copied
+    listener = ws.receiver(address, fence.dest, *rig.ONE_TRY, "--timeout", "5", once=False)
+    with greeted(address, features=DELTA | BY_CONTENT) as one:
+        attack(one)
+        for _ in range(2):
+            while one.recv().kind != "HEARTBEAT":
+                pass
+    is_served(ws, address, fence.dest)
+    ends_when_told(listener)
+    unfinished(fence.dest).unlink(missing_ok=True)
+    lib.no_temporary_names(fence.dest)
+
+
+@case
+def a_receiver_lets_its_sender_read_a_hole_and_goes(ws):
+    source, address = ws.dir("source"), ws.unix()
+    put_sparse(source / "huge", HUGE)
+    sender = ws.listen(address, HVSEND, "-r", *rig.ONE_TRY, "--timeout", "5", "--listen", address, f"{source}/")
+    with greeted(address, RECEIVER, features=BY_CONTENT) as one:
+        one.send("REQUEST", start(CHECKSUM | 1))
+        one.expect("START")
+        one.expect("ENTRIES")
+        one.send("VERDICTS", run(1, 1, MADE))
+        one.send("BASIS", basis(1, HUGE, 1 << 20, 0, [bytes(16)]))
+        for _ in range(2):
+            while one.recv().kind != "HEARTBEAT":
+                pass
+    ends_when_told(sender)
+
+
+if __name__ == "__main__":
+    lib.main()
