@@ -107,7 +107,7 @@ int sink_make_dir(struct sink *sink, const char *path, uint32_t mode, struct err
         return -1;
     struct os_stat st;
     bool there = sink->opt.usage && os_stat_at(at, name, &st) == 0;
-    if (!there && usage_take(sink->opt.usage, 0, 1, path, err) != 0)
+    if (!there && usage_take_name(sink->opt.usage, at, path, err) != 0)
         return -1;
     int result = os_mkdir_at(at, name, (mode & 0777) | 0700);
     if (result != 0 && !there)
@@ -183,7 +183,7 @@ static int create_link(struct sink *sink, const struct entry *e, const char *tar
                        const char *name, struct err *err) {
     struct temp_name temp;
     sink_temp_name(sink, e->path, e->file_id, &temp);
-    if (usage_take(sink->opt.usage, 0, 1, e->path, err) != 0)
+    if (usage_take_name(sink->opt.usage, at, e->path, err) != 0)
         return -1;
     int result = os_symlink_at(target, at, temp.s);
     if (result != 0) {

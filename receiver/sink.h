@@ -102,7 +102,6 @@ struct sink {
     struct sink_verify verify; /* digest NULL: not wanted */
     bool counted; /* among the peer's files */
     uint64_t taken; /* bytes of it that count as the peer's */
-    uint64_t unchecked; /* bytes written since the free space was looked at */
     /* Finished, not yet committed. */
     struct sink_commit batch[SINK_BATCH_FILES];
     unsigned batch_count;

@@ -27,6 +27,10 @@ static bool is_in_batch(const struct sink *sink, uint64_t file_id) {
     return false;
 }
 
+static int came_again(const char *path, struct err *err) {
+    return err_set(err, EXIT_STREAM, "%s: came again before it was committed", ESCAPED(path));
+}
+
 /* True when the file that is to be created will be as `sink->made`, but for its mode: it comes after its neighbour. */
 static bool is_foretold(const struct sink *sink, const char *path) {
     return sink->batch_count > 0 && sink->made_known &&
@@ -51,7 +55,7 @@ static int create_temp(struct sink *sink, struct os_dir at, uint64_t file_id, co
     sink_temp_name(sink, path, file_id, &temp);
     int result = os_create(at, temp.s, mode, &sink->file);
     if (result == -EEXIST && is_in_batch(sink, file_id)) /* what waits to be renamed must stay as it is */
-        return err_set(err, EXIT_STREAM, "%s: came again before it was committed", ESCAPED(path));
+        return came_again(path, err);
     if (result == -EEXIST) { /* an earlier attempt at the same file of this session */
         (void)os_unlink_at(at, temp.s);
         result = os_create(at, temp.s, mode, &sink->file);
@@ -149,7 +153,7 @@ static int begin(struct sink *sink, uint64_t file_id, const char *path, uint64_t
         return -1;
     sink->path = strdup(path);
     sink->file_id = file_id;
-    sink->end_of_data = sink->had = sink->filled = sink->taken = sink->unchecked = 0;
+    sink->end_of_data = sink->had = sink->filled = sink->taken = 0;
     sink->counted = false;
     sink->basis = *basis;
     sink_verify_start(sink);
@@ -174,6 +178,8 @@ int sink_file_begin(struct sink *sink, uint64_t file_id, const char *path, uint6
 
 int sink_file_begin_large(struct sink *sink, uint64_t file_id, const char *path,
                           const struct msg_file_begin *m, const struct sink_basis *basis, struct err *err) {
+    if (is_in_batch(sink, file_id)) /* or the second would take the name of the first, and not its account */
+        return came_again(path, err);
     return begin(sink, file_id, path, m->size, m->data_size, 0600, basis, err);
 }
 
@@ -259,13 +265,9 @@ int sink_check_room(struct sink *sink, uint64_t n, uint64_t end, struct err *err
     const char *name;
     if (sink->opt.usage == NULL)
         return 0;
-    sink->unchecked += n;
-    if (sink->unchecked >= MIN_FREE_CHECK_BYTES) {
-        sink->unchecked = 0;
-        if (sink_parent(sink, sink->path, &at, &name, err) != 0 ||
-            usage_check_free(sink->opt.usage, at, n, sink->path, err) != 0)
-            return -1;
-    }
+    if (sink_parent(sink, sink->path, &at, &name, err) != 0 ||
+        usage_check_free(sink->opt.usage, at, n, sink->path, err) != 0)
+        return -1;
     return take_up_to(sink, end, err);
 }
 

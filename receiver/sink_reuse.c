@@ -88,6 +88,12 @@ static int use(struct sink *sink, struct os_file from, struct blocks b, bool wri
     return result;
 }
 
+/* So many bytes of the range, its last ones, are not in the file itself. */
+static uint64_t brought(const struct sink *sink, uint64_t offset, uint64_t n) {
+    uint64_t end = offset + n, split = sink->basis.split;
+    return end <= split ? 0 : end - (offset > split ? offset : split);
+}
+
 /* What is shared with the old file, or copied by another machine, is read where it then stands. */
 static int use_old(struct sink *sink, struct blocks b) {
     int result = open_old(sink);
@@ -136,7 +142,7 @@ int sink_file_reuse(struct sink *sink, uint64_t offset, uint64_t n, sink_block_f
                     struct err *err) {
     if (sink->block == NULL)
         sink->block = os_page_alloc(SINK_BLOCK_BYTES);
-    if (sink_check_room(sink, n, offset + n, err) != 0)
+    if (sink_check_room(sink, brought(sink, offset, n), offset + n, err) != 0)
         return -1;
     sink_claim(sink, offset + n);
     int result = sink->block ? sink_leave_hole(sink, offset) : -ENOMEM;

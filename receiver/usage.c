@@ -118,3 +118,8 @@ int usage_check_free(const struct usage *usage, struct os_dir dir, uint64_t byte
     return err_set(err, EXIT_NO_SPACE, "%s: %s bytes are free, and %s must stay so (--min-free)",
                    ESCAPED(path), SIZE_TEXT(free_bytes, true), SIZE_TEXT(least, true));
 }
+
+int usage_take_name(struct usage *usage, struct os_dir dir, const char *path, struct err *err) {
+    return usage_check_free(usage, dir, USAGE_NAME_BYTES, path, err) == 0 ? usage_take(usage, 0, 1, path, err)
+                                                                          : -1;
+}

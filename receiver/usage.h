@@ -12,7 +12,7 @@
 
 enum {
     USAGE_PEERS_MAX = 1024,
-    MIN_FREE_CHECK_BYTES = 4 * 1024 * 1024, /* the free space is looked at again after so many */
+    USAGE_NAME_BYTES = 4096, /* what a directory or a link may need */
 };
 
 struct limits {
@@ -38,6 +38,8 @@ struct usage *usage_of(struct usage_table *table, const struct peer_id *peer, st
 /* Before something is added. `path` is for the message. `usage`: NULL where nothing is limited. 0, or -1 and err
  * (EXIT_NO_SPACE). */
 int usage_take(struct usage *usage, uint64_t bytes, uint64_t files, const char *path, struct err *err);
+/* The same for a directory or a link in `dir`, which the free space must have room for too. */
+int usage_take_name(struct usage *usage, struct os_dir dir, const char *path, struct err *err);
 /* Something was taken away again, or replaced. */
 void usage_give(struct usage *usage, uint64_t bytes, uint64_t files);
 /* Whether so many bytes fit below `dir`, so that the rest stays free. 0, or -1 and err (EXIT_NO_SPACE). */

@@ -146,10 +146,21 @@ static void so_much_stays_free(void **state) {
     require_full(sink_file_begin(sink, 1, "file", INT64_MAX, NULL, &err), &err, "");
     assert_int_equal(sink_file_begin(sink, 1, "file", 0, NULL, NULL), 0);
     limits.min_free = UINT64_MAX; /* somebody else fills the volume */
-    char *data = calloc(1, MIN_FREE_CHECK_BYTES);
-    assert_non_null(data);
-    require_full(sink_file_write(sink, data, MIN_FREE_CHECK_BYTES, 0, &err), &err, "--min-free");
-    free(data);
+    require_full(sink_file_write(sink, "x", 1, 0, &err), &err, "--min-free");
+    require_full(sink_make_dir(sink, "dir", 0755, &err), &err, "--min-free");
+}
+
+/* It is said to be small, and comes again, large, while it waits for its name. */
+static void a_large_file_does_not_come_twice(void **state) {
+    (void)state;
+    struct err err = {0};
+    struct msg_file_begin begin = {.file_id = 1, .size = 2};
+    limits = (struct limits){.quota = 100};
+    limited_sink();
+    assert_int_equal(sink_file_begin_large(sink, 1, "file", &begin, &(struct sink_basis){0}, NULL), 0);
+    assert_int_equal(sink_file_end(sink, 0, &(struct metadata){.mode = 0600}, NULL), 0);
+    assert_int_equal(sink_file_begin_large(sink, 1, "file", &begin, &(struct sink_basis){0}, &err), -1);
+    assert_int_equal(err.code, EXIT_STREAM);
 }
 
 #define USAGE_TEST(f) cmocka_unit_test_setup_teardown(f, start, stop)
@@ -163,6 +174,7 @@ int main(void) {
         USAGE_TEST(a_file_beyond_the_quota_is_not_written),
         USAGE_TEST(directories_and_links_count_as_files),
         USAGE_TEST(so_much_stays_free),
+        USAGE_TEST(a_large_file_does_not_come_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
