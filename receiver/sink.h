@@ -126,7 +126,8 @@ int sink_end_dir(struct sink *sink, const struct entry *e, struct err *err);
 int sink_make_link(struct sink *sink, const struct entry *e, struct span target, struct err *err);
 
 /* What the destination has at the entry's path, for the verdict: true when it is a regular file of that size, and
- * with `same_time` of that mtime. Corrects the mode of such a file when modes are preserved. */
+ * with `same_time` of that mtime. Corrects the metadata of such a file, unless it has other names, for which they would
+ * change too: then it is to come anew. */
 bool sink_has(struct sink *sink, const struct entry *e, bool same_time);
 /* Content digest (BASIS_CONTENT) of the file at `path`. */
 int sink_digest(struct sink *sink, const char *path, uint32_t block_size, uint64_t *ret_size,

@@ -77,14 +77,16 @@ static bool open_partial(struct sink *sink, struct os_dir at, const char *name, 
         return false;
     sink_partial_name(name, &partial);
     sink->place = SINK_PARTIAL;
-    return os_open_locked(at, partial.s, true, &sink->file) == 0;
+    int result = os_open_locked(at, partial.s, true, &sink->file);
+    if (result == -EPERM && os_unlink_at(at, partial.s) == 0) /* laid there, or left while it changed hands */
+        result = os_open_locked(at, partial.s, true, &sink->file);
+    return result == 0;
 }
 
 /* --inplace: the file that is there already. 1: there is none to write into, 0, or -1 and err. */
 static int open_inplace(struct sink *sink, struct os_dir at, const char *name, const char *path,
                         struct err *err) {
-    struct os_stat st;
-    if (!sink->opt.inplace || os_stat_at(at, name, &st) != 0 || st.kind != OS_FILE)
+    if (!sink->opt.inplace || !sink_may_change(at, name))
         return 1;
     int result = os_open_locked(at, name, false, &sink->file);
     sink->place = SINK_INPLACE;
@@ -107,6 +109,12 @@ static int measure_old(struct sink *sink, struct os_dir at, uint64_t data_size, 
     int result = os_fstat(sink->file, &st);
     if (result != 0)
         return os_file_error(err, result, "%s: cannot look at the unfinished file", ESCAPED(sink->path));
+    if (sink->place == SINK_INPLACE &&
+        st.mode & ~0777U) { /* nobody runs what is not checked with more rights */
+        result = os_set_mode(sink->file, st.mode & 0777);
+        if (result != 0)
+            return os_file_error(err, result, "%s: cannot take its set-id bits away", ESCAPED(sink->path));
+    }
     sink->had = sink->taken = st.size; /* whoever wrote that, it is counted */
     sink->counted = sink->had > 0 && sink->place == SINK_PARTIAL;
     return check_space(sink, at, sink->path, data_size > st.allocated ? data_size - st.allocated : 0, err);
@@ -310,6 +318,14 @@ static void batch_add(struct sink *sink, uint64_t size, bool synced, bool elsewh
     os_close(&sink->old);
 }
 
+/* An unfinished file that is another's already is of no use to the next session. What may take long is done before. */
+static int flush_before_owner(const struct sink *sink, const struct metadata *meta) {
+    uint32_t uid, gid;
+    bool changes = sink_owner_differs(sink, &sink->made, meta->uid, meta->gid, &uid, &gid);
+    bool first = changes && sink->place == SINK_PARTIAL && sink->opt.durable != DURABLE_NONE;
+    return first ? os_sync(sink->file) : 0;
+}
+
 /* Everything that is to be true of the file before it is renamed, but for the flush of a small one. *ret_st is what
  * it is then. */
 static int make_ready(struct sink *sink, uint64_t size, const struct metadata *meta, struct os_stat *ret_st,
@@ -334,6 +350,9 @@ static int make_ready(struct sink *sink, uint64_t size, const struct metadata *m
     }
     if (result != 0)
         return os_file_error(err, result, "%s: cannot set the size", ESCAPED(sink->path));
+    result = flush_before_owner(sink, meta);
+    if (result != 0)
+        return os_file_error(err, result, "%s: cannot flush", ESCAPED(sink->path));
     if (!sink->as_before)
         sink->made_with = sink->mode;
     sink->made_known = sink->place == SINK_TEMP;

@@ -19,6 +19,9 @@ static inline bool sink_keeps_partial(const struct sink *sink, uint64_t size) {
 /* Remove what sessions that are dead left in the directory at `path`, "" for the root. What cannot be removed stays. */
 void sink_remove_orphans(struct sink *sink, const char *path);
 
+/* True when there is a file at `name` that has no other: what is changed here then changes nowhere else. */
+bool sink_may_change(struct os_dir at, const char *name);
+
 /* What a peer can make last: a hole is read in no time by nobody. */
 static inline bool sink_is_cancelled(const struct sink *sink) {
     return sink->opt.cancelled && atomic_load_explicit(sink->opt.cancelled, memory_order_relaxed);

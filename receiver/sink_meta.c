@@ -106,6 +106,21 @@ static int open_regular(struct os_dir at, const char *name, struct os_file *ret,
     return 0;
 }
 
+bool sink_may_change(struct os_dir at, const char *name) {
+    struct os_stat st;
+    return os_stat_at(at, name, &st) == 0 && st.kind == OS_FILE && st.links <= 1;
+}
+
+/* As open_regular, for one that has no other name. */
+static int open_to_change(struct os_dir at, const char *name, struct os_file *ret, struct os_stat *ret_st) {
+    int result = open_regular(at, name, ret, ret_st);
+    if (result == 0 && ret_st->links > 1) {
+        os_close(ret);
+        result = -EMLINK;
+    }
+    return result;
+}
+
 bool sink_has(struct sink *sink, const struct entry *e, bool same_time) {
     struct os_dir at;
     const char *name;
@@ -115,16 +130,16 @@ bool sink_has(struct sink *sink, const struct entry *e, bool same_time) {
         return false;
     if (st.kind != OS_FILE || st.size != e->size)
         return false;
+    struct metadata meta = {e->mode, e->mtime_sec, e->mtime_nsec, e->uid, e->gid, e->win};
     if (!same_time)
-        return true;
+        return st.links <= 1 || has_metadata(sink, &st, &meta);
     if (st.mtime_sec != e->mtime_sec || st.mtime_nsec != os_nsec_kept(e->mtime_nsec))
         return false;
-    struct metadata meta = {e->mode, e->mtime_sec, e->mtime_nsec, e->uid, e->gid, e->win};
     if (has_metadata(sink, &st, &meta))
         return true;
     struct os_file file = OS_FILE_NONE; /* metadata that cannot be set make the file be sent again */
     struct err ignored;
-    bool done = open_regular(at, name, &file, &st) == 0 &&
+    bool done = open_to_change(at, name, &file, &st) == 0 &&
                 sink_set_metadata(sink, file, &st, &meta, &st, e->path, &ignored) == 0;
     os_close(&file);
     return done;
@@ -139,7 +154,7 @@ int sink_touch(struct sink *sink, const char *path, const struct metadata *meta,
         return -1;
     if (os_stat_at(at, name, &st) == 0 && st.kind == OS_FILE && has_metadata(sink, &st, meta))
         return 0;
-    int result = open_regular(at, name, &file, &st);
+    int result = open_to_change(at, name, &file, &st);
     if (result == 0)
         result = sink_set_metadata(sink, file, &st, meta, &st, path, err);
     else

@@ -40,7 +40,7 @@ struct sink_basis sink_find_basis(struct sink *sink, const char *path, uint64_t 
         return basis;
     uint64_t old = lower(size_at(at, name), size), begun = 0;
     sink_partial_name(name, &partial);
-    basis.inplace = sink->opt.inplace && old > 0;
+    basis.inplace = sink->opt.inplace && old > 0 && sink_may_change(at, name);
     if (basis.inplace)
         begun = old;
     else if (sink_keeps_partial(sink, size))

@@ -21,6 +21,7 @@ struct os_stat {
     uint32_t uid, gid;
     uint64_t size;
     uint64_t allocated; /* bytes of storage */
+    uint32_t links; /* names that it has, here or elsewhere */
     int64_t mtime_sec, ctime_sec;
     uint32_t mtime_nsec, ctime_nsec;
     uint64_t device, inode;
@@ -66,7 +67,7 @@ int os_symlink_at(const char *target, struct os_dir at, const char *name);
 /* Bytes of the target in `to` (no NUL), or -errno. */
 ptrdiff_t os_readlink_at(struct os_dir at, const char *name, char *to, size_t n);
 int os_rename_at(struct os_dir at, const char *from, const char *to);
-/* Ids that are OS_KEEP_ID stay as they are. These do not follow a link at `name`. */
+/* Of the link at `name` itself; -ELOOP where something else has come in its place. Ids that are OS_KEEP_ID stay. */
 #define OS_KEEP_ID UINT32_MAX
 int os_set_owner_at(struct os_dir at, const char *name, uint32_t uid, uint32_t gid);
 int os_set_mtime_at(struct os_dir at, const char *name, int64_t sec, uint32_t nsec);
@@ -109,9 +110,9 @@ int os_claim(struct os_dir dir, uint64_t id, struct os_file *ret);
 void os_unclaim(struct os_dir dir, struct os_file *claim);
 /* 1: that session lives, or may live; 0: it does not; a negative result when nobody can tell. */
 int os_is_claimed(struct os_dir dir, uint64_t id);
-/* A regular file for reading and writing, which nobody else can open in this way until it is closed. `ours`: it is made
- * (mode 0600) if it is missing, and must be this user's, under this one name only. -EBUSY: another has it. -EPERM,
- * -ENOTSUP: it is not ours, or locks prove nothing there. */
+/* A regular file under this one name, for reading and writing, which nobody else can open in this way until it is closed.
+ * `ours`: it is made (mode 0600) if it is missing, and must be this user's. -EBUSY: another has it. -EPERM: it is no such
+ * file, and nobody is at it. -ENOTSUP: locks prove nothing there. */
 int os_open_locked(struct os_dir at, const char *name, bool ours, struct os_file *ret);
 
 /* The same bytes at the same offset of another file, without passing through the process, shared where the file system

@@ -31,6 +31,7 @@ int sim_stat(const struct sim_node *n, struct os_stat *ret) {
         .gid = n->gid,
         .size = n->size,
         .allocated = n->kept - n->holes,
+        .links = 1,
         .mtime_sec = n->mtime_sec,
         .mtime_nsec = n->mtime_nsec,
         .ctime_sec = n->ctime,

@@ -322,6 +322,114 @@ static void no_file_lands_outside_by_the_fallback_either(void **state) {
     no_file_lands_outside_while(true);
 }
 
+/* ---- what others laid there ------------------------------------------------------------------------------- */
+
+static void need_root(void) {
+    if (geteuid() == 0)
+        return;
+    print_message("skipped: only root can lay what is another user's\n");
+    skip();
+}
+
+/* Who owns it could read and change what is written into it. */
+static void no_other_user_has_the_unfinished_file(void **state) {
+    (void)state;
+    enum { LARGE = 64 * 1024 };
+    static const struct sink_basis nothing = {0};
+    const struct msg_file_begin m = {.file_id = 1, .size = LARGE, .data_size = LARGE};
+    struct temp_name partial;
+    struct os_file laid;
+    struct os_stat st;
+    need_root();
+    sink_partial_name("f", &partial);
+    assert_int_equal(os_create(root, partial.s, 0600, &laid), 0);
+    assert_int_equal(os_set_owner(laid, 65534, 65534), 0);
+    open_sink((struct sink_options){.umask = 022, .partial_min = 4096});
+    assert_int_equal(sink_file_begin_large(sink, 1, "f", &m, &nothing, NULL), 0);
+    assert_int_equal(sink_file_write(sink, "secret", 6, 0, NULL), 0);
+    assert_int_equal(os_fstat(laid, &st), 0);
+    os_close(&laid);
+    assert_int_equal(st.size, 0);
+    assert_int_equal(sink_file_end(sink, 6, &(struct metadata){.mode = 0600}, NULL), 0);
+    sink_commit(sink);
+    assert_durable(1, 6);
+    assert_int_equal(stat_of(root, "f").uid, 0);
+    assert_int_equal(temps_in(root), 0);
+}
+
+/* A second name of a file that lies outside. */
+static void lay_second_name(void) {
+    put_text(scratch.dir, "secret", "old");
+    set_mode(scratch.dir, "secret", 0600);
+    set_time(scratch.dir, "secret", 1000, 5);
+    put_hard_link(scratch.dir, "secret", "root/f");
+}
+
+static void require_secret_as_before_and_remove_it(void) {
+    struct os_stat st = stat_of(scratch.dir, "secret");
+    assert_text(scratch.dir, "secret", "old");
+    assert_int_equal(st.mode, 0600);
+    assert_int_equal(st.mtime_sec, 1000);
+    remove_file(scratch.dir, "secret");
+}
+
+static void in_place_nothing_changes_that_has_another_name(void **state) {
+    (void)state;
+    struct sink_options opt = archive;
+    opt.inplace = true;
+    lay_second_name();
+    open_sink(opt);
+    assert_false(sink_find_basis(sink, "f", 3).inplace);
+    send_file(1, "f", "new");
+    sink_commit(sink);
+    assert_durable(1, 3);
+    assert_text(root, "f", "new");
+    require_secret_as_before_and_remove_it();
+}
+
+static void metadata_of_what_has_another_name_stay(void **state) {
+    (void)state;
+    struct entry e = {.file_id = 1, .type = ENTRY_FILE, .path = "f", .mode = 0666, .size = 3};
+    struct metadata meta = {.mode = 0666, .mtime_sec = 7};
+    e.mtime_sec = 1000;
+    e.mtime_nsec = 5;
+    lay_second_name();
+    open_sink(archive);
+    assert_false(sink_has(sink, &e, true));
+    assert_false(sink_has(sink, &e, false));
+    assert_int_equal(sink_touch(sink, "f", &meta, NULL), -1);
+    e.mode = 0600;
+    assert_true(sink_has(sink, &e, true));
+    require_secret_as_before_and_remove_it();
+}
+
+static void what_is_written_in_place_runs_with_no_more_rights(void **state) {
+    (void)state;
+    struct sink_options opt = {.umask = 022, .inplace = true};
+    put_text(root, "f", "old");
+    set_mode(root, "f", 04755);
+    open_sink(opt);
+    assert_int_equal(sink_file_begin(sink, 1, "f", 0, NULL, NULL), 0);
+    assert_int_equal(stat_of(root, "f").mode, 0755);
+    sink_file_drop(sink);
+}
+
+/* A file that came to stand where a link was just made. */
+static void only_links_get_the_owner_and_time_of_one(void **state) {
+    (void)state;
+    put_text(root, "f", "text");
+    set_time(root, "f", 1000, 5);
+    assert_int_equal(os_set_mtime_at(root, "f", 7, 0), -ELOOP);
+    assert_int_equal(os_set_owner_at(root, "f", OS_KEEP_ID, getegid()), -ELOOP);
+    assert_int_equal(os_set_mtime_at(scratch.dir, "root/f", 7, 0), -EXDEV);
+    assert_int_equal(stat_of(root, "f").mtime_sec, 1000);
+    assert_true(put_link(root, "link", "f"));
+    assert_int_equal(os_set_mtime_at(root, "link", 7, 0), 0);
+    assert_int_equal(os_set_owner_at(root, "link", OS_KEEP_ID, getegid()), 0);
+    assert_int_equal(stat_of(root, "link").mtime_sec, 7);
+    assert_int_equal(stat_of(root, "f").mtime_sec, 1000);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         SINK_TEST(failed_write_drops_the_file_and_the_next_one_succeeds),
@@ -334,6 +442,11 @@ int main(void) {
         SINK_TEST(directory_without_rights_fails_with_its_reason),
         SINK_TEST(no_file_lands_outside_while_its_directory_is_exchanged_with_a_link),
         SINK_TEST(no_file_lands_outside_by_the_fallback_either),
+        SINK_TEST(no_other_user_has_the_unfinished_file),
+        SINK_TEST(in_place_nothing_changes_that_has_another_name),
+        SINK_TEST(metadata_of_what_has_another_name_stay),
+        SINK_TEST(what_is_written_in_place_runs_with_no_more_rights),
+        SINK_TEST(only_links_get_the_owner_and_time_of_one),
     };
     return cmocka_run_group_tests_name("sink_posix", tests, NULL, NULL);
 }

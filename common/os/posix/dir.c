@@ -96,6 +96,7 @@ void os_stat_from(const struct stat *st, struct os_stat *ret) {
         .gid = st->st_gid,
         .size = (uint64_t)st->st_size,
         .allocated = (uint64_t)st->st_blocks * 512,
+        .links = (uint32_t)st->st_nlink,
         .mtime_sec = st->st_mtim.tv_sec,
         .ctime_sec = st->st_ctim.tv_sec,
         .mtime_nsec = (uint32_t)st->st_mtim.tv_nsec,
@@ -244,11 +245,35 @@ int os_rename_at(struct os_dir at, const char *from, const char *to) {
     return renameat(at.fd, from, at.fd, to) == 0 ? 0 : -errno;
 }
 
+/* What is changed must be the link, not a file that somebody has just put at its name. fd or -errno. */
+static int open_link(struct os_dir at, const char *name) {
+    struct stat st;
+    int fd = is_one_name(name) ? openat(at.fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC) : -1;
+    if (fd < 0)
+        return is_one_name(name) ? -errno : -EXDEV;
+    int result = fstat(fd, &st) != 0 ? -errno : S_ISLNK(st.st_mode) ? fd : -ELOOP;
+    if (result < 0)
+        (void)close(fd);
+    return result;
+}
+
 int os_set_owner_at(struct os_dir at, const char *name, uint32_t uid, uint32_t gid) {
-    return fchownat(at.fd, name, uid, gid, AT_SYMLINK_NOFOLLOW) == 0 ? 0 : -errno;
+    int fd = open_link(at, name);
+    if (fd < 0)
+        return fd;
+    int result = fchownat(fd, "", uid, gid, AT_EMPTY_PATH) == 0 ? 0 : -errno;
+    (void)close(fd);
+    return result;
 }
 
 int os_set_mtime_at(struct os_dir at, const char *name, int64_t sec, uint32_t nsec) {
     struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = sec, .tv_nsec = (long)nsec}};
-    return utimensat(at.fd, name, times, AT_SYMLINK_NOFOLLOW) == 0 ? 0 : -errno;
+    int fd = open_link(at, name);
+    if (fd < 0)
+        return fd;
+    int result = utimensat(fd, "", times, AT_EMPTY_PATH) == 0 ? 0 : -errno;
+    if (result == -EINVAL) /* Linux before 5.8 */
+        result = utimensat(at.fd, name, times, AT_SYMLINK_NOFOLLOW) == 0 ? 0 : -errno;
+    (void)close(fd);
+    return result;
 }

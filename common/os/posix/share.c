@@ -84,13 +84,15 @@ int os_is_claimed(struct os_dir dir, uint64_t id) {
     return result;
 }
 
-/* 0 when the file is one that this user alone may have under this one name. */
-static int check_ours(int fd) {
+/* 0 when it is a file under this one name, and, if it is to be ours, this user's: another, who has it open or may open it,
+ * would have what is written into it, even by root. */
+static int check_file(int fd, bool ours) {
     struct stat st;
     if (fstat(fd, &st) != 0)
         return -errno;
-    bool ours = S_ISREG(st.st_mode) && st.st_nlink == 1 && (st.st_uid == geteuid() || geteuid() == 0);
-    return ours && is_local(fd) ? 0 : -EPERM;
+    if (ours && !is_local(fd))
+        return -ENOTSUP;
+    return S_ISREG(st.st_mode) && st.st_nlink == 1 && (!ours || st.st_uid == geteuid()) ? 0 : -EPERM;
 }
 
 /* Whoever held the lock until now may have renamed or removed the file. */
@@ -112,11 +114,13 @@ int os_open_locked(struct os_dir at, const char *name, bool ours, struct os_file
     }
     if (fd < 0)
         return fd;
-    int result = ours ? check_ours(fd) : 0;
-    if (result == 0 && fcntl(fd, F_OFD_SETLK, &all) != 0)
+    int result = 0;
+    if (fcntl(fd, F_OFD_SETLK, &all) != 0)
         result = errno == EAGAIN || errno == EACCES ? -EBUSY : ours ? -ENOTSUP : 0;
     if (result == 0)
         result = check_name(fd, at, name);
+    if (result == 0)
+        result = check_file(fd, ours);
     if (result != 0) {
         if (made && result != -EBUSY) /* another session has it else */
             (void)unlinkat(at.fd, name, 0);

@@ -71,6 +71,7 @@ int nt_stat(void *handle, struct os_stat *ret) {
         .gid = OS_KEEP_ID,
         .size = (uint64_t)all.standard.EndOfFile.QuadPart,
         .allocated = (uint64_t)all.standard.AllocationSize.QuadPart,
+        .links = all.standard.NumberOfLinks,
         .device = 0, /* no reparse point is followed below a directory: all of it is one volume */
         .inode = (uint64_t)all.index.QuadPart,
     };
