@@ -5,14 +5,17 @@ listener goes on."""
 import os
 import resource
 import signal
+import struct
 
 import peer  # first: it finds the others
 import lib
-from golden_build import Entries, file_begin, start
+from golden_build import Entries, file_begin, hello, joined, preamble, start
 from lib import HVRECV, HVSEND, KIB, MIB, SMALL, case, check, check_equal, each, failed, no_temporary_names, noise, put
-from peer import FILE, WANT
+from peer import DIR, FILE, WANT
 from rig import Fence, ends_when_told, greeted, is_served, listed, sessions_of, wait_until
 
+NEW, JOIN = 1, 2
+STREAMS, DELTA = 1 << 0, 1 << 3
 ENOUGH = 64  # descriptors, for one session of either end
 
 
@@ -77,6 +80,49 @@ def a_listener_without_descriptors_goes_on_when_there_are_some(ws):
     wait_until(lambda: ws.run(HVSEND, "-r", f"{source}/", address).code == 0, "an honest sender is served")
     check_equal((fence.dest / "file").read_bytes(), b"data", "what it sent")
     ends_when_told(listener)
+
+
+@case
+def sessions_that_open_all_they_can_leave_descriptors_for_others(ws):
+    """16 streams each, more directories than are kept, old copies of files; the limit that most processes begin with."""
+    fence, address = Fence(ws), ws.unix()
+    usual = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 4096))}
+    options = ["--max-sessions", "16", "--contimeout", "60", *peer_options]
+    listener = ws.receiver(address, fence.dest, *options, once=False, **usual)
+    entries = Entries()
+    for i in range(12):
+        (fence.dest / f"d{i}").mkdir()
+        put(fence.dest / f"d{i}" / "file", noise(300 * KIB))
+        entries.add(DIR, f"d{i}")
+    for i in range(12):
+        entries.add(FILE, f"d{i}/file", 301 * KIB)
+    held = []
+    for number in range(15):
+        session_id = number.to_bytes(16, "little")
+        held.append(join(address, session_id, intent=NEW, streams=16))
+        held[-1].send("START", start(0))
+        held[-1].send("ENTRIES", entries.parts)
+        held[-1].expect("VERDICTS")
+        while struct.unpack_from("<Q", held[-1].expect("VERDICTS", "BASIS").body)[0] < 24:
+            pass
+        held[-1].send("FILE_BEGIN", file_begin(13, 301 * KIB, 0))
+        held += [join(address, session_id, intent=JOIN, stream=i, streams=16) for i in range(1, 16)]
+    held += [peer.Peer.dial(address) for _ in range(31)]  # that wait to begin
+    wait_until(lambda: len(os.listdir(f"/proc/{listener.pid}/fd")) > 1024, "more are open than most processes may have")
+    is_served(ws, address, fence.dest)
+    for one in held:
+        one.stream.close()
+    ends_when_told(listener)
+
+
+def join(address, session_id, intent, **fields):
+    one = peer.Peer.dial(address)
+    one.write(joined(preamble(1, 1)))
+    one.read(peer.PREAMBLE)
+    body = joined(hello(role=peer.SENDER, intent=intent, features=STREAMS | DELTA, **fields))
+    one.send("HELLO", [(body[:12] + session_id + body[28:], "")])
+    one.expect("WELCOME")
+    return one
 
 
 @each([] if SMALL else [("512M", 512), ("256M", 256), ("128M", 128), ("48M", 48), ("16M", 16)])

@@ -3,15 +3,29 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PAGE_BYTES = 4096 };
+enum {
+    PAGE_BYTES = 4096,
+    DESCRIPTORS = 2048, /* 16 sessions have up to 72 each, and 32 streams wait */
+};
+
+/* What two peers can make a listener open is more than the 1024 that most processes begin with. */
+static void raise_descriptors(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= DESCRIPTORS)
+        return;
+    limit.rlim_cur = limit.rlim_max < DESCRIPTORS ? limit.rlim_max : DESCRIPTORS;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
 
 int os_start(int *argc, char ***argv, struct err *err) {
     (void)argc;
     (void)argv;
     (void)err;
+    raise_descriptors();
     return 0;
 }
 
