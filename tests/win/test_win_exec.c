@@ -66,6 +66,23 @@ static void a_command_that_does_not_exist_is_reported(void **state) {
     assert_says(&err, "status");
 }
 
+/* Who has received a file of that name, and works in its directory, must not run it. */
+static void only_the_cmd_of_the_system_is_started(void **state) {
+    (void)state;
+    char before[MAX_PATH], place[MAX_PATH], planted[MAX_PATH + sizeof "\\cmd.exe"];
+    assert_true(GetCurrentDirectoryA(sizeof before, before) > 0);
+    assert_true(GetTempPathA(sizeof place, place) > 0);
+    assert_true(GetTempFileNameA(place, "hvf", 0, place) > 0);
+    assert_true(DeleteFileA(place) && CreateDirectoryA(place, NULL));
+    (void)snprintf(planted, sizeof planted, "%s\\cmd.exe", place);
+    assert_true(CopyFileA(self, planted, TRUE) && SetCurrentDirectoryA(place));
+    struct conn *conn = start("echo");
+    put(conn, "x");
+    expect(conn, "x");
+    assert_int_equal(conn_close(conn, NULL), 0);
+    assert_true(SetCurrentDirectoryA(before) && DeleteFileA(planted) && RemoveDirectoryA(place));
+}
+
 static void a_silent_child_is_a_timeout_and_then_still_heard(void **state) {
     (void)state;
     struct conn *conn = start("echo");
@@ -157,6 +174,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(the_end_of_the_child_is_the_end_of_the_stream),
         cmocka_unit_test(a_bad_status_is_reported_at_the_close),
         cmocka_unit_test(a_command_that_does_not_exist_is_reported),
+        cmocka_unit_test(only_the_cmd_of_the_system_is_started),
         cmocka_unit_test(a_silent_child_is_a_timeout_and_then_still_heard),
         cmocka_unit_test(a_woken_conn_ends_its_child_soon),
         cmocka_unit_test(what_windows_lacks_says_what_to_use),

@@ -121,6 +121,19 @@ static LPPROC_THREAD_ATTRIBUTE_LIST inherited(HANDLE *handles, size_t bytes) {
     return list;
 }
 
+/* The whole path of the system's cmd.exe: its bare name would also be looked for beside the program and in the current
+ * directory, where a peer may have put a file of that name. 0 or an error number. */
+static int find_shell(wchar_t ret[MAX_PATH]) {
+    static const wchar_t name[] = L"\\cmd.exe";
+    UINT n = GetSystemDirectoryW(ret, MAX_PATH);
+    if (n == 0)
+        return (int)GetLastError();
+    if (n + sizeof name / sizeof name[0] > MAX_PATH)
+        return ERROR_FILENAME_EXCED_RANGE;
+    memcpy(ret + n, name, sizeof name);
+    return 0;
+}
+
 /* 0 or an error number; *child is filled as far as it got. */
 static int start_process(wchar_t *line, const struct pipes *pipes, struct child *child) {
     HANDLE self = GetCurrentProcess(), handles[3] = {pipes->child_in, pipes->child_out, NULL};
@@ -129,7 +142,8 @@ static int start_process(wchar_t *line, const struct pipes *pipes, struct child 
                        ? 3
                        : 2;
     PROCESS_INFORMATION made = {.hProcess = NULL};
-    int error = ERROR_NOT_ENOUGH_MEMORY;
+    wchar_t shell[MAX_PATH];
+    int error = find_shell(shell);
     STARTUPINFOEXW start = {.StartupInfo = {.cb = sizeof start,
                                             .dwFlags = STARTF_USESTDHANDLES,
                                             .hStdInput = handles[0],
@@ -137,8 +151,10 @@ static int start_process(wchar_t *line, const struct pipes *pipes, struct child 
                                             .hStdError = handles[2]}};
     start.lpAttributeList = inherited(handles, count * sizeof handles[0]);
     child->job = job_new();
-    if (start.lpAttributeList && child->job)
-        error = CreateProcessW(NULL, line, NULL, NULL, TRUE, EXTENDED_STARTUPINFO_PRESENT | CREATE_SUSPENDED,
+    if (error == 0 && (start.lpAttributeList == NULL || child->job == NULL))
+        error = ERROR_NOT_ENOUGH_MEMORY;
+    if (error == 0)
+        error = CreateProcessW(shell, line, NULL, NULL, TRUE, EXTENDED_STARTUPINFO_PRESENT | CREATE_SUSPENDED,
                                NULL, NULL, &start.StartupInfo, &made)
                     ? 0
                     : (int)GetLastError();

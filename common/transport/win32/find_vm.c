@@ -5,8 +5,9 @@
 
 #include <string.h>
 
-/* Prints the id of the VM that WSL runs in; starts it when it does not run. */
-static const char wsl_command[] = "exec:wsl.exe --exec wslinfo --vm-id -n";
+/* Prints the id of the VM that WSL runs in; starts it when it does not run. With its whole path, for the same reason as
+ * in exec.c. */
+static const char wsl_command[] = "exec:\"%SystemRoot%\\System32\\wsl.exe\" --exec wslinfo --vm-id -n";
 
 enum { WSL_TIMEOUT_MS = 60000, ANSWER_MAX = 128 };
 
