@@ -3,6 +3,7 @@
 Hyper-V sockets, in a Wine prefix of its own."""
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import lib
 import wine
 from lib import HVRECV, HVSEND, case, check, check_equal, wait_until
 
-SHIM = Path(os.environ["HVFERRY_SHIM"])
+SHIM, FAKE_WSL = Path(os.environ["HVFERRY_SHIM"]), Path(os.environ["HVFERRY_FAKE_WSL"])
+OTHER = "e3b0c442-98fc-4c14-9afb-f4c8996fb924"  # a VM that is not there
 GUEST = "c1f9a3d2-0b4e-4f60-9a77-5d2e8b6c1034"
 PORT = 2761
 SERVICES = r"HKLM\SOFTWARE\Microsoft\Windows NT\CurrentVersion\Virtualization\GuestCommunicationServices"
@@ -104,6 +106,22 @@ def machine_service_and_errors_are_explained(ws):
         found = machine.doctor(f"hyperv://{GUEST}:{PORT}")
         says(found, "connect", "ok", "answers")
         says(found, "peer", "ok", "hvferry, protocol")
+
+
+@case
+def wsl_is_found_by_the_id_that_it_tells(ws):
+    """A program that stands for wsl.exe tells the id, or something else."""
+    with Machine(ws) as machine:
+        wsl = Path(machine.env["WINEPREFIX"], "drive_c/windows/system32/wsl.exe")
+        address = f"hyperv://wsl:{PORT}"
+        says(machine.doctor(address, code=10), "connect", "fail", "install or update WSL")
+        shutil.copy(FAKE_WSL, wsl)
+        for answer in (GUEST, GUEST.upper() + "\r\n"):
+            says(machine.doctor(address, code=10, FAKE_WSL_ANSWER=answer), "connect", "fail", "nobody is listening")
+        says(machine.doctor(address, code=10, FAKE_WSL_ANSWER=OTHER), "connect", "fail", "no such VM")
+        for answer in ("", "Invalid command line argument: --vm-id", GUEST[:-1]):
+            found = machine.doctor(address, code=10, FAKE_WSL_ANSWER=answer)
+            says(found, "connect", "fail", "wslinfo printed no VM id but", "wsl --update")
 
 
 lib.need("wine", "wineserver")
