@@ -17,12 +17,15 @@ class Host:
     def __init__(self, ws):
         self.ws = ws
         self.prefix = ws.dir("prefix")
-        self.env = wine.plain_environment(self.prefix)
+        # Wine keeps no event log: it writes what is reported to where its own messages go.
+        self.env = {**wine.plain_environment(self.prefix), "WINEDEBUG": "-all,+eventlog"}
         check(self.run("wineboot", "-i").code == 0, "no Wine prefix can be made")
         ws.run("wineserver", "-w", env=self.env)
         # Wine's service control manager comes with the first program and goes with the last: one that stays keeps it.
         address = f"tcp://127.0.0.1:{free_port()}"
-        ws.listen(address, *wine.command(HVRECV, "--listen", address, wine.path(ws.dir("idle"))), env=self.env)
+        self.first = ws.listen(
+            address, *wine.command(HVRECV, "--listen", address, wine.path(ws.dir("idle"))), env=self.env
+        )
 
     def run(self, *argv):
         return self.ws.run(*wine.command(*argv), env=self.env)
@@ -38,6 +41,10 @@ class Host:
     def log(self):
         found = list(self.prefix.glob("drive_c/**/hvferry/hvrecv.log"))
         return found[0].read_text() if found else ""
+
+    def events(self):
+        """What was reported to the event log."""
+        return self.first.err()
 
     def __enter__(self):
         return self
@@ -66,6 +73,14 @@ def a_service_is_installed_used_and_removed(ws):
         failed(host.run(HVRECV, "stop"), 1, "does not run")
         host.good(HVRECV, "remove-service")
         failed(host.run(HVRECV, "start"), 1, "not installed")
+        for event in ("hvferry started.", "hvferry stopped."):
+            check(event in host.events(), f"the event log has no '{event}'")
+
+        host.good(HVRECV, "install-service", "--listen", address, wine.path(ws.path / "missing"))
+        host.good(HVRECV, "start")
+        wait_until(lambda: "hvferry failed." in host.events(), "the event log has the failure")
+        check("missing: " in host.log(), f"the log does not say why: {host.log()}")
+        host.good(HVRECV, "remove-service")
 
 
 @case
