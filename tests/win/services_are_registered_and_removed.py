@@ -61,6 +61,9 @@ class Host:
 def a_service_is_registered_listed_renamed_and_removed(ws):
     with Host(ws) as host:
         check_equal(host.good("list"), [], "a list without services")
+        check_equal(host.good("of", "2761"), [[GUID]], "the GUID of a port")
+        check_equal(host.good("of", "{" + GUID.upper() + "}"), [["2761"]], "the port of a GUID")
+        failed(host.guid("of", OTHER), 4, "stands for no port")
         host.good("register", "--port", "2761", "--name", "hvferry files")
         check_equal(host.value(GUID, "ElementName"), "hvferry files", "ElementName")
         check_equal(host.good("list"), [[GUID, "2761", "hvferry", "hvferry files"]], "the list")
