@@ -29,21 +29,29 @@ function Write-HvProgress($Item, [string] $Activity) {
     Write-Progress -Activity $Activity -Status $status -PercentComplete $percent
 }
 
-# Runs the program; its files and its summary become objects.
+# One event as what PowerShell has for it; files become objects.
+function ConvertFrom-HvEvent($Item, [string] $Activity) {
+    switch ($Item.type) {
+        'progress' { Write-HvProgress $Item $Activity }
+        'warning' { Write-Warning ('{0}: {1}' -f (Get-HvEventPath $Item), $Item.message) }
+        'error' { Write-Error -Message $Item.message -ErrorId "hvferry.$($Item.code)" -TargetObject (Get-HvEventPath $Item) }
+        'file' { [pscustomobject] @{ Path = Get-HvEventPath $Item; Size = $Item.size } }
+        'summary' { Write-Verbose ($Item | ConvertTo-Json -Compress) }
+    }
+}
+
+# Runs the program. It prints UTF-8, which PowerShell reads as the console's code page unless it is told.
 function Invoke-HvProgram([string] $Program, [string[]] $Words, [string] $Activity) {
     $path = Find-HvProgram $Program
-    & $path --json -P @Words | ForEach-Object {
-        $item = $_ | ConvertFrom-Json
-        switch ($item.type) {
-            'progress' { Write-HvProgress $item $Activity }
-            'warning' { Write-Warning ('{0}: {1}' -f (Get-HvEventPath $item), $item.message) }
-            'error' { Write-Error -Message $item.message -ErrorId "hvferry.$($item.code)" -TargetObject (Get-HvEventPath $item) }
-            'file' { [pscustomobject] @{ Path = Get-HvEventPath $item; Size = $item.size } }
-            'summary' { Write-Verbose ($item | ConvertTo-Json -Compress) }
-        }
+    $before = [Console]::OutputEncoding
+    [Console]::OutputEncoding = New-Object Text.UTF8Encoding $false
+    try {
+        & $path --json -P @Words | ForEach-Object { ConvertFrom-HvEvent ($_ | ConvertFrom-Json) $Activity }
+        $code = $LASTEXITCODE
+    } finally {
+        [Console]::OutputEncoding = $before
+        Write-Progress -Activity $Activity -Completed
     }
-    $code = $LASTEXITCODE
-    Write-Progress -Activity $Activity -Completed
     if ($code -ne 0) {
         Write-Error -Message "$Program ended with exit code $code" -ErrorId "hvferry.exit.$code"
     }
