@@ -1,4 +1,6 @@
-/* link.c: symbolic links. Making one needs a privilege, or developer mode (Windows 10 1703). */
+/* link.c: symbolic links. Making one needs a privilege, which processes of an administrator have, though not enabled.
+ * Developer mode (Windows 10 1703) frees only a call that takes whole paths, which is none for what a peer names.
+ */
 #include "os/win32/os_win32.h"
 #include "os/win32/wtf8.h"
 
@@ -82,6 +84,34 @@ static bool is_dir_below(struct os_dir at, const char *target) {
     return result == 0;
 }
 
+/* False when this process does not have it. */
+static bool enable_privilege(void) {
+    TOKEN_PRIVILEGES wanted = {.PrivilegeCount = 1, .Privileges = {{.Attributes = SE_PRIVILEGE_ENABLED}}};
+    HANDLE token;
+    if (!LookupPrivilegeValueW(NULL, L"SeCreateSymbolicLinkPrivilege", &wanted.Privileges[0].Luid) ||
+        !OpenProcessToken(GetCurrentProcess(), TOKEN_ADJUST_PRIVILEGES, &token))
+        return false;
+    bool enabled = AdjustTokenPrivileges(token, FALSE, &wanted, 0, NULL, NULL) &&
+                   GetLastError() == ERROR_SUCCESS; /* else ERROR_NOT_ALL_ASSIGNED */
+    (void)CloseHandle(token);
+    return enabled;
+}
+
+static DWORD set_reparse(void *handle, struct reparse *r) {
+    DWORD returned;
+    return DeviceIoControl(handle, FSCTL_SET_REPARSE_POINT, r, r->bytes + REPARSE_HEAD, NULL, 0, &returned,
+                           NULL)
+               ? ERROR_SUCCESS
+               : GetLastError();
+}
+
+static int make_link(void *handle, struct reparse *r) {
+    DWORD error = set_reparse(handle, r);
+    if (error == ERROR_PRIVILEGE_NOT_HELD && enable_privilege())
+        error = set_reparse(handle, r);
+    return error ? win_error(error) : 0;
+}
+
 int os_symlink_at(const char *target, struct os_dir at, const char *name) {
     size_t n = strlen(target);
     struct nt_how how = {FILE_WRITE_ATTRIBUTES | DELETE, 0, FILE_CREATE,
@@ -89,7 +119,6 @@ int os_symlink_at(const char *target, struct os_dir at, const char *name) {
     struct reparse *r = calloc(1, sizeof *r + n * sizeof(uint16_t));
     ptrdiff_t units = r ? wtf8_to_utf16(target, n, r->u.link.names, n) : -ENOMEM;
     struct os_file file = OS_FILE_NONE;
-    DWORD returned;
     int result = units < 0 ? (int)units : nt_open(at.handle, name, &how, &file.handle);
     if (result != 0) {
         free(r);
@@ -102,9 +131,7 @@ int os_symlink_at(const char *target, struct os_dir at, const char *name) {
     r->substitute_bytes = r->print_bytes = (USHORT)(units * 2); /* one text for both */
     r->bytes = (USHORT)(offsetof(struct reparse, u.link.names) - REPARSE_HEAD + r->print_bytes);
     r->u.link.flags = SYMLINK_RELATIVE;
-    if (!DeviceIoControl(file.handle, FSCTL_SET_REPARSE_POINT, r, r->bytes + REPARSE_HEAD, NULL, 0, &returned,
-                         NULL))
-        result = win_error(GetLastError());
+    result = make_link(file.handle, r);
     os_close(&file);
     if (result != 0)
         (void)(how.options == FILE_DIRECTORY_FILE ? os_rmdir_at(at, name) : os_unlink_at(at, name));
