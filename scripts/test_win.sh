@@ -4,7 +4,8 @@
 #
 # usage: test_win.sh [DIR]      (default build-win64; DIR-clang and DIR-deps are made beside it)
 #
-# Environment: HVSEND_NATIVE, HVRECV_NATIVE, programs of this system to test against.
+# Environment: HVSEND_NATIVE, HVRECV_NATIVE, programs of this system to test against; HVFERRY_TEST_FULL=1, the large
+# tree in both directions.
 set -euo pipefail
 
 case ${1:-} in

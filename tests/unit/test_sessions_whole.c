@@ -215,7 +215,7 @@ static void damaged_ack_ends_both_ends(void **state) {
 /* Nothing reaches the receiver any more: the sender's stages wait for credit, buffers and room in queues. */
 static void ends_stopped_in_a_full_pipeline_wind_down(void **state) {
     (void)state;
-    enum { STOP_US = 200 * 1000 };
+    enum { STOP_US = 200 * 1000, LATEST_US = 256 * STOP_US };
     struct os_dir source = make_much();
     struct plan plan = {
         .faults = {{.kind = FAULT_STALL, .direction = TO_RECEIVER, .type = MSG_CHUNK, .index = 3}},
@@ -226,7 +226,7 @@ static void ends_stopped_in_a_full_pipeline_wind_down(void **state) {
         struct os_dir dest = make_empty("much dest");
         opt.plan = &plan;
         /* On a slow machine the stop may come before the stall: then later. */
-        for (unsigned us = STOP_US; us <= 16 * STOP_US; us *= 2) {
+        for (unsigned us = STOP_US; us <= LATEST_US; us *= 2) {
             opt.stop_sender_us = i & 4 ? 0 : us;
             opt.stop_receiver_us = i & 4 ? us : 0;
             pair_run(&opt, source, dest, &r);
