@@ -3,6 +3,7 @@
 for Hyper-V sockets can play. It proves addresses, options, the order of calls, partial I/O and error paths; nothing
 about a real Hyper-V."""
 
+import hashlib
 import os
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "e2e"))
 
 import lib
 import wine
-from lib import HVRECV, HVSEND, MIB, Pair, case, check, each, failed, noise, prose, put, wait_until
+from lib import HVRECV, HVSEND, MIB, Pair, case, check, check_equal, each, failed, noise, prose, put, wait_until
 
 SHIM = Path(os.environ["HVFERRY_SHIM"])
 GUEST = "c1f9a3d2-0b4e-4f60-9a77-5d2e8b6c1034"
@@ -105,6 +106,15 @@ def a_tree_arrives_whole(ws, what):
     pair = windows.transfer(sender_listens, at, to)
     check((pair.sender.code, pair.receiver.code) == (0, 0), f"it failed\n{pair}")
     windows.check_same()
+
+
+@case
+def programs_are_byte_for_byte_those_that_are_built(ws):
+    windows = Windows(ws, {})
+    windows.transfer(False, "any", "parent")
+    for program in (HVSEND, HVRECV):
+        built, ran = Path(program), windows.folder / Path(program).name
+        check_equal(*(hashlib.sha256(path.read_bytes()).hexdigest() for path in (ran, built)), f"SHA-256 of {program}")
 
 
 @case
