@@ -16,13 +16,29 @@ static int stdio_close(struct conn *base, struct err *err) {
 static const struct conn_ops stdio_ops = {fd_conn_read, fd_conn_writev, fd_conn_wake, fd_conn_resume,
                                           stdio_close};
 
+static int open_null(void) {
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    while (fd < 0 && errno == EINTR);
+    return fd;
+}
+
+static int put_at(int fd, int place) {
+    int result;
+    do
+        result = dup2(fd, place);
+    while (result < 0 && errno == EINTR);
+    return result;
+}
+
 /* The stream moves to descriptors of its own, and /dev/null takes the old places: nothing that prints can
  * break into the stream, no child inherits it, and closing it is seen by the other end at once. */
 static int take_over(int *ret_in, int *ret_out) {
     int in = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     int out = in < 0 ? -1 : fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    int null = out < 0 ? -1 : open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0) {
+    int null = out < 0 ? -1 : open_null();
+    if (null < 0 || put_at(null, STDIN_FILENO) < 0 || put_at(null, STDOUT_FILENO) < 0) {
         int sys = errno;
         const int opened[] = {in, out, null};
         for (size_t i = 0; i < 3; i++)

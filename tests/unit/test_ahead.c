@@ -4,10 +4,10 @@
 
 #include "threads_help.h"
 
-enum { BLOCK = BASIS_BLOCK_MIN, BLOCKS = 16, SIZE = BLOCKS * BLOCK, ID = 7 };
+enum { BLOCK = BASIS_BLOCK_MIN, BLOCKS = 16, FILE_SIZE = BLOCKS * BLOCK, ID = 7 };
 
 static struct ahead *ahead;
-static uint8_t old[SIZE];
+static uint8_t old[FILE_SIZE];
 static struct digest digests[BLOCKS];
 
 static void make_old(void) {
@@ -15,7 +15,7 @@ static void make_old(void) {
         memset(old + (size_t)i * BLOCK, (int)(i + 1), BLOCK);
         digests[i] = digest_of(old + (size_t)i * BLOCK, BLOCK);
     }
-    put_file(root, "f", old, SIZE);
+    put_file(root, "f", old, FILE_SIZE);
 }
 
 static void put_blocks(unsigned first, unsigned count) {
@@ -55,10 +55,10 @@ static bool is_here(unsigned block) {
 static void what_was_put_is_there_with_its_digests(void **state) {
     (void)state;
     struct os_file file = new_file();
-    uint8_t content[SIZE];
+    uint8_t content[FILE_SIZE];
     put_blocks(0, 2);
     put_blocks(4, 1);
-    assert_int_equal(ahead_claim(ahead, SIZE), 5 * BLOCK);
+    assert_int_equal(ahead_claim(ahead, FILE_SIZE), 5 * BLOCK);
     for (unsigned i = 0; i < BLOCKS; i++)
         assert_int_equal(is_here(i), i < 2 || i == 4);
     assert_int_equal(ahead_close(ahead), 5 * BLOCK);
@@ -115,9 +115,9 @@ static void where_nothing_is_taken_it_stops(void **state) {
     unsigned turns = 0;
     for (uint64_t before = 0, end = 1; end > before && turns < 10000; turns++) {
         before = end;
-        uint64_t at = (uint64_t)turns * SIZE;
-        ahead_put(ahead, ID, at, old, SIZE, digests);
-        end = ahead_claim(ahead, at + SIZE);
+        uint64_t at = (uint64_t)turns * FILE_SIZE;
+        ahead_put(ahead, ID, at, old, FILE_SIZE, digests);
+        end = ahead_claim(ahead, at + FILE_SIZE);
     }
     assert_in_range(turns, 2, 1000);
     (void)ahead_close(ahead);
@@ -140,7 +140,7 @@ static void begin_file(uint64_t size) {
     const struct msg_file_begin m = {.file_id = ID, .size = size, .data_size = size};
     open_sink(opt);
     struct sink_basis basis = sink_find_basis(sink, "f", size);
-    assert_int_equal(basis.size, size < SIZE ? size : SIZE);
+    assert_int_equal(basis.size, size < FILE_SIZE ? size : FILE_SIZE);
     assert_int_equal(basis.split, 0);
     assert_int_equal(sink_file_begin_large(sink, ID, "f", &m, &basis, NULL), 0);
 }
@@ -163,23 +163,23 @@ static void end_file(uint64_t size) {
 
 static void blocks_come_from_either_place_in_their_order(void **state) {
     (void)state;
-    uint8_t content[SIZE + 1];
-    begin_file(SIZE);
+    uint8_t content[FILE_SIZE + 1];
+    begin_file(FILE_SIZE);
     put_blocks(2, 3);
     put_blocks(9, 1);
     reuse(0, BLOCKS);
     put_blocks(0, 1); /* too late */
-    end_file(SIZE);
-    assert_int_equal(get_file(root, "f", content, sizeof content), SIZE);
-    assert_memory_equal(content, old, SIZE);
+    end_file(FILE_SIZE);
+    assert_int_equal(get_file(root, "f", content, sizeof content), FILE_SIZE);
+    assert_memory_equal(content, old, FILE_SIZE);
 }
 
 static void what_is_sent_takes_the_place_of_what_was_put(void **state) {
     (void)state;
     enum { PUT = 12, END = 14 * BLOCK };
-    uint8_t content[SIZE + 1], sent[BLOCK];
+    uint8_t content[FILE_SIZE + 1], sent[BLOCK];
     memset(sent, 0xee, sizeof sent);
-    begin_file(SIZE);
+    begin_file(FILE_SIZE);
     put_blocks(0, PUT);
     reuse(0, 2);
     assert_int_equal(sink_file_write(sink, sent, sizeof sent, 2 * BLOCK, NULL), 0);
@@ -197,8 +197,8 @@ static void what_is_sent_takes_the_place_of_what_was_put(void **state) {
 
 static void shorter_file_has_nothing_behind_its_end(void **state) {
     (void)state;
-    uint8_t content[SIZE + 1];
-    begin_file(SIZE);
+    uint8_t content[FILE_SIZE + 1];
+    begin_file(FILE_SIZE);
     put_blocks(0, BLOCKS);
     reuse(0, 3);
     end_file(3 * BLOCK);
@@ -209,7 +209,7 @@ static void shorter_file_has_nothing_behind_its_end(void **state) {
 static void interrupted_file_keeps_what_was_asked_for(void **state) {
     (void)state;
     struct temp_name partial;
-    begin_file(SIZE);
+    begin_file(FILE_SIZE);
     put_blocks(0, BLOCKS);
     reuse(0, 3);
     sink_close(sink);
@@ -230,21 +230,21 @@ static void *put_all(void *arg) {
 
 static void sink_and_basis_do_not_get_in_each_others_way(void **state) {
     (void)state;
-    uint8_t content[SIZE + 1], sent[BLOCK];
+    uint8_t content[FILE_SIZE + 1], sent[BLOCK];
     memset(sent, 0xee, sizeof sent);
     for (unsigned turn = 0; turn < 200; turn++) {
         memset(settled, 0, sizeof settled);
-        put_file(root, "f", old, SIZE);
-        begin_file(SIZE);
+        put_file(root, "f", old, FILE_SIZE);
+        begin_file(FILE_SIZE);
         struct waiters other;
         waiters_start(&other, 1, put_all, NULL);
         for (unsigned i = 0; i < BLOCKS; i += 2) {
             assert_int_equal(sink_file_write(sink, sent, sizeof sent, (uint64_t)i * BLOCK, NULL), 0);
             reuse(i + 1, 1);
         }
-        end_file(SIZE);
+        end_file(FILE_SIZE);
         waiters_join(&other);
-        assert_int_equal(get_file(root, "f", content, sizeof content), SIZE);
+        assert_int_equal(get_file(root, "f", content, sizeof content), FILE_SIZE);
         for (unsigned i = 0; i < BLOCKS; i++)
             assert_memory_equal(content + (size_t)i * BLOCK, i % 2 ? old + (size_t)i * BLOCK : sent, BLOCK);
     }
