@@ -11,6 +11,7 @@ enum {
     ENTRIES_FIRST = 2 * 1024, /* the first frame is short, so that the receiver can start */
     ENTRIES_BYTES = 32 * 1024, /* later ones: hundreds of entries */
     ENTRIES_AHEAD = 16, /* frames of entries that wait to be sent */
+    WANTS_AHEAD = 1024, /* files that wait to be read: listing more would only take a processor from that */
     ENTRY_BYTES_MAX = 96 + PATH_DEPTH_MAX * (1 + NAME_BYTES_MAX) + LINK_TARGET_MAX,
 };
 
@@ -96,7 +97,9 @@ int stage_scan(void *arg, struct err *err) {
     struct sender *s = arg;
     bool end = false;
     for (uint32_t most = ENTRIES_FIRST; !end; most = most < ENTRIES_BYTES ? most * 2 : most)
-        if (!outbox_wait_room(s->out, ENTRIES_AHEAD) || scan_step(s, most, &end, err) != 0)
+        if (!outbox_wait_room(s->out, ENTRIES_AHEAD) ||
+            !queue_wait_few(ledger_wants(s->session.ledger), WANTS_AHEAD) ||
+            scan_step(s, most, &end, err) != 0)
             return run_failed(&s->run) ? 0 : -1;
     return 0;
 }

@@ -9,6 +9,7 @@ struct queue {
     struct os_cond filled, emptied;
     size_t capacity;
     size_t head, count; /* lock */
+    size_t few; /* lock; so many left wake whoever waits for room or fewer items */
     bool closed, cancelled; /* lock */
     void *items[]; /* lock; ring of `capacity` */
 };
@@ -20,7 +21,7 @@ struct queue *queue_new(size_t capacity) {
     os_mutex_init(&q->lock);
     os_cond_init(&q->filled);
     os_cond_init(&q->emptied);
-    q->capacity = capacity;
+    q->capacity = q->few = capacity;
     return q;
 }
 
@@ -56,6 +57,17 @@ bool queue_put(struct queue *q, void *item) {
     return open;
 }
 
+bool queue_wait_few(struct queue *q, size_t few) {
+    os_lock(&q->lock);
+    q->few = few;
+    while (q->count > few && !q->closed && !q->cancelled)
+        (void)os_cond_wait_for(OS_WAIT_OUTPUT, &q->emptied, &q->lock, INT64_MAX);
+    q->few = q->capacity;
+    bool go_on = !q->cancelled;
+    os_unlock(&q->lock);
+    return go_on;
+}
+
 enum queue_result queue_get(struct queue *q, void **ret, int timeout_ms) {
     int64_t deadline = timeout_ms > 0 ? os_now_ms() + timeout_ms : INT64_MAX;
     enum queue_result result = QUEUE_OK;
@@ -68,7 +80,8 @@ enum queue_result queue_get(struct queue *q, void **ret, int timeout_ms) {
         result = QUEUE_CLOSED;
     } else if (q->count > 0) {
         *ret = pop(q);
-        os_cond_signal(&q->emptied);
+        if (q->count <= q->few)
+            os_cond_signal(&q->emptied);
         result = QUEUE_OK;
     }
     os_unlock(&q->lock);

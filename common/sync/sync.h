@@ -50,6 +50,8 @@ void queue_free(struct queue *queue, void (*drop)(void *item));
 bool queue_put(struct queue *queue, void *item); /* false: cancelled or closed; the caller keeps the item */
 /* timeout_ms: -1 waits, 0 does not. QUEUE_CLOSED: closed and empty, or cancelled. */
 enum queue_result queue_get(struct queue *queue, void **ret, int timeout_ms);
+/* Waits until there are at most so many items in it, or it was closed. False: cancelled. Not beside a put that waits. */
+bool queue_wait_few(struct queue *queue, size_t few);
 void queue_close(struct queue *queue); /* no more puts; gets go on until it is empty */
 void queue_cancel(void *queue);
 size_t queue_length(struct queue *queue);

@@ -117,6 +117,51 @@ static void close_and_cancel_wake_every_waiting_get(void **state) {
     assert_all_refused(&(struct shared){.q = queue_new(1)}, get_one, cancel);
 }
 
+struct patient {
+    struct queue *q;
+    atomic_size_t left; /* items when the wait was over; CAPACITY + 1: it is not */
+    atomic_bool went_on;
+};
+
+static void *wait_for_one_left(void *arg) {
+    struct patient *p = arg;
+    bool went_on = queue_wait_few(p->q, 1);
+    atomic_store(&p->went_on, went_on);
+    atomic_store(&p->left, queue_length(p->q));
+    return NULL;
+}
+
+/* The number of items when the wait was over. */
+static size_t left_after(struct patient *p, unsigned gets, void (*stop)(struct queue *)) {
+    struct waiters w;
+    void *got;
+    atomic_store(&p->left, CAPACITY + 1);
+    waiters_start(&w, 1, wait_for_one_left, p);
+    for (unsigned i = 0; i < gets; i++)
+        assert_int_equal(queue_get(p->q, &got, -1), QUEUE_OK);
+    if (stop)
+        stop(p->q);
+    waiters_join(&w);
+    return atomic_load(&p->left);
+}
+
+static void few_items_are_waited_for(void **state) {
+    (void)state;
+    struct patient p = {.q = full_queue()};
+    assert_int_equal(left_after(&p, CAPACITY - 1, NULL), 1);
+    assert_true(atomic_load(&p.went_on));
+    assert_int_equal(left_after(&p, 0, NULL), 1); /* there are few already */
+    queue_free(p.q, NULL);
+    p.q = full_queue();
+    assert_int_equal(left_after(&p, 0, queue_close), CAPACITY);
+    assert_true(atomic_load(&p.went_on));
+    queue_free(p.q, NULL);
+    p.q = full_queue();
+    assert_int_equal(left_after(&p, 0, cancel), CAPACITY);
+    assert_false(atomic_load(&p.went_on));
+    queue_free(p.q, NULL);
+}
+
 struct crowd {
     struct queue *q;
     uint32_t numbers[PRODUCERS][EACH]; /* number i of producer p is p * EACH + i */
@@ -174,6 +219,7 @@ int main(void) {
         cmocka_unit_test(cancelled_queue_keeps_what_it_has_for_free),
         cmocka_unit_test(close_and_cancel_wake_every_waiting_put),
         cmocka_unit_test(close_and_cancel_wake_every_waiting_get),
+        cmocka_unit_test(few_items_are_waited_for),
         cmocka_unit_test(many_threads_lose_double_and_reorder_nothing),
     };
     return cmocka_run_group_tests_name("queue", tests, NULL, NULL);
