@@ -62,9 +62,13 @@ const char *stage_run(struct stage_set *set, const struct pair_options *opt, str
     return problem;
 }
 
-static const char *must_heal(const struct pair_result *r) {
+/* A packed chunk has bits that mean nothing, as the last ones of a deflate stream: what is unpacked is as it was. */
+static const char *must_heal(const struct pair_options *opt, const struct pair_result *r) {
+    bool unnoticed = r->sender.resent == 0 && r->receiver.resent == 0;
     if (r->sender.code != 0 || r->receiver.code != 0)
         return "damaged data was not healed";
+    if (unnoticed && opt->codec != CODEC_NONE && r->passed[TO_RECEIVER].hits == 1)
+        return NULL; /* stage_run has compared the trees */
     if (r->sender.resent == 0 || r->receiver.resent == 0)
         return "damaged data was not counted as sent again";
     return NULL;
@@ -79,7 +83,7 @@ const char *stage_run_fault(struct stage_set *set, const struct pair_options *op
     if (problem)
         return problem;
     if (forth->harms + back->harms == 0 && forth->hits > 0 && !hurried)
-        return must_heal(ret);
+        return must_heal(opt, ret);
     if (forth->hits + back->hits == 0 && failed && !hurried)
         return "a session failed though nothing was done to it";
     if (forth->harms == 1 && forth->hit_type == MSG_BYE && back->harms == 0 && ret->sender.code != 0 &&
@@ -101,8 +105,9 @@ void pair_require(const char *problem, const struct pair_options *opt, const str
         print_message("# to the %s: %u frames, %u hit, the first a %s\n",
                       d == TO_RECEIVER ? "receiver" : "sender", r->passed[d].count, r->passed[d].hits,
                       msg_type_name(r->passed[d].hit_type));
-    print_message("# serial: sender %d, receiver %d; stopped after: %u, %u us\n", opt->sender_serial,
-                  opt->receiver_serial, opt->stop_sender_us, opt->stop_receiver_us);
+    print_message("# codec %s; serial: sender %d, receiver %d; stopped after: %u, %u us\n",
+                  codec_id_name(opt->codec), opt->sender_serial, opt->receiver_serial, opt->stop_sender_us,
+                  opt->stop_receiver_us);
     print_message("# sender %d (%s), resent %llu\n# receiver %d (%s), resent %llu\n# they said: %s\n",
                   r->sender.code, r->sender.message, (unsigned long long)r->sender.resent, r->receiver.code,
                   r->receiver.message, (unsigned long long)r->receiver.resent, pair_said());
