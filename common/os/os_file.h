@@ -93,9 +93,9 @@ int os_set_mtime(struct os_file file, int64_t sec, uint32_t nsec);
 /* Attributes and time of creation. Only where OS_KEEPS_WIN_ATTR (os_types.h); elsewhere -ENOTSUP. */
 int os_set_win_attr(struct os_file file, const struct win_attr *win);
 int os_sync(struct os_file file);
-/* Reads all of a file of `size` bytes from storage, not from memory: `take` gets its pieces in order, until it gives false (-EINTR). The file is `name` in
- * `at`, open for reading, and flushed; afterwards it is good for closing only. *ret_how says, for people, how the
- * cache was kept out. 0 or -errno (-EIO: it is shorter). */
+/* Reads all of a file of `size` bytes from storage, not from memory: `take` gets its pieces in order, until it gives false.
+ * The file is `name` in `at`, open for reading, and flushed; afterwards it is good for closing only. *ret_how says, for
+ * people, how the cache was kept out. 0 or -errno (-EIO: it is shorter; -EINTR: `take` gave false). */
 typedef bool os_piece_fn(void *ctx, const void *p, size_t n);
 int os_read_back(struct os_dir at, const char *name, struct os_file *file, uint64_t size, os_piece_fn *take,
                  void *ctx, const char **ret_how);

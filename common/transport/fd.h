@@ -85,7 +85,7 @@ struct listener {
     int fd;
     int wake; /* eventfd */
     atomic_bool woken;
-    bool short_of; /* of memory or descriptors, which was told */
+    bool short_of; /* of memory or descriptors since a stream was accepted last, which was told */
     listener_admit *admit;
     char text[PEER_TEXT_MAX]; /* the address, safe to print */
     char name[256]; /* the socket file to remove at close, below `dir`; "" for none */

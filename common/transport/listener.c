@@ -61,7 +61,10 @@ static bool is_shortage(int sys) {
 
 /* A shortage leaves the stream in the backlog and the listener readable: without a pause this would spin.
  * As fd_wait; 0 when it is time for another try. */
-static int pause_for_room(const struct listener *listener, int64_t deadline_ms) {
+static int pause_for_room(struct listener *listener, int sys, int64_t deadline_ms) {
+    if (!listener->short_of)
+        log_line(LOG_WARNING, "%s: cannot accept now: %s; trying again", listener->text, strerror(sys));
+    listener->short_of = true;
     int64_t pause_ms = deadline_after(PAUSE_MS);
     if (fd_wait(-1, 0, listener->wake, pause_ms < deadline_ms ? pause_ms : deadline_ms) == ECANCELED)
         return ECANCELED;
@@ -101,12 +104,8 @@ int listener_accept(struct listener *listener, int timeout_ms, struct conn **ret
             listener->short_of = false;
             return 0;
         }
-        bool tell = is_shortage(sys) && !listener->short_of;
-        listener->short_of = is_shortage(sys);
-        if (tell)
-            log_line(LOG_WARNING, "%s: cannot accept now: %s; trying again", listener->text, strerror(sys));
         if (is_shortage(sys))
-            sys = pause_for_room(listener, deadline_ms);
+            sys = pause_for_room(listener, sys, deadline_ms);
         else if (is_passing(sys))
             sys = fd_wait(listener->fd, POLLIN, listener->wake, deadline_ms);
     }

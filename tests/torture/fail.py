@@ -103,12 +103,13 @@ class FailPoints(rig.Torture):
     def judge(self, run, end, codes, state, error, on):
         dialler = run.scenario.dialler
         if end != dialler:  # its own program may have ended, or serve on
+            gives_up = run.listener and "cannot accept: " in run.listener.text()  # once its sessions are over
             if run.listener and on:
                 run.listener.kill()
                 run.listener = None
             elif run.listener and not run.listener.ended() and codes[dialler] == 0:
-                run.stop_listener((0, 10, 20) if "cannot accept: " in run.listener.text() else (0, 20))
-            elif run.listener and "cannot accept: " in run.listener.text():
+                run.stop_listener((0, 10, 20) if gives_up else (0, 20))
+            elif gives_up:
                 check(run.listener.wait() == 10, "a listener that cannot accept goes on listening")
                 run.listener = None
         rig.sanitizers_are_silent(run)

@@ -62,13 +62,11 @@ const char *stage_run(struct stage_set *set, const struct pair_options *opt, str
     return problem;
 }
 
-/* A packed chunk has bits that mean nothing, as the last ones of a deflate stream: what is unpacked is as it was. */
-static const char *must_heal(const struct pair_options *opt, const struct pair_result *r) {
-    bool unnoticed = r->sender.resent == 0 && r->receiver.resent == 0;
+static const char *must_heal(const struct pair_result *r) {
     if (r->sender.code != 0 || r->receiver.code != 0)
         return "damaged data was not healed";
-    if (unnoticed && opt->codec != CODEC_NONE && r->passed[TO_RECEIVER].hits == 1)
-        return NULL; /* stage_run has compared the trees */
+    if (r->passed[TO_RECEIVER].hits == r->passed[TO_RECEIVER].fillers)
+        return NULL; /* nobody need notice; stage_run has compared the trees */
     if (r->sender.resent == 0 || r->receiver.resent == 0)
         return "damaged data was not counted as sent again";
     return NULL;
@@ -83,7 +81,7 @@ const char *stage_run_fault(struct stage_set *set, const struct pair_options *op
     if (problem)
         return problem;
     if (forth->harms + back->harms == 0 && forth->hits > 0 && !hurried)
-        return must_heal(opt, ret);
+        return must_heal(ret);
     if (forth->hits + back->hits == 0 && failed && !hurried)
         return "a session failed though nothing was done to it";
     if (forth->harms == 1 && forth->hit_type == MSG_BYE && back->harms == 0 && ret->sender.code != 0 &&

@@ -143,12 +143,22 @@ static void hold(struct way *w) {
         memcpy(w->held, w->bytes, w->n);
 }
 
+/* Whether the bit is in the last byte of a deflate stream, which the checksum of zlib follows. */
+static bool is_filler(const struct frame *f, const uint8_t *body, uint64_t bit) {
+    enum { CHUNK_CODEC = 20, BUNDLE_CODEC = 4, CHECKSUM = 4 };
+    uint8_t codec = f->type == MSG_CHUNK    ? body[CHUNK_CODEC]
+                    : f->type == MSG_BUNDLE ? body[BUNDLE_CODEC]
+                                            : CODEC_NONE;
+    return codec == CODEC_ZLIB && bit % ((uint64_t)f->data_length * 8) / 8 + 1 + CHECKSUM == f->data_length;
+}
+
 static void do_fault(struct way *w, const struct fault *fault) {
     const struct frame *f = &w->reader.frame;
     uint8_t *body = w->bytes + FRAME_HEADER_SIZE;
     if (w->passed.hits++ == 0)
         w->passed.hit_type = f->type;
     w->passed.harms += fault->kind != FAULT_FLIP_DATA;
+    w->passed.fillers += fault->kind == FAULT_FLIP_DATA && is_filler(f, body, fault->bit);
     switch (fault->kind) {
     case FAULT_DUPLICATE: pass(w, w->bytes, w->n); break;
     case FAULT_SWAP:
