@@ -6,7 +6,7 @@
 
 typedef int recv_handler(struct recv_session *s, struct item *item, struct err *err);
 
-recv_handler recv_start, recv_entries, recv_list_end; /* recv_tree.c */
+recv_handler recv_start, recv_entries, recv_unlisted, recv_list_end; /* recv_tree.c */
 recv_handler recv_file_begin, recv_chunk, recv_hole, recv_bundle, recv_file_end; /* recv_file.c */
 recv_handler recv_reuse; /* recv_delta.c */
 recv_handler recv_file_fail, recv_file_same, recv_void; /* recv_file.c */

@@ -272,6 +272,7 @@ static recv_handler *const handlers[RECV_STATES][MSG_TYPE_LIMIT] = {
         {
             [MSG_ENTRIES] = recv_entries,
             [MSG_LIST_END] = recv_list_end,
+            [MSG_UNLISTED] = recv_unlisted,
             [MSG_FILE_BEGIN] = recv_file_begin,
             [MSG_CHUNK] = recv_chunk,
             [MSG_HOLE] = recv_hole,

@@ -137,14 +137,13 @@ int recv_start(struct recv_session *s, struct item *item, struct err *err) {
 
 /* ---- ENTRIES ---------------------------------------------------------------------------------------- */
 
-static bool was_asked_for(struct recv_session *s, const struct entry *e) {
-    bool dir = e->type == ENTRY_DIR || e->type == ENTRY_DIR_END;
+static bool was_asked_for(struct recv_session *s, const char *path, bool dir) {
     bool result = s->config.selects == NULL;
     for (unsigned i = 0; i < s->config.select_count; i++) {
         const char *select = s->config.selects[i];
-        bool below = path_is_within(e->path, select);
+        bool below = path_is_within(path, select);
         s->select_came[i] = s->select_came[i] || below;
-        result = result || below || (dir && path_is_within(select, e->path));
+        result = result || below || (dir && path_is_within(select, path));
     }
     return result;
 }
@@ -259,7 +258,8 @@ int recv_entries(struct recv_session *s, struct item *item, struct err *err) {
     while ((more = entry_next(&er, &e, &fault, err)) == 1) {
         if (recv_find(s, e.file_id) || (e.type != ENTRY_DIR_END && e.file_id <= s->highest_id))
             return err_set(err, EXIT_STREAM, "ENTRIES: file_id %" PRIu64 " was used before", e.file_id);
-        if (fault == NAME_OK && !was_asked_for(s, &e))
+        bool dir = e.type == ENTRY_DIR || e.type == ENTRY_DIR_END;
+        if (fault == NAME_OK && !was_asked_for(s, e.path, dir))
             return err_set(err, EXIT_STREAM, "ENTRIES: the sender offers %s, which was not asked for",
                            ESCAPED(e.path));
         if (e.type != ENTRY_DIR_END && recv_check_span(s, e.file_id, err) != 0)
@@ -272,6 +272,22 @@ int recv_entries(struct recv_session *s, struct item *item, struct err *err) {
             return -1;
     }
     return more;
+}
+
+int recv_unlisted(struct recv_session *s, struct item *item, struct err *err) {
+    struct msg_unlisted m;
+    struct escaped text;
+    if (msg_unlisted_decode(item_body(item), &m, err) != 0)
+        return -1;
+    if (!was_asked_for(s, m.path, true))
+        return err_set(err, EXIT_STREAM, "UNLISTED: the sender tells of %s, which was not asked for",
+                       ESCAPED(m.path));
+    struct err why = {0};
+    (void)err_set(&why, m.text.code, "the sender could not list %s",
+                  escape_said((const char *)m.text.text.p, m.text.text.n, &text));
+    count(&s->report->files_failed, 1);
+    report_failure(s->report, m.path[0] ? m.path : ".", &why);
+    return 0;
 }
 
 int recv_list_end(struct recv_session *s, struct item *item, struct err *err) {

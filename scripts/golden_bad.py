@@ -2,7 +2,7 @@
 from golden_build import (
     Entries, INT64_MAX, KIB64, MAGIC, MIB, PACKED, ack, bad_frame, basis, bundle, chunk, coded_text,
     file_begin, file_end, file_same, frame, handshake, hello, hole, names, note, path_value, preamble, run,
-    start, totals, u, vector, written,
+    start, totals, u, unlisted, vector, written,
 )
 
 
@@ -149,6 +149,8 @@ def bad_data():
     bad_frame("bad-bundle-mode", "a member's mode", "mode", "BUNDLE", bundle([(3, one)], mode=0o10000), one)
     bad_frame("bad-file-end-chunks", "more chunks than bytes", "chunks 2", "FILE_END", file_end(size=1, chunks=2))
     bad_frame("bad-file-fail-id", "file_id 0", "file_id", "FILE_FAIL", [u(8, "file_id", 0)] + coded_text(24, ""))
+    bad_frame("bad-unlisted-path", "a path with a name ..", "path", "UNLISTED", unlisted("a/..", 23, ""))
+    bad_frame("bad-unlisted-code", "code 0", "code", "UNLISTED", unlisted("a", 0, ""))
     bad_frame("bad-file-same-mode", "mode 010000", "mode", "FILE_SAME", file_same(mode=0o10000))
     bad_frame("bad-sync-body", "SYNC has no body", "body", "SYNC", [note(b"\0", "one byte")])
     bad_frame("bad-finish-sum", "entries is not the sum", "entries", "FINISH", totals(11, 4, 3, 2, 1, 0))

@@ -15,7 +15,7 @@ TYPES = {
     "FINISH": 30, "BYE": 31,
     "REQUEST": 32, "VERDICTS": 33, "DURABLE": 34, "REFUSED": 35, "FILE_ERROR": 36, "BASIS": 37,
     "NAMES": 38, "FINISH_ACK": 39,
-    "ACK": 48, "HEARTBEAT": 49, "ABORT": 50,
+    "ACK": 48, "HEARTBEAT": 49, "ABORT": 50, "UNLISTED": 56,
 }
 RESENT, OPTIONAL = 1, 2
 MIB = 1 << 20
@@ -129,6 +129,10 @@ def hello(role=1, intent=1, version=1, features=0, codecs=3, chunk_size=MIB, win
 
 def coded_text(code, words):
     return [u(2, "code", code), note(len(words).to_bytes(2, "little"), "text length"), text("text", words)]
+
+
+def unlisted(path, code, words):
+    return [raw("path", path_value(path))] + coded_text(code, words)
 
 
 def start(flags, durable=0, tags=(), rest=0):

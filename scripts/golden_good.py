@@ -5,7 +5,8 @@ import zlib
 from golden_build import (
     Entries, INT64_MAX, KEY, KIB64, MIB, NONCE_DIALLER, NONCE_LISTENER, OPTIONAL, PACKED, RESENT, ack,
     basis, bundle, chunk, coded_text, file_begin, file_digest, file_end, file_same, frame, handshake, hello,
-    hole, joined, names, note, path_value, preamble, raw, run, start, tag, totals, u, vector, xxh128,
+    hole, joined, names, note, path_value, preamble, raw, run, start, tag, totals, u, unlisted, vector,
+    xxh128,
 )
 
 
@@ -90,6 +91,9 @@ def good_data():
         size=0, chunks=0, digest=file_digest([], 0))))
     vector("good-file-fail", "FILE_FAIL", frame("FILE_FAIL", [u(8, "file_id", 2)] + coded_text(
         24, "changed while it was read")))
+    vector("good-unlisted", "UNLISTED, of a directory", frame("UNLISTED", unlisted(
+        "a/closed", 23, "a/closed: cannot read the directory"), flags=OPTIONAL))
+    vector("good-unlisted-root", "UNLISTED, of the root, without a word", frame("UNLISTED", unlisted("", 24, "")))
     vector("good-file-same", "FILE_SAME, with a time before 1970", frame("FILE_SAME", file_same()))
     vector("good-reuse", "REUSE of two blocks", frame("REUSE", hole(offset=KIB64, length=2 * KIB64)))
     vector("good-void", "VOID in the place of a refused bundle", frame("VOID", [], order=12, flags=RESENT))

@@ -26,6 +26,8 @@ struct scan {
     char path[PATH_BYTES_MAX + NAME_BYTES_MAX + 2];
     char target[LINK_TARGET_MAX + 1];
     struct os_stat st;
+    struct err why; /* of what could not be listed last */
+    bool untold; /* the caller does not know of it yet */
 };
 
 struct scan *scan_new(const struct source_root *roots, int count, const struct scan_options *opt,
@@ -71,20 +73,24 @@ const char *scan_unmatched(const struct scan *s) {
 
 /* ---- problems --------------------------------------------------------------------------------------- */
 
-static void failed(struct scan *s, int result, const char *what) {
-    struct err err = {0};
-    int code = result == -ENOENT ? EXIT_VANISHED : EXIT_PARTIAL;
-    const char *path = s->path[0] ? s->path : ".";
-    (void)err_sys(&err, code, -result, "%s: %s", ESCAPED(path), what);
+/* s->path cannot be listed, and s->why says why. */
+static void unlisted(struct scan *s) {
+    s->untold = true;
     count(&s->report->files_failed, 1);
-    report_failure(s->report, path, &err);
+    report_failure(s->report, s->path[0] ? s->path : ".", &s->why);
 }
 
+static void failed(struct scan *s, int result, const char *what) {
+    int code = result == -ENOENT ? EXIT_VANISHED : EXIT_PARTIAL;
+    (void)err_sys(&s->why, code, -result, "%s: %s", ESCAPED(s->path[0] ? s->path : "."), what);
+    unlisted(s);
+}
+
+/* A name that cannot be sent: what is told of is its directory. */
 static void refuse(struct scan *s, const char *why) {
-    struct err err = {0};
-    (void)err_set(&err, EXIT_PARTIAL, "%s: %s", ESCAPED(s->path), why);
-    count(&s->report->files_failed, 1);
-    report_failure(s->report, s->path, &err);
+    (void)err_set(&s->why, EXIT_PARTIAL, "%s: %s", ESCAPED(s->path), why);
+    unlisted(s);
+    s->path[s->levels[s->depth - 1].path_length] = '\0';
 }
 
 /* ---- what is wanted ----------------------------------------------------------------------------------- */
@@ -152,7 +158,8 @@ static int found_link(struct scan *s, struct os_dir at, const char *name, struct
 static int look(struct scan *s, struct os_dir at, const char *name, struct found *ret) {
     int result = os_stat_at(at, name, &s->st);
     if (result != 0) {
-        failed(s, result, "cannot read its status");
+        if (is_selected(s, true)) /* it may be a directory */
+            failed(s, result, "cannot read its status");
         return 0;
     }
     if (s->st.kind == OS_DIR)
@@ -226,6 +233,12 @@ static int end_dir(struct scan *s, struct found *ret) {
 int scan_next(struct scan *s, struct found *ret) {
     for (;;) {
         int got = 0;
+        if (s->untold) {
+            s->untold = false;
+            fill(s, 0, NULL, ret);
+            ret->why = &s->why;
+            return 1;
+        }
         if (s->depth > 0) {
             got = next_name(s, ret);
             if (got < 0)

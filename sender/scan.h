@@ -27,9 +27,12 @@ struct scan_options {
     unsigned select_count;
 };
 
-/* An entry, valid until the next call. */
+/* An entry, or what cannot be listed; valid until the next call. */
 struct found {
-    enum entry_type type; /* FILE, DIR, DIR_END, SYMLINK */
+    enum entry_type type; /* FILE, DIR, DIR_END, SYMLINK; 0: `why` is set */
+    const struct err
+        *why; /* EXIT_PARTIAL, EXIT_VANISHED: `path` cannot be listed, or something in it whose name
+                            * cannot be sent; it was reported */
     int root;
     const char *path;
     const struct os_stat *st;

@@ -39,6 +39,14 @@ static bool write_entry(struct entry_writer *ew, const struct found *f, uint64_t
     return entry_encode(ew, &e);
 }
 
+static int tell_unlisted(struct sender *s, const struct found *f, struct err *err) {
+    struct item *item = item_of_unlisted(f->path, f->why->code, f->why->msg);
+    if (item == NULL)
+        return err_set(err, EXIT_MEMORY, "out of memory");
+    (void)outbox_put(s->out, item);
+    return 0;
+}
+
 /* Into the ledger, and into the frame unless it is the end of a directory, which the ledger sends when it is due. */
 static int list_one(struct sender *s, struct entry_writer *ew, const struct found *f, struct err *err) {
     if (f->type == ENTRY_FILE) {
@@ -75,13 +83,13 @@ int scan_step(struct sender *s, uint32_t most, bool *ret_end, struct err *err) {
     if (item == NULL)
         return err_set(err, EXIT_MEMORY, "out of memory");
     struct entry_writer ew = {.w = item_writer(item), .last = last};
-    struct found f;
+    struct found f = {.why = NULL};
     int result = 0;
     bool more = true;
-    while (result == 0 && more && wr_used(&ew.w) < most &&
+    while (result == 0 && more && f.why == NULL && wr_used(&ew.w) < most &&
            (ew.count == 0 || ledger_has_room(s->session.ledger))) {
         more = scan_next(s->scan, &f) == 1;
-        if (more)
+        if (more && f.why == NULL)
             result = list_one(s, &ew, &f, err);
     }
     item_written(item, &ew.w);
@@ -89,6 +97,8 @@ int scan_step(struct sender *s, uint32_t most, bool *ret_end, struct err *err) {
         (void)outbox_put(s->out, item);
     else
         item_free(item);
+    if (result == 0 && more && f.why)
+        result = tell_unlisted(s, &f, err);
     *ret_end = !more;
     return result == 0 && !more ? end_list(s, err) : result;
 }

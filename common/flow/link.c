@@ -150,3 +150,16 @@ struct item *item_of_file_text(uint8_t type, uint64_t file_id, int code, const c
     item_written(item, &w);
     return item;
 }
+
+struct item *item_of_unlisted(const char *path, int code, const char *text) {
+    struct msg_unlisted m = {.text = text_of(code, text)};
+    struct item *item = item_new(MSG_UNLISTED, PATH_BYTES_MAX + PATH_DEPTH_MAX + MESSAGE_TEXT_MAX + 16);
+    if (item == NULL)
+        return NULL;
+    struct wr w = item_writer(item);
+    (void)snprintf(m.path, sizeof m.path, "%s", path);
+    msg_unlisted_encode(&w, &m);
+    item_written(item, &w);
+    item->frame.flags |= FRAME_OPTIONAL;
+    return item_fit(item);
+}

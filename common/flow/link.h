@@ -59,5 +59,7 @@ struct item *item_of_ack(const struct msg_ack *ack);
 struct item *item_of_text(uint8_t type, int code, const char *text);
 /* FILE_FAIL or FILE_ERROR. */
 struct item *item_of_file_text(uint8_t type, uint64_t file_id, int code, const char *text);
+/* UNLISTED. */
+struct item *item_of_unlisted(const char *path, int code, const char *text);
 
 #endif

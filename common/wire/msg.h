@@ -75,6 +75,15 @@ struct msg_file_text {
 void msg_file_text_encode(struct wr *w, const struct msg_file_text *m);
 int msg_file_text_decode(struct span body, struct msg_file_text *ret, struct err *err);
 
+/* UNLISTED: path (of what cannot be listed, or of the directory that it is in when its name cannot be sent), then as
+ * REJECT. */
+struct msg_unlisted {
+    char path[PATH_BYTES_MAX];
+    struct msg_text text;
+};
+void msg_unlisted_encode(struct wr *w, const struct msg_unlisted *m);
+int msg_unlisted_decode(struct span body, struct msg_unlisted *ret, struct err *err);
+
 /* AUTH: mac 32 bytes. */
 struct msg_auth {
     uint8_t mac[MAC_SIZE];

@@ -1,4 +1,4 @@
-/* msg_handshake.c: HELLO, WELCOME, REJECT, AUTH, CHALLENGE, and the texts of ABORT, FILE_FAIL and FILE_ERROR. */
+/* msg_handshake.c: HELLO, WELCOME, REJECT, AUTH, CHALLENGE, and the texts of ABORT, FILE_FAIL, FILE_ERROR and UNLISTED. */
 #include "wire/msg_check.h"
 
 enum { AGENT_BYTES_MAX = 255 };
@@ -138,6 +138,18 @@ int msg_file_text_decode(struct span body, struct msg_file_text *ret, struct err
         return -1;
     *ret = m;
     return 0;
+}
+
+void msg_unlisted_encode(struct wr *w, const struct msg_unlisted *m) {
+    path_encode(w, m->path);
+    msg_text_encode(w, &m->text);
+}
+
+int msg_unlisted_decode(struct span body, struct msg_unlisted *ret, struct err *err) {
+    struct rd r = rd_of(body.p, body.n);
+    if (path_decode(&r, ret->path, err) != 0)
+        return err_wrap(err, "UNLISTED");
+    return text_decode(&r, "UNLISTED", &ret->text, err);
 }
 
 void msg_auth_encode(struct wr *w, const struct msg_auth *m) {

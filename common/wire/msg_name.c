@@ -48,6 +48,7 @@ static const char *const names[MSG_TYPE_LIMIT] = {
     [MSG_ACK] = "ACK",
     [MSG_HEARTBEAT] = "HEARTBEAT",
     [MSG_ABORT] = "ABORT",
+    [MSG_UNLISTED] = "UNLISTED",
 };
 
 bool msg_type_is_known(unsigned type) {

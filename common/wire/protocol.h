@@ -83,6 +83,9 @@ enum msg_type {
     MSG_ACK = 48, /* credit, and how far the other end's ordered messages are processed */
     MSG_HEARTBEAT = 49, /* nothing to say, but alive */
     MSG_ABORT = 50, /* the session ends here: code, text */
+
+    /* Sender to receiver, as 16 to 31, which are all taken. */
+    MSG_UNLISTED = 56, /* o  what is below the sources and gets no file_id, since it cannot be listed: why */
     MSG_TYPE_LIMIT = 64,
 };
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """A file that cannot be read, or not be written, is reported with its code; what was there stays, the rest arrives."""
 
+import json
 import os
 import socket
 import threading
@@ -46,11 +47,48 @@ def a_source_that_may_not_be_read_is_named_and_the_rest_arrives(ws):
     failed(sender, 23, "(?m)^hvsend: secret: cannot open: Permission denied")
     failed(sender, 23, "(?m)^hvsend: large secret: cannot open: Permission denied")
     failed(sender, 23, "(?m)^hvsend: closed: cannot read the directory: Permission denied")
-    failed(receiver.wait(), 23, "the sender gave up secret: cannot open: Permission denied")
+    received = receiver.wait()
+    failed(received, 23, "the sender gave up secret: cannot open: Permission denied")
+    failed(received, 23, "the sender could not list closed: cannot read the directory: Permission denied")
     check_equal((dest / "open").read_bytes(), b"open", "the file that may be read")
     check_equal((dest / "secret").read_bytes(), b"old", "the old file of the same name")
     check(not (dest / "large secret").exists(), "nothing stands in for what could not be read")
     lib.no_temporary_names(dest)
+
+
+@each([("all", []), ("by name", ["closed"]), ("what is in it", ["closed/in"])])
+def who_pulls_hears_of_what_cannot_be_listed(ws, value):
+    source, dest = ws.dir("source"), ws.dir("dest")
+    hvsend, _, as_nobody = ws.for_nobody()
+    put(source / "open", b"open")
+    put(source / "closed/in", b"in")
+    owned_by_nobody(source, source / "closed")
+    (source / "closed").chmod(0o000)
+    address = ws.unix()
+    ws.listen(address, hvsend, "--once", "--listen", address, "-a", f"{source}/", **as_nobody)
+    os.chmod(address.removeprefix("unix:"), 0o777)
+    result = ws.run(lib.HVRECV, "--json", "--connect", address, *value[1], dest)
+    failed(result, 23, "(?m)^hvrecv: the sender could not list closed: cannot read the directory: Permission denied")
+    events = map(json.loads, result.out.splitlines())
+    told = [e for e in events if e["type"] == "error" and e.get("path") == "closed"]
+    check_equal([e["code"] for e in told], [23], "the events about it")
+
+
+@case
+def who_asks_for_another_file_does_not_hear_of_it(ws):
+    source, dest = ws.dir("source"), ws.dir("dest")
+    hvsend, _, as_nobody = ws.for_nobody()
+    put(source / "open", b"open")
+    (source / "closed").mkdir()
+    owned_by_nobody(source, source / "closed")
+    (source / "closed").chmod(0o000)
+    address = ws.unix()
+    listener = ws.listen(address, hvsend, "--once", "--listen", address, "-a", f"{source}/", **as_nobody)
+    os.chmod(address.removeprefix("unix:"), 0o777)
+    result = ws.run(lib.HVRECV, "--connect", address, "open", dest)
+    check_equal((result.code, result.err), (0, ""), "the receiver")
+    check_equal(listener.wait().code, 0, "the sender's exit code")
+    check_equal(os.listdir(dest), ["open"], "what arrived")
 
 
 def while_it_waits_for_verdicts(ws, source, dest, change, options=()):

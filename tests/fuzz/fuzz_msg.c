@@ -34,6 +34,7 @@ static void must_equal(const struct wr *w, struct span body) {
 TARGET(hello, body)
 TARGET(text, body)
 TARGET(file_text, body)
+TARGET(unlisted, body)
 TARGET(auth, body)
 TARGET(challenge, body)
 TARGET(start, body)
@@ -150,7 +151,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t n) {
     static void (*const targets[])(struct span) = {
         try_hello,      try_text, try_file_text,   try_auth,  try_start,    try_entries,   try_file_begin,
         try_data_chunk, try_hole, try_data_bundle, try_runs,  try_file_end, try_file_same, try_refused,
-        try_basis,      try_ack,  try_totals,      try_names, try_tags,     try_challenge,
+        try_basis,      try_ack,  try_totals,      try_names, try_tags,     try_challenge, try_unlisted,
     };
     if (n < 1 || n > BODY_MAX)
         return 0;

@@ -51,6 +51,20 @@ static int see_file_text(const struct given *given, struct seen *seen, struct er
     return 0;
 }
 
+static int see_unlisted(const struct given *given, struct seen *seen, struct err *err) {
+    struct msg_unlisted m;
+    if (msg_unlisted_decode(given->body, &m, err))
+        return -1;
+    uint8_t encoded[PATH_BYTES_MAX + 1];
+    struct wr w = wr_of(encoded, sizeof encoded);
+    path_encode(&w, m.path);
+    seen_hex(seen, "path", encoded, wr_used(&w));
+    seen_number(seen, "code", m.text.code);
+    seen_text(seen, "text", m.text.text.p, m.text.text.n);
+    msg_unlisted_encode(&seen->again, &m);
+    return 0;
+}
+
 static int see_auth(const struct given *given, struct seen *seen, struct err *err) {
     struct msg_auth m;
     if (msg_auth_decode(given->body, &m, err))
@@ -297,6 +311,7 @@ int message_look(const struct given *given, struct seen *seen, struct err *err) 
         [MSG_ACK] = see_ack,
         [MSG_HEARTBEAT] = see_empty,
         [MSG_ABORT] = see_text,
+        [MSG_UNLISTED] = see_unlisted,
     };
     uint8_t type = given->frame.type;
     if (type < MSG_TYPE_LIMIT && looks[type])

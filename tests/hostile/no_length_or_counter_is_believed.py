@@ -8,7 +8,7 @@ import peer  # first: it finds the others
 import lib
 from golden_build import (
     Entries, INT64_MAX, MIB, ack, bundle, chunk, file_begin, file_digest, file_end, file_same, frame, hello, hole, joined,
-    note, preamble, start, totals, u,
+    note, preamble, start, totals, u, unlisted,
 )  # fmt: skip
 from lib import case, check, check_equal, each
 from peer import DIR, FILE, SYMLINK, WANT, Peer
@@ -103,6 +103,12 @@ def bodies():
     yield "fail, code 256", "FILE_FAIL", [u(8, "id", 1), u(2, "code", 256), u(2, "length", 0)]
     yield "fail, text too long", "FILE_FAIL", [u(8, "id", 1), u(2, "code", 23), u(2, "length", 1025), note(ONE * 1025, "")]
     yield "fail, text cut", "FILE_FAIL", [u(8, "id", 1), u(2, "code", 23), u(2, "length", 2), note(ONE, "")]
+    yield "unlisted, no path", "UNLISTED", []
+    yield "unlisted, a path that is cut", "UNLISTED", [u(1, "names", 2), u(1, "length", 1), note(ONE, "")]
+    yield "unlisted, code 0", "UNLISTED", unlisted("a", 0, "")
+    yield "unlisted, code 256", "UNLISTED", unlisted("a", 256, "")
+    yield "unlisted, text too long", "UNLISTED", unlisted("a", 23, "x" * 1025)
+    yield "unlisted, a name that leads upwards", "UNLISTED", unlisted("a/../b", 23, "")
     yield "finish before all is settled", "FINISH", totals(1, 1, 0, 0, 0, 0)
     yield "finish, sum", "FINISH", totals(1, 0, 0, 0, 0, 0)
     yield "finish, sum that wraps around", "FINISH", totals(0, U64, 1, 0, 0, 0)

@@ -50,6 +50,8 @@ def names_of_entries(ws):
         check_equal(rig.listed(one, entries), {1: WANT, 2: WANT, 3: -23, 4: -23}, "answers")
         one.send("FILE_FAIL", [u(8, "file_id", 1)] + bytes_of_text(23, EVIL))
         one.expect("VERDICTS")
+        path = b"\x01" + bytes([len(short)]) + short
+        one.send("UNLISTED", [note(path, "path")] + bytes_of_text(23, EVIL))
         one.send("FILE_BEGIN", file_begin(file_id=2, size=1, data_size=1))
         one.expect("FILE_ERROR")
         one.send("ABORT", bytes_of_text(12, EVIL))

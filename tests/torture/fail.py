@@ -12,8 +12,6 @@ from rig import ENDS, SCENARIOS, Failed, Fault, check
 STATE = struct.Struct("=6Q24s")  # struct state of failpoint.c
 KINDS = ("io", "intr", "short", "alloc")
 ERRORS = ("EIO", "ENOSPC", "ENOMEM", "EACCES")
-# What the sender cannot list it reports with 23 or 24; the receiver does not hear of it and ends with 0.
-LIST_FAILURES_ARE_TOLD = False
 FILLS = ("openat2", "pwrite", "mkdirat", "symlinkat", "renameat", "ftruncate")
 INVISIBLE = ("EINTR", "short")  # nobody is to notice
 KIND_OF = {"EINTR": "intr", "short": "short"}
@@ -114,10 +112,9 @@ class FailPoints(rig.Torture):
                 run.listener = None
         rig.sanitizers_are_silent(run)
         found = rig.old_or_new(run)
-        told = any(e.text() for e in run.ends if e.log.name.startswith("sender"))
         for name, code in codes.items():
             self.check_code(run, name, end, code, state, error, on)
-            if code == 0 and (name == "sender" or LIST_FAILURES_ARE_TOLD or not told):
+            if code == 0:
                 rig.is_new(run, found, orphans=True)
         check(state.flushed_again == 0, f"{state.flushed_again} flushes of what failed to flush before")
         if all(code in (0, None) for code in codes.values()):

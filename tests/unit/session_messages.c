@@ -209,6 +209,7 @@ struct item *say_any(uint8_t type, struct pool *pool) {
     case MSG_FILE_FAIL:
     case MSG_FILE_ERROR: return say_text(type, id);
     case MSG_FILE_SAME: return say_same(id);
+    case MSG_UNLISTED: return item_of_unlisted("nine", EXIT_PARTIAL, "not listed by the test");
     case MSG_DELETE:
     case MSG_NAMES: return say_names(type, id);
     case MSG_FINISH:

@@ -203,7 +203,8 @@ static void every_type_has_a_name(void **state) {
     assert_string_equal(msg_type_name(MSG_ABORT), "ABORT");
     for (unsigned type = 0; type < 256; type++) {
         (void)snprintf(text, sizeof text, "message %u", type);
-        bool known = (type >= 1 && type <= 5) || (type >= 16 && type <= 39) || (type >= 48 && type <= 50);
+        bool known = (type >= 1 && type <= 5) || (type >= 16 && type <= 39) || (type >= 48 && type <= 50) ||
+                     type == 56;
         assert_true(known == (strcmp(msg_type_name(type), text) != 0));
     }
     assert_string_equal(msg_type_name(1000), "message ?");

@@ -20,7 +20,8 @@ static const struct {
     [RECV_AWAIT_START] = {"AWAIT_START", {MSG_START}},
     [RECV_TRANSFER] = {"TRANSFER",
                        {MSG_ENTRIES, MSG_LIST_END, MSG_FILE_BEGIN, MSG_CHUNK, MSG_HOLE, MSG_REUSE, MSG_BUNDLE,
-                        MSG_FILE_END, MSG_FILE_FAIL, MSG_FILE_SAME, MSG_VOID, MSG_SYNC, MSG_FINISH}},
+                        MSG_FILE_END, MSG_FILE_FAIL, MSG_FILE_SAME, MSG_VOID, MSG_SYNC, MSG_FINISH,
+                        MSG_UNLISTED}},
     [RECV_FINISHED] = {"FINISHED", {MSG_BYE}},
     [RECV_DONE] = {"DONE", ""},
 };
