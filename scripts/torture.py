@@ -8,6 +8,7 @@ QUICK_RUNS in it is the --runs of --quick; without it, --quick gives it some sec
 
 import argparse
 import ast
+import concurrent.futures
 import random
 import subprocess
 import sys
@@ -58,7 +59,8 @@ def run_module(module, options):
     elif options.runs is not None:
         argv += ["--runs", str(options.runs)]
     else:
-        argv += ["--seconds", f"{options.seconds / options.modules:g}"]
+        argv += ["--seconds", f"{options.seconds * options.jobs / options.modules:g}"]
+    print(f"== {module.name}: {module.what} (seed {options.seed})", file=sys.stderr, flush=True)
     done = subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=False)
     rows = [line.split("\t") for line in done.stdout.splitlines() if line.count("\t") == 3]
     if len(rows) != 1 or not rows[0][1].isdecimal() or not rows[0][2].isdecimal():
@@ -88,6 +90,7 @@ def parse(modules):
     amount.add_argument("--seconds", type=float)
     amount.add_argument("--runs", type=int)
     amount.add_argument("--list", action="store_true")
+    parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--seed", type=int)
     parser.add_argument("cases", nargs="*", choices=[[], *(m.name for m in modules)], metavar="CASE")
     options = parser.parse_args()
@@ -102,15 +105,14 @@ def main():
     modules = [m for m in map(read_module, sorted(DIRECTORY.glob("*.py"))) if m]
     options = parse(modules)
     chosen = [m for m in modules if not options.cases or m.name in options.cases]
+    options.jobs = max(1, min(options.jobs, len(chosen)))
     options.modules = len(chosen)
     if options.list:
         for module in chosen:
             print(f"{module.name:10} {module.what}")
         return 0
-    rows = []
-    for module in chosen:
-        print(f"== {module.name}: {module.what} (seed {options.seed})", file=sys.stderr, flush=True)
-        rows.append(run_module(module, options))
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        rows = list(pool.map(lambda module: run_module(module, options), chosen))
     print_table(rows)
     return 1 if any(row.failures != "0" for row in rows) else 0
 

@@ -2,10 +2,12 @@
 # Torture: both programs are killed, their calls fail, their streams and disks break, over and over. Builds what is
 # needed, runs the modules of tests/torture one after another, and prints one table of what was done and what failed.
 #
-# usage: torture.sh [--quick] [--seconds N | --runs N] [--seed S] [CASE...]     --list names the cases (default: all)
+# usage: torture.sh [--quick] [--seconds N | --runs N] [--jobs N] [--seed S] [CASE...]
+#   --list       the names of the cases (default: all)
 #   --quick      the bounded part that test.sh runs: always the same seed
 #   --seconds N  for so long in all, which the cases share
 #   --runs N     so many runs of each case
+#   --jobs N     so many cases at once: many of them wait more than they work
 #   --seed S     repeats a run with the same choices; without it, a new one, which is printed
 # Environment: TORTURE_BUILD, a build directory that is up to date (default: build-torture, which is made).
 # Exit code 1 when anything failed; each failure is printed with the command that repeats it.
