@@ -11,7 +11,7 @@ enum { LINK_WRITES = 8 }; /* are looked at together */
 
 /* Which codec and level for which chunk. With one codec: always it, stored when it does not shrink. Automatic:
  * compression has to earn its time. The send stage says how long the stream takes for a byte, packing measures itself and
- * first tries a sample of the chunk; a chunk is compressed when that is quicker than sending what it saves. The level
+ * first tries a sample of the chunk; one that would shrink is compressed while that is quicker than the stream. The level
  * climbs the codec's ladder while the codec has time to spare, and comes down where the stream waits for it.
  * Shared by all threads; the figures are hints, so that relaxed atomics do. */
 struct pack_policy {

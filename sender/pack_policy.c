@@ -9,6 +9,7 @@
 enum {
     WHOLE = 1000, /* shares are in thousandths */
     SAMPLE_BYTES = 16 * 1024,
+    SAMPLE_PIECES = 8, /* of a chunk: what lies in its middle alone may be unlike the rest */
     WORTHWHILE = 950, /* packed to more than this: store */
     LINK_CHUNKS_FIRST = 4, /* data frames to measure before anything is compressed automatically */
     LINK_BYTES_MIN = 64 * 1024, /* shorter writes say more about system calls than about the stream */
@@ -103,12 +104,19 @@ static bool knows_link(const struct pack_policy *policy) {
     return atomic_load_explicit(&policy->link_chunks, memory_order_relaxed) >= LINK_CHUNKS_FIRST;
 }
 
+/* Other threads pack while the stream is busy with what was packed before: so packing pays, however little it saves, as
+ * long as it is quicker than the stream. With some reserve, for both are guesses. */
+static bool keeps_up(const struct pack_policy *policy) {
+    uint64_t link = look(&policy->link_ps);
+    return pack_time(policy, 0) < link - link / 8;
+}
+
 bool pack_policy_stores(struct pack_policy *policy) {
     if (policy->codec == NULL || !policy->automatic)
         return policy->codec == NULL;
     if (!knows_link(policy))
         return true;
-    if (pack_time(policy, 0) <= look(&policy->link_ps)) /* else it would not pay if nothing were left of it */
+    if (keeps_up(policy))
         return false;
     unsigned unseen = atomic_fetch_add_explicit(&policy->unseen, 1, memory_order_relaxed);
     return unseen % LOOK_CHUNKS != LOOK_CHUNKS - 1;
@@ -123,12 +131,22 @@ static ptrdiff_t pack_sample(const struct pack_policy *policy, const uint8_t *ra
     return packed;
 }
 
-/* Pack a sample from the middle: what share of it is left. It tells how quick packing may be, chunks how quick it is. */
+/* Pieces from all over the chunk, one after another behind the place for them packed; all of a short one. */
+static const uint8_t *take_sample(const uint8_t *raw, uint32_t n, uint8_t *scratch) {
+    enum { PIECE = SAMPLE_BYTES / SAMPLE_PIECES };
+    if (n < 2 * SAMPLE_BYTES)
+        return raw;
+    for (uint32_t i = 0; i < SAMPLE_PIECES; i++)
+        memcpy(scratch + SAMPLE_BYTES + i * PIECE, raw + (n - PIECE) / (SAMPLE_PIECES - 1) * i, PIECE);
+    return scratch + SAMPLE_BYTES;
+}
+
+/* Pack a sample: what share of it is left. It tells how quick packing may be, chunks how quick it is. */
 static uint64_t try_sample(struct pack_policy *policy, const uint8_t *raw, uint32_t n,
                            struct codec_state *state, uint8_t *scratch) {
     uint32_t sample = n < SAMPLE_BYTES ? n : SAMPLE_BYTES;
     _Atomic uint64_t *pack_ps = &policy->rungs[0].pack_ps;
-    const uint8_t *at = raw + (n - sample) / 2;
+    const uint8_t *at = take_sample(raw, n, scratch);
     int64_t ns;
     if (look(pack_ps) == 0) /* the first time it is setting the codec up that takes long */
         (void)pack_sample(policy, at, sample, state, scratch, &ns);
@@ -151,7 +169,7 @@ int pack_policy_choose(struct pack_policy *policy, const uint8_t *raw, uint32_t 
     if (!knows_link(policy))
         return -1;
     uint64_t left = try_sample(policy, raw, n, state, scratch);
-    if (left >= WORTHWHILE || pack_time(policy, 0) * WHOLE >= look(&policy->link_ps) * (WHOLE - left))
+    if (left >= WORTHWHILE || !keeps_up(policy))
         return -1;
     unsigned rung = atomic_load_explicit(&policy->rung, memory_order_relaxed);
     unsigned turn = atomic_fetch_add_explicit(&policy->turn, 1, memory_order_relaxed);

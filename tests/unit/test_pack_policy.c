@@ -93,6 +93,26 @@ static void what_does_not_shrink_is_stored_however_slow_the_stream(void **state)
     assert_int_equal(choose(rig, rig->even), 0);
 }
 
+static void a_chunk_is_judged_by_what_is_all_over_it(void **state) {
+    struct rig *rig = *state;
+    send_chunks(rig, 4, SLOW);
+    memcpy(rig->even + CHUNK / 3, rig->random, CHUNK / 3);
+    assert_int_equal(choose(rig, rig->even), 0);
+    memset(rig->random + CHUNK / 2 - 8192, 0, 16384);
+    assert_int_equal(choose(rig, rig->random), -1);
+}
+
+static void packing_pays_while_it_is_quicker_than_the_stream_however_little_it_saves(void **state) {
+    struct rig *rig = *state;
+    memcpy(rig->even, rig->random, CHUNK / 8 * 5);
+    send_chunks(rig, 8, 5 * CHUNK); /* 5000 ps for a byte */
+    rig->policy.rungs[0].pack_ps = THREADS * 4000;
+    assert_int_equal(choose(rig, rig->even), 0);
+    send_chunks(rig, 8, 3 * CHUNK);
+    rig->policy.rungs[0].pack_ps = THREADS * 4000; /* a sample that is packed in no time leaves 3000 */
+    assert_int_equal(choose(rig, rig->even), -1);
+}
+
 static void it_follows_the_stream_within_a_few_chunks(void **state) {
     struct rig *rig = *state;
     send_chunks(rig, 4, FAST);
@@ -182,6 +202,8 @@ int main(void) {
         CASE(nothing_is_compressed_before_the_stream_is_known),
         CASE(a_fast_stream_stores_what_would_shrink),
         CASE(what_does_not_shrink_is_stored_however_slow_the_stream),
+        CASE(a_chunk_is_judged_by_what_is_all_over_it),
+        CASE(packing_pays_while_it_is_quicker_than_the_stream_however_little_it_saves),
         CASE(it_follows_the_stream_within_a_few_chunks),
         CASE(one_slow_write_is_no_slow_stream),
         CASE(what_a_socket_takes_in_lumps_has_one_speed),
