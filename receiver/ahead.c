@@ -116,13 +116,21 @@ static void note(struct ahead *a, uint64_t offset, size_t n, const struct digest
         *slot_of(a, offset + at) = (struct slot){a->turn, (offset + at) / a->block_size, *digests++};
 }
 
+bool ahead_has(struct ahead *a, uint64_t file_id) {
+    os_lock(&a->lock);
+    bool result = os_file_is_open(a->file) && a->file_id == file_id;
+    os_unlock(&a->lock);
+    return result;
+}
+
 void ahead_put(struct ahead *a, uint64_t file_id, uint64_t offset, const uint8_t *data, size_t n,
                const struct digest *digests) {
     if (is_zero(data, n))
         return;
     os_lock(&a->lock);
-    bool wanted = a->writing = is_wanted(a, file_id, offset);
+    bool wanted = !a->writing && is_wanted(a, file_id, offset);
     if (wanted) {
+        a->writing = true;
         a->from = offset;
         a->end = offset + n > a->end ? offset + n : a->end; /* also when it fails half-way */
     }

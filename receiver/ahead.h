@@ -24,7 +24,10 @@ uint64_t ahead_claim(struct ahead *a, uint64_t end);
 /* True when the block at `offset`, which is claimed, is in the file; *ret is its digest. */
 bool ahead_take(struct ahead *a, uint64_t offset, struct digest *ret);
 
-/* n bytes at `offset`, and the digests of their blocks. They are written if that may be of use. */
+/* True while blocks of that file may be put: one thread at a time does, and gains nothing from others. */
+bool ahead_has(struct ahead *a, uint64_t file_id);
+/* n bytes at `offset`, and the digests of their blocks. They are written if that may be of use, and no other thread is
+ * writing. */
 void ahead_put(struct ahead *a, uint64_t file_id, uint64_t offset, const uint8_t *data, size_t n,
                const struct digest *digests);
 

@@ -13,6 +13,7 @@ enum {
     BLOCKS_FIRST = 512, /* of a file's first BASIS: the sender can begin */
     BLOCKS_PER_BASIS = 4096, /* later: 64 KiB of digests */
     READ_BYTES = 256 * 1024, /* stays in the cache until it is digested and written */
+    HELPERS_MAX = 3,
 };
 #define STRETCH_FIRST (UINT64_C(32) << 20) /* bytes that are passed over where nobody waits for digests */
 #define STRETCH_MAX (UINT64_C(512) << 20)
@@ -32,13 +33,35 @@ struct basis_job {
     char path[];
 };
 
+/* The blocks of one BASIS, which all threads take piece by piece, in order. */
+struct share {
+    struct basis_job *job; /* NULL: there is nothing to share */
+    uint64_t block; /* the first one */
+    uint32_t count;
+    bool alone; /* they are written, too, and two who write to one file wait for each other */
+    uint32_t next; /* lock; blocks that were taken */
+    uint32_t good; /* lock; no block before it could not be read */
+    unsigned working; /* lock; threads that have not done what they took */
+    uint8_t *digests; /* `count` of them */
+};
+
+struct helper {
+    struct basis *basis;
+    struct os_thread thread;
+    uint8_t *data; /* READ_BYTES */
+};
+
 struct basis {
     struct os_mutex lock;
     struct os_cond changed;
+    struct os_cond to_share; /* what helpers wait for */
     struct outbox *out;
     struct dir_cache dirs; /* thread of basis_step */
     struct os_dir root;
     uint8_t *data; /* thread of basis_step; READ_BYTES */
+    struct helper helpers[HELPERS_MAX]; /* thread of basis_step */
+    unsigned helpers_allowed, helper_count; /* thread of basis_step */
+    struct share share; /* lock to begin and end it */
     struct ahead *into;
     struct basis_job *first, *last; /* lock */
     struct basis_job *busy; /* lock; that basis_step works on: who drops it waits until it does not */
@@ -60,6 +83,7 @@ struct basis *basis_new(struct outbox *out) {
     }
     os_mutex_init(&b->lock);
     os_cond_init(&b->changed);
+    os_cond_init(&b->to_share);
     b->out = out;
     b->root = OS_DIR_NONE;
     dir_cache_init(&b->dirs, b->root);
@@ -75,6 +99,11 @@ static void job_free(struct basis_job *job) {
 void basis_free(struct basis *b) {
     if (b == NULL)
         return;
+    basis_close(b);
+    for (unsigned i = 0; i < b->helper_count; i++) {
+        os_thread_join(&b->helpers[i].thread);
+        os_page_free(b->helpers[i].data);
+    }
     while (b->first) {
         struct basis_job *job = b->first;
         b->first = job->next;
@@ -84,9 +113,14 @@ void basis_free(struct basis *b) {
     os_dir_close(&b->root);
     os_page_free(b->data);
     ahead_free(b->into);
+    os_cond_free(&b->to_share);
     os_cond_free(&b->changed);
     os_mutex_free(&b->lock);
     free(b);
+}
+
+void basis_allow_helpers(struct basis *b, unsigned count) {
+    b->helpers_allowed = count < HELPERS_MAX ? count : HELPERS_MAX;
 }
 
 struct ahead *basis_ahead(struct basis *b) {
@@ -182,27 +216,20 @@ static void open_files(struct basis *b, struct basis_job *job) {
         (void)os_open_read(at, name, &job->old);
 }
 
-static bool is_dropped(struct basis *b, const struct basis_job *job) {
-    os_lock(&b->lock);
-    bool result = job->dropped;
-    os_unlock(&b->lock);
-    return result;
-}
-
-/* Digests of the blocks of n bytes in b->data; their number. */
-static uint32_t digest_data(const struct basis *b, uint32_t block_size, uint64_t n, struct digest *ret) {
+/* Digests of the blocks of n bytes; their number. */
+static uint32_t digest_data(const uint8_t *data, uint32_t block_size, uint64_t n, struct digest *ret) {
     uint32_t count = 0;
     for (uint64_t at = 0; at < n; at += block_size)
-        ret[count++] = digest_of(b->data + at, (size_t)(n - at < block_size ? n - at : block_size));
+        ret[count++] = digest_of(data + at, (size_t)(n - at < block_size ? n - at : block_size));
     return count;
 }
 
-/* Digests of `count` blocks from `block` on into `w`; how many could be had. */
-static uint32_t digest_blocks(struct basis *b, struct basis_job *job, uint64_t block, uint32_t count,
-                              struct wr *w) {
+/* Digests of `count` blocks from `block` on; how many could be had. `data`: READ_BYTES. */
+static uint32_t digest_blocks(struct basis *b, const struct basis_job *job, uint64_t block, uint32_t count,
+                              uint8_t *data, uint8_t *ret) {
     struct digest digests[READ_BYTES / BASIS_BLOCK_MIN];
     uint32_t done = 0;
-    while (done < count && !is_dropped(b, job)) {
+    while (done < count) {
         uint64_t offset = (block + done) * job->block_size;
         bool begun = offset < job->split;
         uint64_t end = begun ? job->split : job->size;
@@ -212,14 +239,85 @@ static uint32_t digest_blocks(struct basis *b, struct basis_job *job, uint64_t b
         if (want > end - offset)
             want = end - offset;
         struct os_file file = begun ? job->begun : job->old;
-        if (!os_file_is_open(file) || os_pread(file, b->data, (size_t)want, offset) != (ptrdiff_t)want)
+        if (!os_file_is_open(file) || os_pread(file, data, (size_t)want, offset) != (ptrdiff_t)want)
             break;
-        uint32_t n = digest_data(b, job->block_size, want, digests);
-        wr_bytes(w, digests[0].b, n * sizeof digests[0]);
+        uint32_t n = digest_data(data, job->block_size, want, digests);
+        memcpy(ret + done * sizeof digests[0], digests, n * sizeof digests[0]);
         done += n;
         if (!begun)
-            ahead_put(b->into, job->file_id, offset, b->data, (size_t)want, digests);
+            ahead_put(b->into, job->file_id, offset, data, (size_t)want, digests);
     }
+    return done;
+}
+
+/* Lock held. */
+static bool is_left(const struct share *s) {
+    return s->job && s->next < s->count && !s->job->dropped;
+}
+
+/* Lock held. Takes pieces of what is shared until there are none. */
+static void do_share(struct basis *b, uint8_t *data) {
+    struct share *s = &b->share;
+    s->working++;
+    while (is_left(s)) {
+        uint32_t first = s->next, left = s->count - first, most = READ_BYTES / s->job->block_size;
+        uint32_t n = left < most ? left : most;
+        s->next += n;
+        os_unlock(&b->lock);
+        uint32_t done = digest_blocks(b, s->job, s->block + first, n, data, s->digests + first * DIGEST_SIZE);
+        os_lock(&b->lock);
+        if (done < n) {
+            s->next = s->count; /* what follows is of no use */
+            s->good = first + done < s->good ? first + done : s->good;
+        }
+    }
+    s->working--;
+    os_cond_broadcast(&b->changed);
+}
+
+static void *helper_main(void *arg) {
+    struct helper *helper = arg;
+    struct basis *b = helper->basis;
+    os_lock(&b->lock);
+    while (!b->closed) {
+        if (is_left(&b->share) && !b->share.alone)
+            do_share(b, helper->data);
+        else
+            os_cond_wait(&b->to_share, &b->lock);
+    }
+    os_unlock(&b->lock);
+    return NULL;
+}
+
+/* The first time that it pays. Without memory there are fewer, or none. */
+static void start_helpers(struct basis *b) {
+    struct err ignored;
+    for (; b->helpers_allowed > 0; b->helpers_allowed--) {
+        struct helper *helper = &b->helpers[b->helper_count];
+        *helper = (struct helper){.basis = b, .data = os_page_alloc(READ_BYTES)};
+        if (helper->data && os_thread_start(&helper->thread, "basis", helper_main, helper, &ignored) == 0)
+            b->helper_count++;
+        else
+            os_page_free(helper->data);
+    }
+}
+
+/* Digests of `count` blocks from `block` on into `ret`; how many could be had. */
+static uint32_t digest_together(struct basis *b, struct basis_job *job, uint64_t block, uint32_t count,
+                                uint8_t *ret) {
+    bool alone = count < BLOCKS_PER_BASIS || ahead_has(b->into, job->file_id);
+    if (!alone)
+        start_helpers(b);
+    os_lock(&b->lock);
+    b->share = (struct share){.job = job, .block = block, .count = count, .good = count, .digests = ret};
+    b->share.alone = alone;
+    os_cond_broadcast(&b->to_share);
+    do_share(b, b->data);
+    while (b->share.working > 0)
+        os_cond_wait(&b->changed, &b->lock);
+    uint32_t done = b->share.next < b->share.good ? b->share.next : b->share.good;
+    b->share.job = NULL;
+    os_unlock(&b->lock);
     return done;
 }
 
@@ -238,10 +336,11 @@ static struct item *make_item(struct basis *b, struct basis_job *job, uint64_t b
         .first_block = block,
     };
     msg_basis_encode(&w, &m);
-    m.count = *ret_count = digest_blocks(b, job, block, count, &w);
-    item_written(item, &w);
+    uint32_t head = (uint32_t)wr_used(&w);
+    m.count = *ret_count = digest_together(b, job, block, count, item->body + head);
     w = item_writer(item);
     msg_basis_encode(&w, &m); /* the head again, with the count */
+    item->frame.body_length = head + m.count * DIGEST_SIZE;
     return item;
 }
 
@@ -335,5 +434,6 @@ void basis_close(void *arg) {
     os_lock(&b->lock);
     b->closed = true;
     os_cond_broadcast(&b->changed);
+    os_cond_broadcast(&b->to_share);
     os_unlock(&b->lock);
 }

@@ -4,7 +4,8 @@
  * has come of the files: that bounds the memory of the sender, which keeps digests until it gets there. Where the sender
  * does not wait for digests it finds no use for them, and is asked about ever fewer blocks.
  *
- * The sink stage adds, moves and drops; basis_step belongs to one thread at a time. Lock order: basis -> outbox.
+ * The sink stage adds, moves and drops; basis_step belongs to one thread at a time, which may have helpers for what is
+ * large and only read. Lock order: basis -> outbox, basis -> ahead.
  */
 #ifndef RECEIVER_BASIS_H
 #define RECEIVER_BASIS_H
@@ -18,6 +19,9 @@ struct basis;
 struct basis_job; /* the digests of one file */
 
 struct basis *basis_new(struct outbox *out); /* NULL: no memory */
+/* From now on so many threads, at most, help basis_step: they are started when there is something to share, if they can be,
+ * and end with basis_close. Never called: none. */
+void basis_allow_helpers(struct basis *b, unsigned count);
 void basis_free(struct basis *b); /* jobs that were not dropped too; NULL is fine */
 /* Where blocks go that are digested; the basis has it. */
 struct ahead *basis_ahead(struct basis *b);
@@ -36,6 +40,6 @@ void basis_drop(struct basis *b, struct basis_job *job);
 int basis_step(struct basis *b, struct err *err);
 /* Waits until there is something to do. False: over. */
 bool basis_wait(struct basis *b);
-void basis_close(void *b); /* ends all waits for good */
+void basis_close(void *b); /* ends all waits, and helpers, for good */
 
 #endif

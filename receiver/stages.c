@@ -268,6 +268,7 @@ int stage_sink(void *arg, struct err *err) {
 int stage_basis(void *arg, struct err *err) {
     struct receiver *r = arg;
     int result = 0;
+    basis_allow_helpers(r->session->basis, os_cpu_count() - 1);
     while (result >= 0 && basis_wait(r->session->basis))
         result = basis_step(r->session->basis, err);
     return result < 0 ? -1 : 0;

@@ -1,6 +1,8 @@
 /* Digests of what the receiver has: all blocks, in order, not too far ahead, and none of a file that is over. */
 #include "files_help.h"
+#include "threads_help.h"
 
+#include "receiver/ahead.h"
 #include "receiver/basis.h"
 #include "receiver/sink_impl.h"
 
@@ -196,7 +198,101 @@ static void sender_that_does_not_wait_is_asked_less(void **state) {
     basis_drop(basis, job);
 }
 
+/* ---- several threads ---------------------------------------------------------------------------------------- */
+
+enum { HELPERS = 3 };
+
+static int start_helped(void **state) {
+    int result = start(state);
+    if (result == 0)
+        basis_allow_helpers(basis, HELPERS);
+    return result;
+}
+
+static void several_threads_digest_as_one(void **state) {
+    (void)state;
+    enum { SIZE = 13000 * BLOCK + 5 };
+    bool end;
+    uint8_t *data = make("f", SIZE, 1);
+    struct basis_job *job = basis_add(basis, 7, "f", &(struct sink_basis){.size = SIZE, .block_size = BLOCK});
+    step_until_idle();
+    assert_int_equal(take(0, data, SIZE, &end), 13001);
+    assert_false(end);
+    basis_drop(basis, job);
+    free(data);
+}
+
+static void what_one_of_them_cannot_read_ends_the_digests(void **state) {
+    (void)state;
+    enum { SIZE = 3000 * BLOCK };
+    bool end;
+    uint8_t *data = make("f", SIZE, 1);
+    struct sink_basis longer = {.size = 5 * SIZE, .block_size = BLOCK};
+    struct basis_job *job = basis_add(basis, 7, "f", &longer);
+    step_until_idle();
+    assert_in_range(take(0, data, 5 * SIZE, &end), 2900, 3000); /* all but the piece with the end */
+    assert_true(end);
+    basis_drop(basis, job);
+    free(data);
+}
+
+static void *step_to_the_end(void *arg) {
+    struct err err;
+    _Atomic unsigned *started = arg;
+    atomic_store(started, 1);
+    while (basis_wait(basis))
+        (void)basis_step(basis, &err);
+    return NULL;
+}
+
+static void who_drops_a_file_does_not_find_them_at_it(void **state) {
+    (void)state;
+    enum { SIZE = 6000 * BLOCK, TIMES = 20 };
+    _Atomic unsigned started = 0;
+    uint8_t *data = make("f", SIZE, 1);
+    struct waiters w;
+    waiters_start(&w, 1, step_to_the_end, (void *)&started);
+    for (int i = 0; i < TIMES; i++) {
+        bool end;
+        struct basis_job *job =
+            basis_add(basis, 7, "f", &(struct sink_basis){.size = SIZE, .block_size = BLOCK});
+        os_sleep_ms(i % 5);
+        basis_drop(basis, job);
+        assert_true(take(0, data, SIZE, &end) <= 6000);
+    }
+    basis_close(basis);
+    waiters_join(&w);
+    assert_int_equal(started, 1);
+    free(data);
+}
+
+static void a_file_that_is_written_meanwhile_is_left_to_one(void **state) {
+    (void)state;
+    enum { SIZE = 9000 * BLOCK };
+    bool end;
+    struct os_file file;
+    uint8_t *data = make("f", SIZE, 1), *copy = malloc(SIZE + 1);
+    assert_non_null(copy);
+    assert_int_equal(os_create(scratch.dir, "new", 0600, &file), 0);
+    ahead_open(basis_ahead(basis), 7, file, BLOCK);
+    struct basis_job *job = basis_add(basis, 7, "f", &(struct sink_basis){.size = SIZE, .block_size = BLOCK});
+    step_until_idle();
+    assert_int_equal(take(0, data, SIZE, &end), 9000);
+    basis_drop(basis, job);
+    assert_true(ahead_has(basis_ahead(basis), 7));
+    uint64_t put = ahead_close(basis_ahead(basis));
+    assert_false(ahead_has(basis_ahead(basis), 7));
+    os_close(&file);
+    assert_int_equal(get_file(scratch.dir, "new", copy, SIZE + 1), put);
+    assert_true(put > 0);
+    assert_memory_equal(copy, data, put);
+    free(data);
+    free(copy);
+}
+
 #define BASIS(name) cmocka_unit_test_setup_teardown(name, start, stop)
+#define HELPED(name)                                                                                         \
+    { #name " (helped)", name, start_helped, stop, NULL }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
@@ -206,6 +302,12 @@ int main(void) {
         BASIS(digests_do_not_run_ahead),
         BASIS(dropped_file_is_asked_about_no_more),
         BASIS(sender_that_does_not_wait_is_asked_less),
+        HELPED(digests_do_not_run_ahead),
+        HELPED(sender_that_does_not_wait_is_asked_less),
+        HELPED(several_threads_digest_as_one),
+        HELPED(what_one_of_them_cannot_read_ends_the_digests),
+        HELPED(who_drops_a_file_does_not_find_them_at_it),
+        HELPED(a_file_that_is_written_meanwhile_is_left_to_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
