@@ -14,6 +14,8 @@ from .processes import Processes
 
 USUAL_SEED = 20240607
 SPARE = 64 * MIB
+WARM_BLOCK = 4 * MIB
+ZEROS = bytes(WARM_BLOCK)
 
 
 class Bench:
@@ -70,6 +72,20 @@ class Bench:
             data.remove(path)
         path.mkdir()
         return path
+
+    def warm(self, source, copies=1):
+        """Uses as much memory as copies of `source` take, and frees it. The host of a virtual machine takes pages back that
+        lie idle for seconds, and writing to such pages costs more than all else: who copies after a slow contender
+        would pay for that."""
+        size = copies * data.allocated(source)
+        path = self.top / "warm"
+        with open(path, "wb", buffering=0) as file:
+            for _ in range(min(size, self.free()) // WARM_BLOCK):
+                file.write(ZEROS)
+        path.unlink()
+
+    def free(self):
+        return max(0, shutil.disk_usage(self.top).free - SPARE)
 
     def needs(self, size):
         """NotHere when the tmpfs cannot take so much."""

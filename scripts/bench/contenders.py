@@ -69,6 +69,7 @@ class Contender:
         return Run(started, ended, usage_of(sent), usage_of(received))
 
     def run(self, source, dest):
+        self.bench.warm(source)
         receiving = self.listen(dest)
         return self.finish(receiving, self.send(source))
 

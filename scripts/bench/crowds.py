@@ -32,6 +32,7 @@ class AtOnce(Contender):
         dests = self.dests(dest)
         for folder in dests:
             folder.mkdir()
+        self.bench.warm(source, len(dests))
         receiving = [member.listen(folder) for member, folder in zip(self.members, dests)]
         sending = [member.send(source) for member in self.members]
         runs = [member.finish(*ends) for member, ends in zip(self.members, zip(receiving, sending))]

@@ -78,6 +78,11 @@ class Changes:
         self.write(path, self.old, mtime_ns)
 
 
+def allocated(top):
+    """Bytes that the files below a directory take, without their holes."""
+    return sum(os.lstat(os.path.join(folder, name)).st_blocks * 512 for folder, _, names in os.walk(top) for name in names)
+
+
 def remove(path):
     subprocess.run(["rm", "-rf", "--", path], check=True)
 
