@@ -25,6 +25,13 @@ def owned_by_nobody(*paths):
             os.chown(path, NOBODY, NOBODY)
 
 
+def unix_for_nobody(ws):
+    """Where nobody can make a socket."""
+    sockets = ws.dir("sockets")
+    sockets.chmod(0o777)
+    return f"unix:{sockets}/s"
+
+
 # ---- reading ------------------------------------------------------------------------------------------------
 
 
@@ -61,10 +68,11 @@ def who_pulls_hears_of_what_cannot_be_listed(ws, value):
     source, dest = ws.dir("source"), ws.dir("dest")
     hvsend, _, as_nobody = ws.for_nobody()
     put(source / "open", b"open")
+    (source / "closed").mkdir()
     put(source / "closed/in", b"in")
     owned_by_nobody(source, source / "closed")
     (source / "closed").chmod(0o000)
-    address = ws.unix()
+    address = unix_for_nobody(ws)
     ws.listen(address, hvsend, "--once", "--listen", address, "-a", f"{source}/", **as_nobody)
     os.chmod(address.removeprefix("unix:"), 0o777)
     result = ws.run(lib.HVRECV, "--json", "--connect", address, *value[1], dest)
@@ -82,7 +90,7 @@ def who_asks_for_another_file_does_not_hear_of_it(ws):
     (source / "closed").mkdir()
     owned_by_nobody(source, source / "closed")
     (source / "closed").chmod(0o000)
-    address = ws.unix()
+    address = unix_for_nobody(ws)
     listener = ws.listen(address, hvsend, "--once", "--listen", address, "-a", f"{source}/", **as_nobody)
     os.chmod(address.removeprefix("unix:"), 0o777)
     result = ws.run(lib.HVRECV, "--connect", address, "open", dest)
@@ -274,9 +282,7 @@ def a_directory_that_may_not_be_written_keeps_what_it_has(ws):
     _, hvrecv, as_nobody = ws.for_nobody()
     owned_by_nobody(dest, dest / "file")
     dest.chmod(0o555)
-    sockets = ws.dir("sockets")
-    sockets.chmod(0o777)
-    address = f"unix:{sockets}/s"
+    address = unix_for_nobody(ws)
     receiver = ws.listen(address, hvrecv, "--once", "--listen", address, dest, **as_nobody)
     sender = ws.run(HVSEND, "-rl", f"{source}/", address)
     for result in (sender, receiver.wait()):
