@@ -7,7 +7,7 @@
 
 #include <stdatomic.h>
 
-enum { LINK_WRITES = 8 }; /* are looked at together */
+enum { LINK_WRITES = 32 }; /* are looked at together, at most */
 
 /* Which codec and level for which chunk. With one codec: always it, stored when it does not shrink. Automatic:
  * compression has to earn its time. The send stage says how long the stream takes for a byte, packing measures itself and

@@ -12,6 +12,7 @@ enum {
     SAMPLE_PIECES = 8, /* of a chunk: what lies in its middle alone may be unlike the rest */
     WORTHWHILE = 950, /* packed to more than this: store */
     LINK_CHUNKS_FIRST = 4, /* data frames to measure before anything is compressed automatically */
+    LINK_BYTES_JUDGED = 8 * 1024 * 1024, /* more than sockets keep */
     LINK_BYTES_MIN = 64 * 1024, /* shorter writes say more about system calls than about the stream */
     RETRY_CHUNKS = 64, /* after so many, what was measured at the next level is forgotten */
     LOOK_CHUNKS = 16, /* of so many that are stored unseen, one is tried: processors may be free again */
@@ -52,17 +53,17 @@ static void smooth(_Atomic uint64_t *figure, uint64_t now) {
 }
 
 /* What the last writes say together, in picoseconds for a byte. A socket takes much at once and then nothing for a while,
- * so that one write says little. They took no less than the writes without the slowest, for which the thread may have had
+ * so that one write says little, and as many as fit a buffer of it say that it is fast. They took no less than the writes without the slowest, for which the thread may have had
  * to wait for a processor, and no more than all of them and the pauses before them, in which a buffer ran empty. */
 static void judge_writes(const struct pack_policy *policy, uint64_t *ret_least, uint64_t *ret_most) {
     uint64_t bytes = 0, write_ns = 0, all_ns = 0;
-    const struct link_write *slowest = &policy->writes[0];
-    for (unsigned i = 0; i < LINK_WRITES; i++) {
-        const struct link_write *w = &policy->writes[i];
+    const struct link_write *slowest = NULL;
+    for (unsigned i = 1; i <= LINK_WRITES && i <= policy->write && bytes < LINK_BYTES_JUDGED; i++) {
+        const struct link_write *w = &policy->writes[(policy->write - i) % LINK_WRITES];
         bytes += w->bytes;
         write_ns += w->ns;
         all_ns += w->ns + w->pause_ns;
-        if (w->ns > slowest->ns)
+        if (slowest == NULL || w->ns > slowest->ns)
             slowest = w;
     }
     uint64_t others = bytes - slowest->bytes;
