@@ -309,8 +309,8 @@ static uint32_t digest_together(struct basis *b, struct basis_job *job, uint64_t
     if (!alone)
         start_helpers(b);
     os_lock(&b->lock);
-    b->share = (struct share){.job = job, .block = block, .count = count, .good = count, .digests = ret};
-    b->share.alone = alone;
+    b->share = (struct share){
+        .job = job, .block = block, .count = count, .alone = alone, .good = count, .digests = ret};
     os_cond_broadcast(&b->to_share);
     do_share(b, b->data);
     while (b->share.working > 0)

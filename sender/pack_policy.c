@@ -53,8 +53,9 @@ static void smooth(_Atomic uint64_t *figure, uint64_t now) {
 }
 
 /* What the last writes say together, in picoseconds for a byte. A socket takes much at once and then nothing for a while,
- * so that one write says little, and as many as fit a buffer of it say that it is fast. They took no less than the writes without the slowest, for which the thread may have had
- * to wait for a processor, and no more than all of them and the pauses before them, in which a buffer ran empty. */
+ * so that one write says little, and as many as fit its buffer say that it is fast. They took no less than the writes
+ * without the slowest, for which the thread may have had to wait for a processor, and no more than all of them and the
+ * pauses before them, in which a buffer ran empty. */
 static void judge_writes(const struct pack_policy *policy, uint64_t *ret_least, uint64_t *ret_most) {
     uint64_t bytes = 0, write_ns = 0, all_ns = 0;
     const struct link_write *slowest = NULL;
@@ -132,7 +133,8 @@ static ptrdiff_t pack_sample(const struct pack_policy *policy, const uint8_t *ra
     return packed;
 }
 
-/* Pieces from all over the chunk, one after another behind the place for them packed; all of a short one. */
+/* Pieces from all over the chunk, one after another behind the place for them packed; the beginning of a
+ * short one. */
 static const uint8_t *take_sample(const uint8_t *raw, uint32_t n, uint8_t *scratch) {
     enum { PIECE = SAMPLE_BYTES / SAMPLE_PIECES };
     if (n < 2 * SAMPLE_BYTES)

@@ -30,9 +30,8 @@ struct scan_options {
 /* An entry, or what cannot be listed; valid until the next call. */
 struct found {
     enum entry_type type; /* FILE, DIR, DIR_END, SYMLINK; 0: `why` is set */
-    const struct err
-        *why; /* EXIT_PARTIAL, EXIT_VANISHED: `path` cannot be listed, or something in it whose name
-                            * cannot be sent; it was reported */
+    /* EXIT_PARTIAL, EXIT_VANISHED: `path` cannot be listed, or something in it whose name cannot be sent; it was reported. */
+    const struct err *why;
     int root;
     const char *path;
     const struct os_stat *st;

@@ -86,17 +86,22 @@ static uint64_t take(uint64_t first, const uint8_t *data, uint64_t size, bool *r
     return first;
 }
 
-static void whole_file_is_digested(void **state) {
-    (void)state;
-    enum { SIZE = 3000 * BLOCK + 5 };
+/* So many blocks and a part of one. */
+static void require_all_blocks(uint64_t blocks) {
+    const uint64_t size = blocks * BLOCK + 5;
     bool end;
-    uint8_t *data = make("f", SIZE, 1);
-    struct basis_job *job = basis_add(basis, 7, "f", &(struct sink_basis){.size = SIZE, .block_size = BLOCK});
+    uint8_t *data = make("f", size, 1);
+    struct basis_job *job = basis_add(basis, 7, "f", &(struct sink_basis){.size = size, .block_size = BLOCK});
     step_until_idle();
-    assert_int_equal(take(0, data, SIZE, &end), 3001);
+    assert_int_equal(take(0, data, size, &end), blocks + 1);
     assert_false(end); /* the last block says so itself */
     basis_drop(basis, job);
     free(data);
+}
+
+static void whole_file_is_digested(void **state) {
+    (void)state;
+    require_all_blocks(3000);
 }
 
 static void first_part_is_that_of_the_unfinished_file(void **state) {
@@ -211,15 +216,7 @@ static int start_helped(void **state) {
 
 static void several_threads_digest_as_one(void **state) {
     (void)state;
-    enum { SIZE = 13000 * BLOCK + 5 };
-    bool end;
-    uint8_t *data = make("f", SIZE, 1);
-    struct basis_job *job = basis_add(basis, 7, "f", &(struct sink_basis){.size = SIZE, .block_size = BLOCK});
-    step_until_idle();
-    assert_int_equal(take(0, data, SIZE, &end), 13001);
-    assert_false(end);
-    basis_drop(basis, job);
-    free(data);
+    require_all_blocks(13000);
 }
 
 static void what_one_of_them_cannot_read_ends_the_digests(void **state) {
