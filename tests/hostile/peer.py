@@ -33,6 +33,10 @@ class Closed(Exception):
     """The other end closed the stream."""
 
 
+class NoWord(lib.Failed):
+    """It should have said why."""
+
+
 class Message(NamedTuple):
     kind: str
     body: bytes
@@ -139,7 +143,7 @@ class Peer:
             while (message := self.recv()).kind not in ("ABORT", "REJECT"):
                 pass
         except Closed:
-            raise lib.Failed("the other end closed without a word") from None
+            raise NoWord("the other end closed without a word") from None
         return message.code(), message.text()
 
     # ---- the handshake --------------------------------------------------------------------------------
