@@ -18,7 +18,7 @@ struct ahead {
     struct os_cond changed;
     struct slot *slots; /* lock; BASIS_AHEAD_MAX, by number of block; NULL until a file is open */
     struct os_file file; /* lock; NONE: nothing is to be put */
-    bool writing; /* lock; `file` is in use */
+    bool writing; /* lock; a thread writes to what was `file` when it began */
     uint64_t from; /* lock; offset of what is being written */
     uint64_t turn; /* lock; counts the files */
     uint64_t file_id, claimed, end; /* lock; end: of what was put */
@@ -60,9 +60,9 @@ void ahead_open(struct ahead *a, uint64_t file_id, struct os_file file, uint32_t
 
 uint64_t ahead_close(struct ahead *a) {
     os_lock(&a->lock);
+    a->file = OS_FILE_NONE;
     while (a->writing)
         os_cond_wait(&a->changed, &a->lock);
-    a->file = OS_FILE_NONE;
     uint64_t end = a->end;
     a->end = 0;
     os_unlock(&a->lock);
@@ -128,7 +128,10 @@ void ahead_put(struct ahead *a, uint64_t file_id, uint64_t offset, const uint8_t
     if (is_zero(data, n))
         return;
     os_lock(&a->lock);
-    bool wanted = !a->writing && is_wanted(a, file_id, offset);
+    while (a->writing && is_wanted(a, file_id, offset))
+        os_cond_wait(&a->changed, &a->lock);
+    bool wanted = is_wanted(a, file_id, offset);
+    struct os_file file = a->file;
     if (wanted) {
         a->writing = true;
         a->from = offset;
@@ -137,7 +140,7 @@ void ahead_put(struct ahead *a, uint64_t file_id, uint64_t offset, const uint8_t
     os_unlock(&a->lock);
     if (!wanted)
         return;
-    int result = os_pwrite(a->file, data, n, offset);
+    int result = os_pwrite(file, data, n, offset);
     os_lock(&a->lock);
     a->writing = false;
     if (result == 0)

@@ -14,6 +14,7 @@ enum {
     BLOCKS_PER_BASIS = 4096, /* later: 64 KiB of digests */
     READ_BYTES = 256 * 1024, /* stays in the cache until it is digested and written */
     HELPERS_MAX = 3,
+    WRITING_MAX = 2, /* threads, of which one reads while the other one writes */
 };
 #define STRETCH_FIRST (UINT64_C(32) << 20) /* bytes that are passed over where nobody waits for digests */
 #define STRETCH_MAX (UINT64_C(512) << 20)
@@ -38,7 +39,7 @@ struct share {
     struct basis_job *job; /* NULL: there is nothing to share */
     uint64_t block; /* the first one */
     uint32_t count;
-    bool alone; /* they are written, too, and two who write to one file wait for each other */
+    unsigned most; /* threads that may work on it at once */
     uint32_t next; /* lock; blocks that were taken */
     uint32_t good; /* lock; no block before it could not be read */
     unsigned working; /* lock; threads that have not done what they took */
@@ -255,6 +256,11 @@ static bool is_left(const struct share *s) {
     return s->job && s->next < s->count && !s->job->dropped;
 }
 
+/* Lock held. */
+static bool may_help(const struct share *s) {
+    return is_left(s) && s->working < s->most;
+}
+
 /* Lock held. Takes pieces of what is shared until there are none. */
 static void do_share(struct basis *b, uint8_t *data) {
     struct share *s = &b->share;
@@ -280,7 +286,7 @@ static void *helper_main(void *arg) {
     struct basis *b = helper->basis;
     os_lock(&b->lock);
     while (!b->closed) {
-        if (is_left(&b->share) && !b->share.alone)
+        if (may_help(&b->share))
             do_share(b, helper->data);
         else
             os_cond_wait(&b->to_share, &b->lock);
@@ -305,12 +311,14 @@ static void start_helpers(struct basis *b) {
 /* Digests of `count` blocks from `block` on into `ret`; how many could be had. */
 static uint32_t digest_together(struct basis *b, struct basis_job *job, uint64_t block, uint32_t count,
                                 uint8_t *ret) {
-    bool alone = count < BLOCKS_PER_BASIS || ahead_has(b->into, job->file_id);
-    if (!alone)
+    unsigned most = count < BLOCKS_PER_BASIS           ? 1
+                    : ahead_has(b->into, job->file_id) ? WRITING_MAX
+                                                       : 1 + HELPERS_MAX;
+    if (most > 1)
         start_helpers(b);
     os_lock(&b->lock);
     b->share = (struct share){
-        .job = job, .block = block, .count = count, .alone = alone, .good = count, .digests = ret};
+        .job = job, .block = block, .count = count, .most = most, .good = count, .digests = ret};
     os_cond_broadcast(&b->to_share);
     do_share(b, b->data);
     while (b->share.working > 0)
