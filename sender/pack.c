@@ -69,7 +69,10 @@ int pack_item(struct item *item, struct pack_policy *policy, struct packer *pack
         packed = compress(policy, raw, n, packer->state, packer->scratch->data, err);
     if (packed < 0)
         return -1;
-    if (packed > 0) {
+    if (packed > 0 &&
+        item->data->cap < packer->scratch->cap) { /* a small one, and what is packed is smaller */
+        memcpy(item->data->data, packer->scratch->data, (size_t)packed);
+    } else if (packed > 0) {
         struct buf *was = item->data;
         item->data = packer->scratch;
         packer->scratch = was;

@@ -63,13 +63,14 @@ static int build(struct sender *s, struct err *err) {
     unsigned packers = s->pack_threads > 0 ? s->pack_threads : 1;
     s->out = session->out = outbox_new(session->agreed.their_window, chunk_size);
     s->pool = pool_new(chunk_size, chunks_lent(packers));
+    s->parts = pool_new(PART_MAX, PARTS_MAX);
     session->spare = pool_new(chunk_size, spare_chunks(&session->agreed));
     s->raw = queue_new(packers);
     session->ledger = s->out ? ledger_new(s->out, &s->report) : NULL;
     session->flight = flight_new();
     s->digest = file_digest_new();
-    if (!s->out || !s->pool || !session->spare || !s->raw || !session->ledger || !session->flight ||
-        !s->digest)
+    if (!s->out || !s->pool || !s->parts || !session->spare || !s->raw || !session->ledger ||
+        !session->flight || !s->digest)
         return err_set(err, EXIT_MEMORY, "out of memory");
     outbox_bound(s->out, window_for(ROLE_RECEIVER, CHUNK_SIZE_MAX));
     session->report = &s->report;
@@ -79,10 +80,12 @@ static int build(struct sender *s, struct err *err) {
     s->next_ticket = 1;
     pace_init(&s->pace, &s->config->bwlimit, os_now_ns());
     source_init(&s->source, s->config->roots, chunk_size, s->pool, &s->report, NULL, NULL);
+    s->source.parts = s->parts;
     s->source.content.cancelled = &s->run.failed;
     s->source.delta_always = s->config->delta == DELTA_ON;
     run_on_cancel(&s->run, outbox_cancel, s->out);
     run_on_cancel(&s->run, pool_cancel, s->pool);
+    run_on_cancel(&s->run, pool_cancel, s->parts);
     run_on_cancel(&s->run, pool_cancel, session->spare);
     run_on_cancel(&s->run, queue_cancel, s->raw);
     run_on_cancel(&s->run, ledger_cancel, session->ledger);
@@ -176,6 +179,7 @@ static void dismantle(void *session) {
     flight_free(s->session.flight);
     file_digest_free(s->digest);
     pool_free(s->pool);
+    pool_free(s->parts);
     send_session_free(&s->session);
 }
 

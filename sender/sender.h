@@ -39,7 +39,7 @@ struct sender {
     struct source source;
     uint64_t next_ticket; /* read stage: of the next data item */
     struct pack_policy policy;
-    struct pool *pool;
+    struct pool *pool, *parts; /* parts: see source.h */
     unsigned pack_threads; /* 0: the read stage packs */
     unsigned lent; /* read stage: chunks that may be in hand, 0: as many as the pool has */
     struct queue *raw; /* read -> pack; not with 0 */

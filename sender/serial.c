@@ -52,7 +52,7 @@ static int emit_now(void *ctx, struct item *item, struct err *err) {
     item->t.ticket = serial->s->next_ticket++;
     if (!item_carries_data(item))
         (void)outbox_put_data(serial->s->out, item);
-    else if (pack_step(serial->s, item, &serial->packer, err) != 0)
+    else if (pack_step(serial->s, item, &serial->packer, outbox_put_data, err) != 0)
         return -1;
     return send_all(serial->s, err);
 }

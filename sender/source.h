@@ -15,6 +15,9 @@ enum {
     BUNDLE_FILE_MAX = 128 * 1024, /* larger files travel alone */
     READ_ATTEMPTS = 2,
     SOURCE_READ_FILES = 16, /* a session needs few descriptors */
+    PART_MAX =
+        16 * 1024, /* what differs between equal blocks, when it is so short, takes no buffer of a chunk */
+    PARTS_MAX = 64, /* of them at once */
 };
 
 /* Takes the item over. 0, or -1 and err (cancelled, out of memory). */
@@ -31,6 +34,7 @@ struct source {
     int64_t began_sec; /* os_wall_ns at source_init */
     uint32_t chunk_size;
     struct pool *pool;
+    struct pool *parts; /* PARTS_MAX buffers of PART_MAX bytes; set after source_init */
     struct stream_digest *digest; /* of the chunk that is being read; made for the first one */
     struct report *report;
     source_emit *emit;

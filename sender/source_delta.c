@@ -114,9 +114,10 @@ static int add_equal(struct source *s, struct pending *p, struct compare *c, uin
 /* A part of what was read goes out as a chunk of its own. */
 static int put_part(struct source *s, const struct pending *p, uint64_t offset, uint64_t n,
                     const uint8_t *data, struct err *err) {
-    struct buf *buf = source_buffer(s, err);
+    struct pool *pool = n <= PART_MAX ? s->parts : s->pool;
+    struct buf *buf = pool_get(pool);
     if (buf == NULL)
-        return -1;
+        return pool_error(pool, err);
     memcpy(buf->data, data, (size_t)n);
     return source_put_chunk(s, p, buf, offset, (uint32_t)n, NULL, err);
 }

@@ -137,16 +137,18 @@ static int emit_to_pack(void *ctx, struct item *item, struct err *err) {
     struct sender *s = ctx;
     item->t.ticket = s->next_ticket++;
     bool put = true;
+    /* The reading stage kicks before it waits. */
+    put_fn *put_here = item->raw_length <= PART_MAX ? outbox_put_data_later : outbox_put_data;
     if (item_carries_data(item) && is_storing(s)) {
-        return pack_step(s, item, NULL, err);
+        return pack_step(s, item, NULL, put_here, err);
     } else if (item_carries_data(item) && s->pack_threads == 0) {
-        return pack_step(s, item, &s->packer, err);
+        return pack_step(s, item, &s->packer, put_here, err);
     } else if (item_carries_data(item)) {
         put = queue_put(s->raw, item);
         if (!put)
             item_free(item);
     } else {
-        put = outbox_put_data_later(s->out, item); /* the reading stage kicks before it waits for wants */
+        put = outbox_put_data_later(s->out, item);
     }
     return put ? 0 : err_set(err, EXIT_SIGNAL, "cancelled");
 }
@@ -188,14 +190,14 @@ int stage_read(void *arg, struct err *err) {
 
 /* ---- pack: N threads ------------------------------------------------------------------------------------------- */
 
-int pack_step(struct sender *s, struct item *item, struct packer *packer, struct err *err) {
+int pack_step(struct sender *s, struct item *item, struct packer *packer, put_fn *put, struct err *err) {
     uint8_t codec;
     if (pack_item(item, &s->policy, packer, &codec, err) != 0) {
         item_free(item);
         return -1;
     }
     count(&s->report.codec_chunks[codec], 1);
-    (void)outbox_put_data(s->out, item);
+    (void)put(s->out, item);
     return 0;
 }
 
@@ -205,7 +207,7 @@ int stage_pack(void *arg, struct err *err) {
     void *item;
     int result = packer_init(&packer, s->pool, err);
     while (result == 0 && queue_get(s->raw, &item, -1) == QUEUE_OK)
-        result = pack_step(s, item, &packer, err);
+        result = pack_step(s, item, &packer, outbox_put_data, err);
     packer_free(&packer);
     return result;
 }
@@ -275,7 +277,7 @@ static int make_ready(struct sender *s, struct item **items, unsigned count, uns
     return 0;
 }
 
-/* A data frame, which is the last of them, goes by a lane that has room. How many are left for the first stream. */
+/* The last one goes by a lane that has room, if it suits one. How many are left for the first stream. */
 static unsigned number_items(struct line *line, struct item **items, unsigned count) {
     for (unsigned i = 0; i < count - 1; i++)
         line_number(line, items[i]);
@@ -286,26 +288,26 @@ static unsigned number_items(struct line *line, struct item **items, unsigned co
 }
 
 int send_step(struct sender *s, struct item **items, unsigned count, struct err *err) {
-    bool data = count == 1 && item_carries_data(items[0]);
     unsigned syncs;
     if (make_ready(s, items, count, &syncs, err) != 0) {
         for (unsigned i = 0; i < count; i++)
             item_free(items[i]);
         return -1;
     }
-    uint32_t length = items[0]->frame.data_length;
-    uint64_t bytes = 0;
+    uint64_t bytes = 0, data = 0; /* data: of what goes here */
     for (unsigned i = 0; i < count; i++)
         bytes += FRAME_HEADER_SIZE + items[i]->frame.body_length + items[i]->frame.data_length;
     lanes_note_traffic(&s->line);
     unsigned here = number_items(&s->line, items, count);
-    int64_t start = data && here > 0 ? os_now_ns() : 0;
+    for (unsigned i = 0; i < here; i++)
+        data += items[i]->frame.data_length;
+    int64_t start = data > 0 ? os_now_ns() : 0;
     int result = line_write(&s->line, items, here, err);
     int64_t end = os_now_ns();
     bucket_spend(&s->pace.bucket, bytes, end);
     int64_t free_ns = s->pace.bucket.free_ns > end ? s->pace.bucket.free_ns : end; /* after its rest */
-    if (result == 0 && data && here > 0) /* the lanes carry as much meanwhile */
-        pack_policy_sent(&s->policy, (uint64_t)length * (1 + lanes_open(&s->line)), start, free_ns);
+    if (result == 0 && data > 0) /* the lanes carry as much meanwhile */
+        pack_policy_sent(&s->policy, data * (1 + lanes_open(&s->line)), start, free_ns);
     while (result == 0 && syncs-- > 0)
         result = ledger_sync_sent(s->session.ledger, err);
     return result;

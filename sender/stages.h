@@ -15,8 +15,9 @@ static inline unsigned chunks_lent(unsigned packers) {
 /* List until the frame is full or the tree ends, and put the frame out. *ret_end: nothing is left. `most`: body
  * bytes of the frame. */
 int scan_step(struct sender *s, uint32_t most, bool *ret_end, struct err *err);
-/* Digest and compress, then to its place in the outbox. packer NULL: as it is. Uses the item up. */
-int pack_step(struct sender *s, struct item *item, struct packer *packer, struct err *err);
+/* Digest and compress, then to its place in the outbox by `put`. packer NULL: as it is. Uses the item up. */
+typedef bool put_fn(struct outbox *out, struct item *item);
+int pack_step(struct sender *s, struct item *item, struct packer *packer, put_fn *put, struct err *err);
 /* Write items to the stream, at most STREAM_BATCH. Uses them up. */
 int send_step(struct sender *s, struct item **items, unsigned count, struct err *err);
 /* What the end of the input means in the middle of a session. Always -1. */

@@ -260,11 +260,13 @@ static bool is_exhausted(const struct outbox *ob) {
 /* Lock held. Items after the first, which is in ret[0]. */
 static unsigned take_more(struct outbox *ob, struct item **ret, unsigned most) {
     unsigned n = 1;
-    while (n < most && ret[n - 1]->frame.data_length == 0) {
+    uint64_t data = ret[0]->frame.data_length;
+    while (n < most && data < OUTBOX_BATCH_DATA) {
         struct ticketed *t = take(ob);
         if (t == NULL)
             break;
-        ret[n++] = (struct item *)t;
+        ret[n] = (struct item *)t;
+        data += ret[n++]->frame.data_length;
     }
     return n;
 }

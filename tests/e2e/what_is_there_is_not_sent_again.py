@@ -203,6 +203,19 @@ def one_percent_of_pages_is_two_percent_of_bytes(ws, value):
     require_equal(source, dest)
 
 
+@each(["zlib", "zstd"])
+def changed_pages_are_packed_like_all_else(ws, codec):
+    source, dest = ws.dir("source"), ws.dir("dest")
+    pages = [noise(KIB, page) * 4 for page in range(SIZE // PAGE)]
+    put(source / "f", b"".join(pages))
+    for page in range(0, len(pages), 5):
+        pages[page] = noise(KIB, -page - 1) * 4
+    put(dest / "f", b"".join(pages), mtime_ns=10**18)
+    sent = send_counted(ws, source, dest, "--zc", codec)
+    check(sent <= SIZE / 5 / 2 + SIZE * DIGESTS, f"{sent} of {SIZE} bytes were sent")
+    require_equal(source, dest)
+
+
 @case
 def unchanged_contents_cost_their_digests(ws):
     source, dest = source_and_dest(ws)

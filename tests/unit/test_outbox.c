@@ -468,11 +468,34 @@ static void outbox_that_rests_gives_urgent_items_only(void **state) {
     outbox_free(ob);
 }
 
+static void small_messages_leave_together_up_to_a_large_one(void **state) {
+    (void)state;
+    struct outbox *ob = outbox_new(UINT64_MAX, CHUNK);
+    const uint32_t lengths[] = {4096, 0, OUTBOX_BATCH_DATA - 4097, 4096, 4096, CHUNK, 1};
+    struct item *items[8];
+    unsigned n;
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++)
+        assert_true(outbox_put_data_later(ob, chunk(i + 1, lengths[i])));
+    static const unsigned batches[] = {4, 2, 1}; /* the fourth and the sixth reach the bound */
+    uint64_t ticket = 1;
+    for (size_t i = 0; i < sizeof batches / sizeof batches[0]; i++) {
+        assert_int_equal(outbox_get_batch(ob, items, 8, &n, 0), QUEUE_OK);
+        assert_int_equal(n, batches[i]);
+        for (unsigned j = 0; j < n; j++) {
+            assert_int_equal(items[j]->t.ticket, ticket++);
+            item_free(items[j]);
+        }
+    }
+    assert_int_equal(outbox_get_batch(ob, items, 8, &n, 0), QUEUE_TIMEOUT);
+    outbox_free(ob);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_latest_ack_stands_for_those_before_it),
         cmocka_unit_test(no_more_is_on_its_way_than_may_be),
         cmocka_unit_test(few_messages_go_whatever_they_cost),
+        cmocka_unit_test(small_messages_leave_together_up_to_a_large_one),
         cmocka_unit_test(outbox_that_rests_gives_urgent_items_only),
         cmocka_unit_test(holding_waits_until_the_sender_has_nothing_in_hand),
         cmocka_unit_test(what_is_sent_again_goes_first_and_pays_again),

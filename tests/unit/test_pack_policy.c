@@ -196,6 +196,36 @@ static void a_codec_that_was_asked_for_is_used_for_everything(void **state) {
     assert_true(pack_policy_stores(&rig->policy));
 }
 
+/* Its buffer does not change places with one of a packer, where later a whole chunk is packed. */
+static void what_is_packed_of_a_small_buffer_stays_in_it(void **state) {
+    enum { SMALL = 4096 };
+    struct rig *rig = *state;
+    struct err err;
+    struct pool *large = pool_new(CHUNK, 1), *small = pool_new(SMALL, 1);
+    struct packer packer;
+    struct item *item = item_new(MSG_CHUNK, 64);
+    uint8_t codec;
+    assert_int_equal(pack_policy_init(&rig->policy, CODEC_ZLIB, 0, codec_mask(), THREADS, &err), 0);
+    assert_int_equal(packer_init(&packer, large, &err), 0);
+    struct buf *scratch = packer.scratch, *buf = item->data = pool_get(small);
+    memset(buf->data, 'a', SMALL);
+    item->raw_length = SMALL;
+    assert_int_equal(pack_item(item, &rig->policy, &packer, &codec, &err), 0);
+    assert_int_equal(codec, CODEC_ZLIB);
+    assert_ptr_equal(item->data, buf);
+    assert_ptr_equal(packer.scratch, scratch);
+    assert_in_range(item->frame.data_length, 1, SMALL - 1);
+    assert_int_equal(codec_by_id(CODEC_ZLIB)
+                         ->unpack(rig->codecs, buf->data, item->frame.data_length, rig->scratch, SMALL, &err),
+                     0);
+    for (unsigned i = 0; i < SMALL; i++)
+        assert_int_equal(rig->scratch[i], 'a');
+    item_free(item);
+    packer_free(&packer);
+    pool_free(small);
+    pool_free(large);
+}
+
 int main(void) {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, start, stop)
     const struct CMUnitTest tests[] = {
@@ -211,6 +241,7 @@ int main(void) {
         CASE(the_level_climbs_while_the_codec_has_time_and_falls_when_the_stream_waits),
         CASE(a_level_that_was_asked_for_stays),
         CASE(a_codec_that_was_asked_for_is_used_for_everything),
+        CASE(what_is_packed_of_a_small_buffer_stays_in_it),
     };
     return cmocka_run_group_tests_name("pack_policy", tests, NULL, NULL);
 }
