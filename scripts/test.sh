@@ -97,7 +97,8 @@ if [ "$mode" = --full ]; then step model scripts/model.sh; else step model scrip
 configuration gcc '' gcc --werror -Dzstd=enabled
 if [ "$mode" != --quick ]; then
     # The other compiler, and the build without zstd: what the whole programs do is seen in the other configurations.
-    configuration clang '--suite unit --suite golden' clang --werror -Dzstd=enabled
+    # The fuzz targets are built here, and run by hand (scripts/fuzz.sh).
+    configuration clang '--suite unit --suite golden' clang --werror -Dzstd=enabled -Dfuzz=true
     configuration nozstd 'codec options unpack sessions_handshake sessions_states' gcc --werror -Dzstd=disabled
     use_fixed_addresses
     configuration asan '--no-suite style --timeout-multiplier 2' clang -Dzstd=enabled \
