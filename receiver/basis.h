@@ -5,7 +5,7 @@
  * does not wait for digests it finds no use for them, and is asked about ever fewer blocks.
  *
  * The sink stage adds, moves and drops; basis_step belongs to one thread at a time, which may have helpers for what is
- * large and only read. Lock order: basis -> outbox, basis -> ahead.
+ * large. Lock order: basis -> outbox, basis -> ahead.
  */
 #ifndef RECEIVER_BASIS_H
 #define RECEIVER_BASIS_H
