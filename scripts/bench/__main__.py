@@ -79,6 +79,7 @@ def parse_arguments():
     parser.add_argument("--quick", action="store_true", help="smaller trees and fewer runs")
     parser.add_argument("--runs", type=int, help="runs of each contender where nothing else is said (5; --quick: 3)")
     parser.add_argument("--seed", type=int, default=USUAL_SEED, help="of all data; another one changes sizes too")
+    parser.add_argument("--cores", type=int, metavar="N", help="all programs share so many cores (taskset)")
     parser.add_argument("--disk", default="/var/tmp", metavar="DIR", help="where W12 makes its disk (/var/tmp)")
     parser.add_argument("--out", default="build-bench", metavar="DIR", help="for the JSON and SVG files (build-bench)")
     parser.add_argument("--update-docs", action="store_true", help="and for tables and plots in docs/benchmarks.md")
@@ -90,6 +91,9 @@ def parse_arguments():
     for case in options.cases[options.cases[:1] == ["growth"] :]:
         if case not in known:
             parser.error(f"'{case}' is none of {' '.join(known)}")
+    usable = len(os.sched_getaffinity(0))
+    if options.cores is not None and (known is growth.CURVES or not 1 <= options.cores <= usable):
+        parser.error(f"--cores: 1 to {usable}, which are here, and not with growth")
     return options
 
 
@@ -117,10 +121,12 @@ def measure_cases(bench, names):
 
 
 def show_cases(results, pictures):
-    """Writes the plots; the Markdown of the whole run, with links to them."""
+    """Writes the plots; the Markdown of the whole run, with links to them. With a bound on cores, of the bars alone."""
     from . import plot
 
     cases = results["cases"]
+    if results.get("cores"):
+        return "\n".join([report.header_text(results["header"]), report.bars_text(cases)])
     plot.plot_bars(cases, BARS, pictures / "bars.svg")
     plot.plot_cases(cases, pictures / "cases.svg")
     parts = [report.header_text(results["header"]), report.bars_text(cases)]
@@ -148,7 +154,7 @@ def measure(options):
     words = [word for word in sys.argv[1:] if word not in ("--build", options.build)]
     bench = Bench(options)
     try:
-        results = {"header": header(bench, words)}
+        results = {"header": header(bench, words), "cores": options.cores}
         print(report.header_text(results["header"]), flush=True)
         if is_growth:
             results["growth"] = growth.measure(bench, options.cases[1:] or growth.CURVES)
@@ -158,14 +164,21 @@ def measure(options):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         bench.close()
-    file = Path(options.out) / ("growth.json" if is_growth else "cases.json")
+    file = Path(options.out) / f"{name_of(results)}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return results
 
 
+def name_of(results):
+    """Of files, and of the section in the docs."""
+    if "growth" in results:
+        return "growth"
+    return f"cases-cores-{results['cores']}" if results.get("cores") else "cases"
+
+
 def show(results, options):
-    name = "growth" if "growth" in results else "cases"
+    name = name_of(results)
     make = show_growth if name == "growth" else show_cases
     pictures = docs.PICTURES if options.update_docs else Path(options.out) / "benchmarks"
     for folder in (pictures, Path(options.out)):
@@ -174,7 +187,7 @@ def show(results, options):
     if options.update_docs:
         docs.update(name, text)
     (Path(options.out) / f"{name}.md").write_text(text, encoding="utf-8")
-    print(report.bars_text(results["cases"]) if name == "cases" else text)
+    print(report.bars_text(results["cases"]) if "cases" in results else text)
     print(f"Results: {options.out}/{name}.json, {name}.md; plots: {pictures}/*.svg")
 
 

@@ -1,5 +1,6 @@
 """One run of the script: where its files lie, how contenders take turns, and what comes out."""
 
+import os
 import shutil
 import statistics
 import subprocess
@@ -18,6 +19,12 @@ WARM_BLOCK = 4 * MIB
 ZEROS = bytes(WARM_BLOCK)
 
 
+def on_cores(count):
+    """What lets a program use only so many."""
+    usable = sorted(os.sched_getaffinity(0))
+    return ["taskset", "-c", ",".join(map(str, usable[:count]))]
+
+
 class Bench:
     def __init__(self, options):
         self.quick = options.quick
@@ -31,7 +38,7 @@ class Bench:
         self.filler = str(build / "tests" / "bench" / "fill")
         self.top = Path(tempfile.mkdtemp(prefix="hvferry-bench.", dir="/dev/shm"))
         self.processes = Processes(str(build / "tests" / "bench" / "spent"))
-        self.prefix = []  # of all programs, as taskset
+        self.prefix = on_cores(options.cores) if options.cores else []  # of all programs
         self.sockets = 0
         self.closers = []
         self.kept = {}  # what one case leaves for another

@@ -6,7 +6,7 @@ import subprocess
 
 from . import data, net
 from .base import GIB, KIB, MIB, BenchError, NotHere, size_text
-from .bench import median_seconds
+from .bench import median_seconds, on_cores
 from .contenders import Hvferry, Rsync, file_pipe
 
 LINKS = (10e6, 100e6, 1000e6, None)  # bits per second
@@ -176,13 +176,12 @@ def streams(bench):
 
 
 def cores(bench):
-    usable = sorted(os.sched_getaffinity(0))
-    places = [n for n in (1, 2, 4, 8, 16) if n <= len(usable)]
+    places = [n for n in (1, 2, 4, 8, 16) if n <= len(os.sched_getaffinity(0))]
     size = bench.size(GIB, 128 * MIB)
     source = bench.image("random", size)
     speed, cost = Lines(), Lines()
     for count in places:
-        bench.prefix = ["taskset", "-c", ",".join(map(str, usable[:count]))]
+        bench.prefix = on_cores(count)
         contenders = [Hvferry(bench), Rsync(bench), file_pipe(bench)]
         try:
             bench.full_copies(source, contenders)
