@@ -25,6 +25,11 @@ void log_for_journal(bool on);
 
 void log_line(enum log_level level, const char *fmt, ...) ERR_PRINTF(2, 3);
 
+/* Which of several other ends the calling thread works for: its lines begin with that name, unless they do so anyway. The
+ * threads of a run inherit it (sync.h). `target` must outlive them; NULL, as at first: there is only one. */
+void log_set_target(const char *target);
+const char *log_target(void);
+
 /* Called before each line, so that a progress line can step aside. */
 typedef void log_hook(void);
 void log_set_hook(log_hook *before);

@@ -1,5 +1,6 @@
 #include "program/report_impl.h"
 
+#include "core/log.h"
 #include "core/text.h"
 
 #include <inttypes.h>
@@ -58,6 +59,8 @@ void json_begin(struct json *j, const char *type) {
     j->first = true;
     add(j, "{", 1);
     json_string(j, "type", type);
+    if (log_target())
+        json_string(j, "target", log_target());
 }
 
 void json_string(struct json *j, const char *name, const char *value) {

@@ -1,5 +1,6 @@
 #include "sync/sync.h"
 
+#include "core/log.h"
 #include "os/os_waits.h"
 
 #include <stdlib.h>
@@ -15,6 +16,7 @@ struct start {
     const char *name;
     run_fn *fn;
     void *arg;
+    const char *target; /* log.h */
 };
 
 /* Lock held. NULL: there are too many. */
@@ -46,6 +48,7 @@ static void *thread_main(void *arg) {
     struct start start = *(struct start *)arg;
     free(arg);
     struct err err = {0};
+    log_set_target(start.target);
     int64_t begin = start.run->timed ? os_now_ns() : 0;
     if (start.run->timed)
         os_waits_begin();
@@ -62,7 +65,7 @@ int run_start(struct run *run, const char *name, run_fn *fn, void *arg, struct e
         free(start);
         err_set(err, EXIT_MEMORY, "cannot start the %s thread: out of memory", name);
     } else {
-        *start = (struct start){.run = run, .name = name, .fn = fn, .arg = arg};
+        *start = (struct start){.run = run, .name = name, .fn = fn, .arg = arg, .target = log_target()};
         if (os_thread_start(&run->threads[run->thread_count], name, thread_main, start, err) == 0) {
             run->thread_count++;
             os_lock(&run->lock);

@@ -136,7 +136,7 @@ struct run {
 typedef int run_fn(void *arg, struct err *err);
 
 void run_init(struct run *run);
-/* Owner's thread; `name` is static and at most 15 characters. Fails the run when the thread cannot start. */
+/* Owner's thread, whose log_target it inherits; `name` is static and at most 15 characters. Fails the run when the thread cannot start. */
 int run_start(struct run *run, const char *name, run_fn *fn, void *arg, struct err *err);
 /* fn(arg) is called once when the run fails; at once when it has failed already. */
 void run_on_cancel(struct run *run, void (*fn)(void *), void *arg);

@@ -1,6 +1,7 @@
 /* The run: the first error wins, everything is cancelled once, and join collects every thread. */
 #include "threads_help.h"
 
+#include "core/log.h"
 #include "sync/sync.h"
 
 static int succeed(void *arg, struct err *err) {
@@ -21,6 +22,28 @@ static void run_of_good_threads_succeeds(void **state) {
     assert_int_equal(atomic_load(&ran), RUN_THREADS_MAX);
     assert_int_equal(err.code, 0);
     assert_false(run_failed(&run));
+    run_free(&run);
+}
+
+static int tell_target(void *arg, struct err *err) {
+    (void)err;
+    *(const char **)arg = log_target();
+    return 0;
+}
+
+static void threads_work_for_the_target_of_their_owner(void **state) {
+    (void)state;
+    struct run run;
+    struct err err = {.code = 0};
+    const char *told[2] = {"", ""};
+    run_init(&run);
+    assert_int_equal(run_start(&run, "none", tell_target, &told[0], &err), 0);
+    log_set_target("this one");
+    assert_int_equal(run_start(&run, "one", tell_target, &told[1], &err), 0);
+    log_set_target(NULL);
+    assert_int_equal(run_join(&run, &err), 0);
+    assert_null(told[0]);
+    assert_string_equal(told[1], "this one");
     run_free(&run);
 }
 
@@ -151,8 +174,11 @@ static void failing_thread_ends_every_other(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(run_of_good_threads_succeeds),      cmocka_unit_test(thread_too_many_fails_the_run),
-        cmocka_unit_test(first_error_wins_and_cancels_once), cmocka_unit_test(disarmed_run_cancels_nothing),
+        cmocka_unit_test(run_of_good_threads_succeeds),
+        cmocka_unit_test(threads_work_for_the_target_of_their_owner),
+        cmocka_unit_test(thread_too_many_fails_the_run),
+        cmocka_unit_test(first_error_wins_and_cancels_once),
+        cmocka_unit_test(disarmed_run_cancels_nothing),
         cmocka_unit_test(failing_thread_ends_every_other),
     };
     return cmocka_run_group_tests_name("run", tests, NULL, NULL);
