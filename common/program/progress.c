@@ -13,10 +13,10 @@ enum {
     RATE_TICKS = 12, /* the rate is taken over the last three seconds */
 };
 
-struct progress {
-    struct report *report;
-    uint64_t shown_done; /* never goes back */
-    uint64_t samples[RATE_TICKS + 1]; /* shown_done at the last ticks, a ring */
+/* What was shown before. */
+struct shown {
+    uint64_t done; /* never goes back */
+    uint64_t samples[RATE_TICKS + 1]; /* `done` at the last ticks, a ring */
     int64_t times[RATE_TICKS + 1];
     unsigned ticks;
 };
@@ -29,11 +29,11 @@ static void step_aside(void) {
         (void)fputs("\r\033[K", stderr);
 }
 
-static double rate_of(const struct progress *p) {
-    unsigned newest = (p->ticks - 1) % (RATE_TICKS + 1);
-    unsigned oldest = p->ticks > RATE_TICKS + 1 ? p->ticks % (RATE_TICKS + 1) : 0;
-    int64_t ms = p->times[newest] - p->times[oldest];
-    return ms > 0 ? (double)(p->samples[newest] - p->samples[oldest]) * 1000.0 / (double)ms : 0;
+static double rate_of(const struct shown *s) {
+    unsigned newest = (s->ticks - 1) % (RATE_TICKS + 1);
+    unsigned oldest = s->ticks > RATE_TICKS + 1 ? s->ticks % (RATE_TICKS + 1) : 0;
+    int64_t ms = s->times[newest] - s->times[oldest];
+    return ms > 0 ? (double)(s->samples[newest] - s->samples[oldest]) * 1000.0 / (double)ms : 0;
 }
 
 static void format_eta(char *to, size_t n, uint64_t left, double rate, bool known) {
@@ -45,96 +45,150 @@ static void format_eta(char *to, size_t n, uint64_t left, double rate, bool know
     (void)snprintf(to, n, "%" PRIu64 ":%02u:%02u", s / 3600, (unsigned)(s / 60 % 60), (unsigned)(s % 60));
 }
 
-static void show_line(const struct progress *p, uint64_t total, bool known, bool last) {
-    struct report *r = p->report;
-    double rate = rate_of(p);
+static void show_line(const struct shown *s, const struct progress_sums *sums, bool human, bool last) {
+    double rate = rate_of(s);
     char eta[32], share[8] = "  - ";
-    format_eta(eta, sizeof eta, total - p->shown_done, rate, known);
-    if (known)
+    format_eta(eta, sizeof eta, sums->bytes - sums->bytes_done, rate, sums->complete);
+    if (sums->complete)
         (void)snprintf(share, sizeof share, "%3u%%",
-                       total ? (unsigned)((double)p->shown_done * 100.0 / (double)total) : 100u);
+                       sums->bytes ? (unsigned)((double)sums->bytes_done * 100.0 / (double)sums->bytes)
+                                   : 100u);
     (void)fprintf(stderr, "\r%15s %s %9s/s %s  %" PRIu64 "/%" PRIu64 "%s files\033[K%s",
-                  SIZE_TEXT(p->shown_done, r->style.human), share, SIZE_TEXT((uint64_t)rate, true), eta,
-                  atomic_load(&r->files_done), atomic_load(&r->files_total), known ? "" : "+",
-                  last ? "\n" : "");
+                  SIZE_TEXT(sums->bytes_done, human), share, SIZE_TEXT((uint64_t)rate, true), eta,
+                  sums->files_done, sums->files, sums->complete ? "" : "+", last ? "\n" : "");
     (void)fflush(stderr);
     atomic_store(&line_is_shown, !last);
 }
 
-static void show_event(const struct progress *p, uint64_t total, bool known) {
-    struct report *r = p->report;
+static void show_event(const struct shown *s, const struct progress_sums *sums) {
     struct json j;
     json_begin(&j, "progress");
-    json_number(&j, "bytes", p->shown_done);
-    json_number(&j, "bytes_total", total);
-    json_bool(&j, "total_known", known);
-    json_number(&j, "files", atomic_load(&r->files_done));
-    json_number(&j, "files_total", atomic_load(&r->files_total));
-    json_number(&j, "bytes_per_second", (uint64_t)rate_of(p));
+    json_number(&j, "bytes", sums->bytes_done);
+    json_number(&j, "bytes_total", sums->bytes);
+    json_bool(&j, "total_known", sums->complete);
+    json_number(&j, "files", sums->files_done);
+    json_number(&j, "files_total", sums->files);
+    json_number(&j, "bytes_per_second", (uint64_t)rate_of(s));
     json_end(&j);
 }
 
-static void write_ratio(int fd, uint64_t done, uint64_t total) {
+static void write_ratio(int fd, const struct progress_sums *sums) {
     char line[48];
-    int n = snprintf(line, sizeof line, "%" PRIu64 "/%" PRIu64 "\n", done, total);
+    int n = snprintf(line, sizeof line, "%" PRIu64 "/%" PRIu64 "\n", sums->bytes_done, sums->bytes);
     (void)os_write_fd(fd, line, (size_t)n);
 }
 
-static void tick(struct progress *p, bool last) {
-    struct report *r = p->report;
-    bool known = atomic_load(&r->list_complete);
-    uint64_t total = atomic_load(&r->bytes_total);
-    uint64_t done = atomic_load(&r->bytes_done);
-    if (done > total)
-        done = total;
-    if (done > p->shown_done)
-        p->shown_done = done;
-    if (total < p->shown_done)
-        total = p->shown_done;
-    p->samples[p->ticks % (RATE_TICKS + 1)] = p->shown_done;
-    p->times[p->ticks % (RATE_TICKS + 1)] = os_now_ms();
-    p->ticks++;
-    if (r->style.progress)
-        show_line(p, total, known, last);
-    if (r->style.progress_fd >= 0)
-        write_ratio(r->style.progress_fd, p->shown_done, total);
-    if (r->style.json)
-        show_event(p, total, known);
+static struct progress_sums sums_of(const struct report *r) {
+    return (struct progress_sums){
+        .complete = atomic_load(&r->list_complete), /* before what it vouches for */
+        .files = atomic_load(&r->files_total),
+        .files_done = atomic_load(&r->files_done),
+        .bytes = atomic_load(&r->bytes_total),
+        .bytes_done = atomic_load(&r->bytes_done),
+    };
+}
+
+/* Over all places. */
+static struct progress_sums add_up(struct progress *p) {
+    struct progress_sums all = {.complete = true};
+    os_lock(&p->lock);
+    for (unsigned i = 0; i < p->count; i++) {
+        const struct progress_place *place = &p->places[i];
+        struct progress_sums one = place->report ? sums_of(place->report) : place->last;
+        all.files += one.files;
+        all.files_done += one.files_done;
+        all.bytes += one.bytes;
+        all.bytes_done += one.bytes_done < one.bytes ? one.bytes_done : one.bytes;
+        all.complete = all.complete && one.complete;
+    }
+    os_unlock(&p->lock);
+    return all;
+}
+
+static void tick(struct progress *p, struct shown *s, bool last) {
+    struct progress_sums sums = add_up(p);
+    if (sums.bytes_done > s->done)
+        s->done = sums.bytes_done;
+    sums.bytes_done = s->done;
+    if (sums.bytes < s->done)
+        sums.bytes = s->done;
+    s->samples[s->ticks % (RATE_TICKS + 1)] = s->done;
+    s->times[s->ticks % (RATE_TICKS + 1)] = os_now_ms();
+    s->ticks++;
+    if (p->style.progress)
+        show_line(s, &sums, p->style.human, last);
+    if (p->style.progress_fd >= 0)
+        write_ratio(p->style.progress_fd, &sums);
+    if (p->style.json)
+        show_event(s, &sums);
 }
 
 static void *display(void *arg) {
-    struct progress p = {.report = arg};
-    struct report *r = p.report;
-    os_lock(&r->lock);
-    while (!r->stopping) {
-        os_unlock(&r->lock);
-        tick(&p, false);
+    struct progress *p = arg;
+    struct shown shown = {0};
+    log_set_target(p->target);
+    os_lock(&p->lock);
+    while (!p->stopping) {
+        os_unlock(&p->lock);
+        tick(p, &shown, false);
         int64_t next = os_now_ms() + TICK_MS;
-        os_lock(&r->lock);
-        while (!r->stopping && os_cond_wait_until(&r->wake, &r->lock, next))
+        os_lock(&p->lock);
+        while (!p->stopping && os_cond_wait_until(&p->wake, &p->lock, next))
             ;
     }
-    os_unlock(&r->lock);
-    tick(&p, true);
+    os_unlock(&p->lock);
+    tick(p, &shown, true);
     return NULL;
 }
 
-void progress_start(struct report *r) {
-    struct err ignored; /* a display that cannot start is not worth a failed transfer */
-    if (!r->style.progress && r->style.progress_fd < 0 && !r->style.json)
-        return;
-    if (r->style.progress)
-        log_set_hook(step_aside);
-    r->running = os_thread_start(&r->thread, "progress", display, r, &ignored) == 0;
+void progress_init(struct progress *p, const struct report_style *style, struct progress_place *places,
+                   unsigned count) {
+    *p = (struct progress){.style = *style, .target = log_target(), .places = places, .count = count};
+    memset(places, 0, count * sizeof *places);
+    os_mutex_init(&p->lock);
+    os_cond_init(&p->wake);
 }
 
-void progress_stop(struct report *r) {
-    if (!r->running)
+void progress_free(struct progress *p) {
+    progress_stop(p);
+    os_cond_free(&p->wake);
+    os_mutex_free(&p->lock);
+}
+
+void progress_follow(struct progress *p, unsigned place, const struct report *r) {
+    struct err ignored; /* a display that cannot start is not worth a failed transfer */
+    if (!p->style.progress && p->style.progress_fd < 0 && !p->style.json)
         return;
-    os_lock(&r->lock);
-    r->stopping = true;
-    os_cond_broadcast(&r->wake);
-    os_unlock(&r->lock);
-    os_thread_join(&r->thread);
-    r->running = false;
+    os_lock(&p->lock);
+    p->places[place].report = r;
+    bool first = !p->running;
+    if (first && p->style.progress)
+        log_set_hook(step_aside);
+    if (first)
+        p->running = os_thread_start(&p->thread, "progress", display, p, &ignored) == 0;
+    os_unlock(&p->lock);
+}
+
+void progress_settle(struct progress *p, unsigned place, bool over) {
+    os_lock(&p->lock);
+    struct progress_place *at = &p->places[place];
+    if (at->report)
+        at->last = sums_of(at->report);
+    at->report = NULL;
+    at->last.complete = at->last.complete || over;
+    os_unlock(&p->lock);
+}
+
+void progress_stop(struct progress *p) {
+    os_lock(&p->lock);
+    bool running = p->running;
+    p->running = false;
+    p->stopping = true;
+    os_cond_broadcast(&p->wake);
+    os_unlock(&p->lock);
+    if (!running)
+        return;
+    os_thread_join(&p->thread);
+    if (p->style.progress)
+        log_set_hook(NULL);
 }

@@ -13,14 +13,11 @@ void report_init(struct report *r, const struct report_style *style) {
     memset(r, 0, sizeof *r);
     r->style = *style;
     r->start_ms = os_now_ms();
-    os_mutex_init(&r->lock);
-    os_cond_init(&r->wake);
+    progress_init(&r->display, style, &r->place, 1);
 }
 
 void report_free(struct report *r) {
-    progress_stop(r);
-    os_cond_free(&r->wake);
-    os_mutex_free(&r->lock);
+    progress_free(&r->display);
 }
 
 void report_start(struct report *r, const char *peer) {
@@ -33,7 +30,16 @@ void report_start(struct report *r, const char *peer) {
         json_string(&j, "peer", peer);
         json_end(&j);
     }
-    progress_start(r);
+    progress_follow(&r->display, 0, r);
+    if (r->style.shared)
+        progress_follow(r->style.shared, r->style.place, r);
+}
+
+/* Counts no more. again: another session will take its place. */
+static void leave_displays(struct report *r, bool again) {
+    progress_stop(&r->display);
+    if (r->style.shared)
+        progress_settle(r->style.shared, r->style.place, !again);
 }
 
 void report_file(struct report *r, const char *path, uint64_t size) {
@@ -190,8 +196,7 @@ static void print_stats(struct report *r, double seconds, const struct run *run)
 }
 
 void report_lost(struct report *r, const struct err *err) {
-    progress_stop(r);
-    log_set_hook(NULL);
+    leave_displays(r, true);
     log_line(LOG_INFO, "%s", err->msg);
     if (!r->style.json)
         return;
@@ -201,9 +206,16 @@ void report_lost(struct report *r, const struct err *err) {
     json_end(&j);
 }
 
+void report_none(const struct report_style *style, const struct err *err) {
+    log_line(LOG_ERROR, "%s", err->msg);
+    if (style->json)
+        json_error(NULL, err);
+    if (style->shared)
+        progress_settle(style->shared, style->place, true);
+}
+
 void report_end(struct report *r, int code, const struct err *err, const struct run *run) {
-    progress_stop(r);
-    log_set_hook(NULL);
+    leave_displays(r, false);
     double seconds = (double)(os_now_ms() - r->start_ms) / 1000.0;
     if (err) {
         log_line(LOG_ERROR, "%s", err->msg);

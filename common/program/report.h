@@ -1,8 +1,8 @@
 /* report.h: what a person or a script gets to see of one session: names, problems, progress, summary.
  *
  * Counters are atomic and may be raised by any thread. Lines go to stderr (log.h); with --json, events go to
- * stdout, one object a line, and nothing else does. One report a session; the progress display belongs to
- * at most one report of the process.
+ * stdout, one object a line, and nothing else does. One report a session. Where the process has several sessions with other
+ * ends that it chose (--to), lines and events name theirs (log_target), and one display shows the progress of all.
  */
 #ifndef PROGRAM_REPORT_H
 #define PROGRAM_REPORT_H
@@ -15,12 +15,43 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct progress;
+
 struct report_style {
     const char *role; /* "sender", "receiver" */
     bool json, names, stats, human;
     bool progress; /* the line on stderr */
     int progress_fd; /* -1: none */
+    struct progress *shared; /* a display of several reports, of which this is number `place`; NULL: none */
+    unsigned place;
 };
+
+/* How far a session is. */
+struct progress_sums {
+    uint64_t files, files_done, bytes, bytes_done;
+    bool complete; /* files and bytes grow no more */
+};
+
+/* A display: the line on stderr, the lines of --progress-fd, the events. What it shows is the sum over its places, and
+ * what is done never goes back. */
+struct progress {
+    struct report_style style;
+    const char *target; /* log.h, for its events */
+    struct os_thread thread;
+    struct os_mutex lock;
+    struct os_cond wake;
+    bool running, stopping; /* lock */
+    struct progress_place {
+        const struct report *report; /* that goes on; NULL: none does */
+        struct progress_sums last; /* of the last one */
+    } * places; /* lock */
+    unsigned count;
+};
+
+/* Of a display for several reports: `places` has `count` of them, and outlives it. The first report that starts shows it. */
+void progress_init(struct progress *p, const struct report_style *style, struct progress_place *places,
+                   unsigned count);
+void progress_free(struct progress *p); /* after a last look at the sums */
 
 struct report {
     struct report_style style;
@@ -35,11 +66,9 @@ struct report {
     _Atomic uint64_t codec_chunks[4];
     _Atomic int worst; /* exit code of the worst failure of a single file */
     int64_t start_ms;
-    /* Display. */
-    struct os_thread thread;
-    struct os_mutex lock;
-    struct os_cond wake;
-    bool running, stopping; /* lock */
+    /* Its own display. */
+    struct progress display;
+    struct progress_place place;
 };
 
 void report_init(struct report *r, const struct report_style *style);
@@ -63,6 +92,8 @@ void report_end(struct report *r, int code, const struct err *err, const struct 
 
 /* Session over because the other end has forgotten it; another one begins. */
 void report_lost(struct report *r, const struct err *err);
+/* There will be no session, or no other one: message and error event. */
+void report_none(const struct report_style *style, const struct err *err);
 
 /* Which of two codes is reported when several files failed: lack of space, verification, files not
  * transferred, changed sources, in this order. */

@@ -4,12 +4,16 @@
 
 #include "program/report.h"
 
-void progress_start(struct report *r);
-void progress_stop(struct report *r);
+/* r counts from now on at this place. */
+void progress_follow(struct progress *p, unsigned place, const struct report *r);
+/* The report there, if any, goes. over: no other one will come. */
+void progress_settle(struct progress *p, unsigned place, bool over);
+void progress_stop(struct progress *p);
 
-/* One event: json_begin("file"), fields, json_end() prints it as one line in one write. */
+/* One event: json_begin("file"), fields, json_end() prints it as one line in one write. It names the log_target of its
+ * thread, if that has one. */
 struct json {
-    char text[104 * 1024]; /* the longest path with every byte escaped */
+    char text[108 * 1024]; /* the longest path and target with every byte escaped */
     size_t used;
     bool first;
 };

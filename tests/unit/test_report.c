@@ -2,7 +2,7 @@
 #include "json_help.h"
 
 #include "core/log.h"
-#include "program/report.h"
+#include "program/report_impl.h"
 
 #include <inttypes.h>
 
@@ -92,6 +92,69 @@ static void progress_goes_forward_and_ends_with_the_totals(void **state) {
     assert_int_equal(fclose(lines), 0);
 }
 
+static uint64_t read_ratios(FILE *lines, uint64_t *ret_total) {
+    uint64_t done, before = 0;
+    rewind(lines);
+    while (fscanf(lines, "%" SCNu64 "/%" SCNu64 "\n", &done, ret_total) == 2) {
+        assert_true(done >= before && done <= *ret_total);
+        before = done;
+    }
+    return before;
+}
+
+/* One is lost and begun anew, one never begins. */
+static void one_display_adds_up_several_reports(void **state) {
+    (void)state;
+    FILE *lines = tmpfile();
+    assert_non_null(lines);
+    struct progress p;
+    struct progress_place places[3];
+    struct report r[2];
+    progress_init(&p, &(struct report_style){.progress_fd = fileno(lines)}, places, 3);
+    for (unsigned i = 0; i < 2; i++) {
+        report_init(&r[i], &(struct report_style){.progress_fd = -1, .shared = &p, .place = i});
+        report_start(&r[i], "peer");
+        count(&r[i].bytes_total, 1000);
+        count(&r[i].bytes_done, 400);
+    }
+    report_lost(&r[1], &(struct err){.code = EXIT_REFUSED, .msg = "lost"});
+    report_free(&r[1]);
+    report_init(&r[1], &(struct report_style){.progress_fd = -1, .shared = &p, .place = 1});
+    report_start(&r[1], "peer");
+    count(&r[1].bytes_total, 1000);
+    count(&r[1].bytes_done, 1000);
+    assert_false(places[1].last.complete);
+    report_end(&r[1], 0, NULL, NULL);
+    report_free(&r[1]);
+    assert_true(places[1].last.complete);
+    report_none(&(struct report_style){.progress_fd = -1, .shared = &p, .place = 2},
+                &(struct err){.code = EXIT_SOCKET, .msg = "nobody there"});
+    assert_true(places[2].last.complete);
+    count(&r[0].bytes_done, 100);
+    report_end(&r[0], 0, NULL, NULL);
+    report_free(&r[0]);
+    progress_free(&p);
+    uint64_t total;
+    assert_int_equal(read_ratios(lines, &total), 1500);
+    assert_int_equal(total, 2000);
+    assert_int_equal(fclose(lines), 0);
+}
+
+/* What a thread says is about its target. */
+static void events_name_the_target_of_their_thread(void **state) {
+    (void)state;
+    struct capture c = capture_start();
+    log_set_target("tcp://\x1b/a");
+    json_error(NULL, &(struct err){.code = EXIT_SOCKET, .msg = "one"});
+    log_set_target(NULL);
+    json_error(NULL, &(struct err){.code = EXIT_SOCKET, .msg = "two"});
+    char *lines = capture_end(&c);
+    const char *second = assert_event(lines);
+    assert_non_null(strstr(lines, "\"target\":\"tcp://\\u001b/a\""));
+    assert_null(strstr(second, "target"));
+    free(lines);
+}
+
 static int quiet(void **state) {
     (void)state;
     log_setup("test", LOG_ERROR);
@@ -104,6 +167,8 @@ int main(void) {
         cmocka_unit_test(failures_are_events_and_leave_the_worst_code),
         cmocka_unit_test(summary_holds_the_counters),
         cmocka_unit_test(progress_goes_forward_and_ends_with_the_totals),
+        cmocka_unit_test(one_display_adds_up_several_reports),
+        cmocka_unit_test(events_name_the_target_of_their_thread),
     };
     return cmocka_run_group_tests_name("report", tests, quiet, NULL);
 }
