@@ -78,7 +78,9 @@ static int build(struct sender *s, struct err *err) {
     session->state = s->config->dialler ? SEND_TRANSFER : SEND_AWAIT_REQUEST;
     link_in_init(&session->in, session->agreed.our_window, chunk_size);
     s->next_ticket = 1;
-    pace_init(&s->pace, &s->config->bwlimit, os_now_ns());
+    s->pace = s->config->pace ? s->config->pace : &s->own_pace;
+    if (s->pace == &s->own_pace)
+        pace_init(s->pace, &s->config->bwlimit, os_now_ns());
     source_init(&s->source, s->config->roots, chunk_size, s->pool, &s->report, NULL, NULL);
     s->source.parts = s->parts;
     s->source.content.cancelled = &s->run.failed;
@@ -178,6 +180,8 @@ static void dismantle(void *session) {
     outbox_free(s->out);
     flight_free(s->session.flight);
     file_digest_free(s->digest);
+    if (s->pace == &s->own_pace)
+        pace_free(s->pace);
     pool_free(s->pool);
     pool_free(s->parts);
     send_session_free(&s->session);

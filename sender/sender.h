@@ -25,6 +25,7 @@ struct sender_config {
     const struct key *key; /* borrowed; NULL: none */
     bool dialler, serial;
     struct bwlimit bwlimit;
+    struct pace *pace; /* borrowed: the limit is kept by several sessions together; NULL: by each alone */
     struct report_style style;
 };
 
@@ -45,7 +46,8 @@ struct sender {
     struct queue *raw; /* read -> pack; not with 0 */
     struct packer packer; /* read stage, with 0 */
     struct outbox *out; /* scan, pack, ack -> send */
-    struct pace pace; /* send stage */
+    struct pace own_pace;
+    struct pace *pace; /* NULL until there is one */
     struct file_digest *digest; /* send stage: of the file whose chunks pass */
 };
 

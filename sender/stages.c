@@ -304,8 +304,8 @@ int send_step(struct sender *s, struct item **items, unsigned count, struct err 
     int64_t start = data > 0 ? os_now_ns() : 0;
     int result = line_write(&s->line, items, here, err);
     int64_t end = os_now_ns();
-    bucket_spend(&s->pace.bucket, bytes, end);
-    int64_t free_ns = s->pace.bucket.free_ns > end ? s->pace.bucket.free_ns : end; /* after its rest */
+    int64_t paid_ns = pace_spend(s->pace, bytes, end);
+    int64_t free_ns = paid_ns > end ? paid_ns : end; /* after its rest */
     if (result == 0 && data > 0) /* the lanes carry as much meanwhile */
         pack_policy_sent(&s->policy, data * (1 + lanes_open(&s->line)), start, free_ns);
     while (result == 0 && syncs-- > 0)
@@ -316,12 +316,14 @@ int send_step(struct sender *s, struct item **items, unsigned count, struct err 
 /* Lets the outbox rest while more was sent than the limit allows. How long to wait for something to send. */
 static int keep_pace(struct sender *s) {
     int pause = stream_pause(s->config->timeout_ms);
-    struct pace *p = &s->pace;
-    if (p->limit.rate == 0 && !os_file_is_open(p->limit.file))
+    struct pace *p = s->pace;
+    if (!pace_limits(p))
         return pause;
-    if (pace_look(p, os_now_ns()))
-        log_line(LOG_INFO, "--bwlimit: now %s bytes per second", SIZE_TEXT(p->bucket.rate, false));
-    outbox_rest(s->out, p->bucket.rate ? p->bucket.free_ns / 1000000 : 0);
+    bool changed = pace_look(p, os_now_ns());
+    struct bucket now = pace_now(p);
+    if (changed)
+        log_line(LOG_INFO, "--bwlimit: now %s bytes per second", SIZE_TEXT(now.rate, false));
+    outbox_rest(s->out, now.rate ? now.free_ns / 1000000 : 0);
     return os_file_is_open(p->limit.file) && pause > BWLIMIT_LOOK_MS ? BWLIMIT_LOOK_MS : pause;
 }
 

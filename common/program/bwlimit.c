@@ -116,9 +116,19 @@ void pace_init(struct pace *p, const struct bwlimit *limit, int64_t now_ns) {
         .bucket = {.rate = limit->rate, .free_ns = now_ns},
         .look_ns = now_ns + BWLIMIT_LOOK_MS * NS_PER_MS,
     };
+    os_mutex_init(&p->lock);
 }
 
-bool pace_look(struct pace *p, int64_t now_ns) {
+void pace_free(struct pace *p) {
+    os_mutex_free(&p->lock);
+}
+
+bool pace_limits(const struct pace *p) {
+    return p->limit.rate != 0 || os_file_is_open(p->limit.file);
+}
+
+/* Lock held. */
+static bool look(struct pace *p, int64_t now_ns) {
     uint64_t rate;
     if (!os_file_is_open(p->limit.file) || now_ns < p->look_ns)
         return false;
@@ -127,4 +137,26 @@ bool pace_look(struct pace *p, int64_t now_ns) {
         return false;
     bucket_set_rate(&p->bucket, rate, now_ns);
     return true;
+}
+
+bool pace_look(struct pace *p, int64_t now_ns) {
+    os_lock(&p->lock);
+    bool changed = look(p, now_ns);
+    os_unlock(&p->lock);
+    return changed;
+}
+
+int64_t pace_spend(struct pace *p, uint64_t bytes, int64_t now_ns) {
+    os_lock(&p->lock);
+    bucket_spend(&p->bucket, bytes, now_ns);
+    int64_t free_ns = p->bucket.free_ns;
+    os_unlock(&p->lock);
+    return free_ns;
+}
+
+struct bucket pace_now(struct pace *p) {
+    os_lock(&p->lock);
+    struct bucket now = p->bucket;
+    os_unlock(&p->lock);
+    return now;
 }

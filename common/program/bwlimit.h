@@ -1,11 +1,12 @@
 /* bwlimit.h: how fast a sender may send (--bwlimit): the limit as it is written, and a token bucket that says when to go on.
  *
- * No I/O waits here and no clock is asked: who sends tells the time, and sleeps. One thread.
+ * No I/O waits here and no clock is asked: who sends tells the time, and sleeps. One thread, but for struct pace.
  */
 #ifndef PROGRAM_BWLIMIT_H
 #define PROGRAM_BWLIMIT_H
 
 #include "core/err.h"
+#include "os/os.h"
 #include "os/os_file.h"
 
 #include <stdint.h>
@@ -43,16 +44,23 @@ void bucket_spend(struct bucket *b, uint64_t bytes, int64_t now_ns);
 /* What is not paid for yet is paid at the new rate. */
 void bucket_set_rate(struct bucket *b, uint64_t rate, int64_t now_ns);
 
-/* A limit at work. */
+/* A limit at work: of one session, or of several together. Any thread. */
 struct pace {
     struct bwlimit limit;
-    struct bucket bucket;
-    int64_t look_ns; /* when the file is to be read again */
+    struct os_mutex lock;
+    struct bucket bucket; /* lock */
+    int64_t look_ns; /* lock; when the file is to be read again */
 };
 
 void pace_init(struct pace *p, const struct bwlimit *limit, int64_t now_ns);
+void pace_free(struct pace *p);
+bool pace_limits(const struct pace *p); /* false: there is no limit, and will be none */
 /* Reads the file again when it is time to; a file that is not there or holds no rate changes nothing. True: the
  * rate is another one than before. */
 bool pace_look(struct pace *p, int64_t now_ns);
+/* So many bytes were sent, as bucket_spend. When all of them are paid for. */
+int64_t pace_spend(struct pace *p, uint64_t bytes, int64_t now_ns);
+/* What the bucket is at this moment. */
+struct bucket pace_now(struct pace *p);
 
 #endif

@@ -176,46 +176,67 @@ static int remove_file(void **state) {
     return 0;
 }
 
-static struct pace of_file(void) {
+static void pace_of_file(struct pace *p) {
     char word[80];
     struct bwlimit limit = {.file = OS_FILE_NONE};
-    struct pace p;
     (void)snprintf(word, sizeof word, "@%s", path);
     assert_int_equal(bwlimit_parse(word, &limit, NULL), 0);
-    pace_init(&p, &limit, S);
-    return p;
+    pace_init(p, &limit, S);
+}
+
+static void end_pace(struct pace *p) {
+    bwlimit_close(&p->limit);
+    pace_free(p);
 }
 
 static void rate_of_a_file_is_read_again_each_second(void **state) {
     (void)state;
     put_text("10\n");
-    struct pace p = of_file();
-    assert_int_equal(p.bucket.rate, 10 * KIB);
+    struct pace p;
+    pace_of_file(&p);
+    assert_true(pace_limits(&p));
+    assert_int_equal(pace_now(&p).rate, 10 * KIB);
     put_text("2M \r\nnot read\n");
     assert_false(pace_look(&p, 2 * S - 1));
-    assert_int_equal(p.bucket.rate, 10 * KIB);
+    assert_int_equal(pace_now(&p).rate, 10 * KIB);
     assert_true(pace_look(&p, 2 * S));
-    assert_int_equal(p.bucket.rate, 2 * KIB * KIB);
+    assert_int_equal(pace_now(&p).rate, 2 * KIB * KIB);
     put_text("0");
     assert_false(pace_look(&p, 3 * S - 1));
     assert_true(pace_look(&p, 3 * S));
-    assert_int_equal(p.bucket.rate, 0);
+    assert_int_equal(pace_now(&p).rate, 0);
+    assert_true(pace_limits(&p)); /* it may come back */
     assert_false(pace_look(&p, 9 * S)); /* as before */
-    bwlimit_close(&p.limit);
+    end_pace(&p);
 }
 
 static void file_that_is_gone_or_holds_no_rate_changes_nothing(void **state) {
     (void)state;
     put_text("10");
-    struct pace p = of_file();
+    struct pace p;
+    pace_of_file(&p);
     put_text("ten");
     assert_false(pace_look(&p, 2 * S));
     put_text("");
     assert_false(pace_look(&p, 3 * S));
     assert_int_equal(remove(path), 0);
     assert_false(pace_look(&p, 4 * S));
-    assert_int_equal(p.bucket.rate, 10 * KIB);
-    bwlimit_close(&p.limit);
+    assert_int_equal(pace_now(&p).rate, 10 * KIB);
+    end_pace(&p);
+}
+
+/* Each waits until what both have sent is paid for. */
+static void sessions_with_one_pace_keep_the_rate_together(void **state) {
+    (void)state;
+    const struct bwlimit limit = {.rate = 1000, .file = OS_FILE_NONE};
+    struct pace p;
+    int64_t now[2] = {10 * S, 10 * S};
+    pace_init(&p, &limit, 10 * S);
+    for (int i = 0; i < 100; i++)
+        now[i % 2] = pace_spend(&p, i % 2 ? 300 : 700, now[i % 2]);
+    assert_int_equal(now[1], 60 * S); /* 50,000 bytes */
+    assert_int_equal(pace_now(&p).free_ns, 60 * S);
+    pace_free(&p);
 }
 
 static void file_that_cannot_be_read_at_the_start_is_a_usage_error(void **state) {
@@ -238,6 +259,7 @@ int main(void) {
         cmocka_unit_test(who_waits_for_the_bucket_keeps_the_rate_exactly),
         cmocka_unit_test(time_that_was_not_used_is_made_up_for_by_a_tenth_of_a_second_only),
         cmocka_unit_test(without_a_rate_nothing_has_to_wait),
+        cmocka_unit_test(sessions_with_one_pace_keep_the_rate_together),
         cmocka_unit_test(largest_write_at_the_lowest_rate_does_not_overflow),
         cmocka_unit_test(debt_is_paid_at_the_new_rate),
         FILE_TEST(rate_of_a_file_is_read_again_each_second),
