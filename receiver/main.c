@@ -29,7 +29,8 @@ static int run(const struct options *o, struct receiver_config *config, struct e
         return -1;
     config->streams = addr_streams(&addr, o->streams);
     config->dialler = true;
-    int code = endpoint_run(&addr, o, &receiver_ops, config, &files, err);
+    const struct endpoint_target target = {.to = &addr, .config = config, .style = &config->style};
+    int code = endpoint_run(&target, 1, o, &receiver_ops, &files, err);
     addr_free(&addr);
     return code;
 }

@@ -1,5 +1,6 @@
 /* hvsend: send files and directories to an hvrecv. */
-#include "sender/sender.h"
+#include "sender/scan.h"
+#include "sender/targets.h"
 
 #include "core/log.h"
 #include "core/text.h"
@@ -17,9 +18,13 @@ static int check_usage(const struct options *o, struct err *err) {
     bool waits = o->listen || o->use_stdio;
     if (o->listen && o->use_stdio)
         return err_set(err, EXIT_USAGE, "--listen and --stdio exclude each other; see --help");
+    if (waits && o->to_count)
+        return err_set(err, EXIT_USAGE, "--to and %s exclude each other; see --help",
+                       o->listen ? "--listen" : "--stdio");
     if (o->arg_count == 0)
-        return err_set(err, EXIT_USAGE, "give at least one SRC%s; see --help", waits ? "" : ", and DEST");
-    if (!waits && o->arg_count == 1)
+        return err_set(err, EXIT_USAGE, "give at least one SRC%s; see --help",
+                       waits || o->to_count ? "" : ", and DEST");
+    if (sources_count(o) == 0)
         return err_set(err, EXIT_USAGE, "%s",
                        addr_looks_like(o->args[0]) ? "SRC is missing; see --help"
                                                    : "DEST (an ADDR) is missing; see --help");
@@ -37,61 +42,14 @@ static int check_usage(const struct options *o, struct err *err) {
     return 0;
 }
 
-/* Where the receiver is: the last argument, and the directory below its root. */
-static int parse_dest(const struct options *o, struct addr *ret, char **ret_into, struct err *err) {
-    struct addr_rules rules = {.allow_remote = o->allow_remote,
-                               .no_connected_suspend = o->no_connected_suspend};
-    if (addr_parse(o->args[o->arg_count - 1], &rules, ret, err) != 0)
+/* Connects to the receivers and sends. The exit code, or -1 and err. */
+static int send_to_targets(const struct options *o, const struct sender_config *config, struct err *err) {
+    struct target *targets;
+    unsigned count;
+    if (targets_parse(o, &targets, &count, err) != 0)
         return -1;
-    if (o->into && ret->into) {
-        addr_free(ret);
-        return err_set(err, EXIT_USAGE, "the directory is given twice: in DEST and by --into");
-    }
-    const char *into = o->into ? o->into : ret->into;
-    *ret_into = into ? strdup(into) : NULL;
-    size_t n = *ret_into ? strlen(*ret_into) : 0;
-    while (n > 0 && (*ret_into)[n - 1] == '/')
-        (*ret_into)[--n] = '\0';
-    if (*ret_into && path_check(*ret_into, err) != 0) {
-        err->code = EXIT_USAGE;
-        free(*ret_into);
-        addr_free(ret);
-        return err_wrap(err, "--into");
-    }
-    return 0;
-}
-
-/* What is offered, as what the process may reach. NULL: no memory. */
-static struct os_reach *reach_of(const struct source_root *roots, int count) {
-    struct os_reach *reach = calloc((size_t)count, sizeof *reach);
-    for (int i = 0; reach && i < count; i++)
-        reach[i] = (struct os_reach){.at = roots[i].base, .name = roots[i].name, .kind = OS_REACH_READ};
-    return reach;
-}
-
-/* Connects to DEST and sends. The exit code, or -1 and err. */
-static int send_to_dest(const struct options *o, struct sender_config *config, struct err *err) {
-    struct addr addr;
-    char *into = NULL;
-    if (parse_dest(o, &addr, &into, err) != 0)
-        return -1;
-    struct source_root *roots;
-    int code = roots_open(o->args, o->arg_count - 1, &roots, err);
-    if (code == 0) {
-        config->streams = addr_streams(&addr, o->streams);
-        config->dialler = true;
-        config->into = into;
-        config->roots = roots;
-        config->root_count = o->arg_count - 1;
-        struct os_reach *reach = reach_of(roots, o->arg_count - 1);
-        const struct endpoint_files files = {.reach = reach, .count = (size_t)o->arg_count - 1};
-        code = reach ? endpoint_run(&addr, o, &sender_ops, config, &files, err)
-                     : err_set(err, EXIT_MEMORY, "out of memory");
-        free(reach);
-        roots_close(roots, o->arg_count - 1);
-    }
-    free(into);
-    addr_free(&addr);
+    int code = targets_run(targets, count, o, config, err);
+    targets_free(targets, count);
     return code;
 }
 
@@ -103,7 +61,7 @@ static int serve_sources(const struct options *o, struct sender_config *config, 
     config->streams = o->streams ? o->streams : STREAMS_MAX;
     config->roots = roots;
     config->root_count = o->arg_count;
-    struct os_reach *reach = reach_of(roots, o->arg_count);
+    struct os_reach *reach = roots_reach(roots, o->arg_count);
     const struct endpoint_files files = {.reach = reach, .count = (size_t)o->arg_count};
     int code = reach == NULL ? err_set(err, EXIT_MEMORY, "out of memory")
                : o->listen   ? endpoint_serve(o->listen, o, &sender_ops, config, &files, err)
@@ -147,7 +105,7 @@ int main(int argc, char **argv) {
         return setup_fail(&o, &err);
     config.key = key;
     bool waits = o.listen || o.use_stdio;
-    int code = waits ? serve_sources(&o, &config, &err) : send_to_dest(&o, &config, &err);
+    int code = waits ? serve_sources(&o, &config, &err) : send_to_targets(&o, &config, &err);
     key_free(key);
     bwlimit_close(&o.bwlimit);
     return code < 0 ? setup_fail(&o, &err) : code;

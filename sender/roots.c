@@ -63,3 +63,10 @@ void roots_close(struct source_root *roots, int count) {
         os_dir_close(&roots[i].base);
     free(roots);
 }
+
+struct os_reach *roots_reach(const struct source_root *roots, int count) {
+    struct os_reach *reach = calloc((size_t)count, sizeof *reach);
+    for (int i = 0; reach && i < count; i++)
+        reach[i] = (struct os_reach){.at = roots[i].base, .name = roots[i].name, .kind = OS_REACH_READ};
+    return reach;
+}

@@ -3,6 +3,7 @@
 #define SENDER_SCAN_H
 
 #include "core/path.h"
+#include "os/os_confine.h"
 #include "os/os_file.h"
 #include "program/report.h"
 #include "wire/protocol.h"
@@ -19,6 +20,8 @@ enum { ROOTS_MAX = 1024 };
 /* Opens what the SRC arguments name. 0, or -1 and err (EXIT_SELECT names the argument). */
 int roots_open(char *const *args, int count, struct source_root **ret, struct err *err);
 void roots_close(struct source_root *roots, int count);
+/* What is offered, as what the process may reach (free). NULL: no memory. */
+struct os_reach *roots_reach(const struct source_root *roots, int count);
 
 struct scan_options {
     bool recursive, links;

@@ -31,6 +31,7 @@ enum exit_code {
     EXIT_VERIFY = 40, /* a digest did not match */
     EXIT_NO_SPACE = 41, /* no space or quota left at the destination */
     EXIT_PEER_DENIED = 42, /* the peer is not allowed */
+    EXIT_TARGETS = 43, /* of several targets, some failed */
 };
 
 #define ERR_MESSAGE_MAX 1024 /* bytes with the final NUL; longer messages are cut */

@@ -23,13 +23,14 @@ struct os_reach {
     enum os_reach_kind kind;
 };
 
-enum { OS_FAMILIES_MAX = 2 };
+enum { OS_FAMILIES_MAX = 4 }; /* Unix, vsock, IPv4, IPv6 */
 
 struct os_confinement {
     const struct os_reach *reach; /* everything else is out of reach */
     size_t reach_count;
     int families[OS_FAMILIES_MAX]; /* AF_*: stream sockets that may still be made and connected; 0: none */
-    uint16_t tcp_port; /* the only one that TCP may connect to; 0: none */
+    const uint16_t *tcp_ports; /* the only ones that TCP may connect to */
+    size_t tcp_port_count;
     bool socket_file; /* a socket file will be connected to, or removed */
     bool child; /* a child is waited for, and may have to be ended */
 };

@@ -40,26 +40,37 @@ int confine_listening(const struct endpoint_files *files, const struct listener 
     return result;
 }
 
-int confine_connecting(const struct endpoint_files *files, const struct addr *to, uint32_t retries,
-                       struct err *err) {
-    struct addr_needs needs = addr_needs(to);
-    struct os_confinement keep = keep_files(files);
-    if (needs.child && retries > 0)
-        log_line(LOG_INFO, "not confined: the command may have to be started again (--retry)");
-    if (needs.child)
-        return 0;
-    _Static_assert((int)OS_FAMILIES_MAX == (int)ADDR_FAMILIES_MAX, "the same families");
-    memcpy(keep.families, needs.families, sizeof keep.families);
-    keep.tcp_port = needs.tcp_port;
-    keep.socket_file = needs.socket_file;
-    return confine(&keep, err);
+static void add_family(struct os_confinement *keep, int family) {
+    for (int i = 0; i < OS_FAMILIES_MAX && family != 0; i++)
+        if (keep->families[i] == 0 || keep->families[i] == family) {
+            keep->families[i] = family;
+            return;
+        }
 }
 
-int confine_child(const struct endpoint_files *files, const struct addr *to, uint32_t retries,
-                  struct err *err) {
+int confine_connecting(const struct endpoint_files *files, const struct confine_dial *dials, size_t count,
+                       struct err *err) {
     struct os_confinement keep = keep_files(files);
-    keep.child = addr_needs(to).child;
-    return keep.child && retries == 0 ? confine(&keep, err) : 0;
+    bool again = false;
+    uint16_t *ports = calloc(count, sizeof *ports);
+    if (ports == NULL)
+        return err_set(err, EXIT_MEMORY, "out of memory");
+    keep.tcp_ports = ports;
+    for (size_t i = 0; i < count; i++) {
+        struct addr_needs needs = addr_needs(dials[i].to);
+        for (int f = 0; f < ADDR_FAMILIES_MAX; f++)
+            add_family(&keep, needs.families[f]);
+        if (needs.tcp_port)
+            ports[keep.tcp_port_count++] = needs.tcp_port;
+        keep.socket_file = keep.socket_file || needs.socket_file;
+        keep.child = keep.child || needs.child;
+        again = again || (needs.child && dials[i].retries > 0);
+    }
+    if (again)
+        log_line(LOG_INFO, "not confined: the command may have to be started again (--retry)");
+    int result = again ? 0 : confine(&keep, err);
+    free(ports);
+    return result;
 }
 
 int confine_connected(const struct endpoint_files *files, struct err *err) {

@@ -9,12 +9,15 @@
 
 /* It listens: no new sockets. The socket file can be removed at the end. */
 int confine_listening(const struct endpoint_files *files, const struct listener *listener, struct err *err);
-/* It will connect, and connect again after a break: sockets of the address's family. What starts a child is not confined
- * here, but by confine_child once the child runs; if it is to be started again (retries > 0), not at all. */
-int confine_connecting(const struct endpoint_files *files, const struct addr *to, uint32_t retries,
+/* Where it will connect, and connect again after a break. */
+struct confine_dial {
+    const struct addr *to;
+    uint32_t retries;
+};
+/* Sockets of the addresses' families. A command runs by now; if one may have to be started again (retries > 0), nothing is
+ * confined. */
+int confine_connecting(const struct endpoint_files *files, const struct confine_dial *dials, size_t count,
                        struct err *err);
-int confine_child(const struct endpoint_files *files, const struct addr *to, uint32_t retries,
-                  struct err *err);
 /* It has all that it needs. */
 int confine_connected(const struct endpoint_files *files, struct err *err);
 

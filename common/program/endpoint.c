@@ -2,11 +2,8 @@
 
 #include "core/log.h"
 #include "core/text.h"
-#include "os/os.h"
 #include "program/confine.h"
-#include "program/backoff.h"
 #include "program/interrupt.h"
-#include "program/line.h"
 #include "transport/notify.h"
 
 #include <stdatomic.h>
@@ -16,11 +13,6 @@ static void stop_server(void *server, const struct err *why) {
     (void)why;
     notify("STOPPING=1\nSTATUS=stopping");
     server_stop(server);
-}
-
-static void stop_dial(void *waker, const struct err *why) {
-    (void)why;
-    waker_wake(waker);
 }
 
 /* A signal before there is a server to stop. */
@@ -77,87 +69,4 @@ int endpoint_serve(const char *where, const struct options *o, const struct sess
     listener_close(listener);
     addr_free(&addr);
     return code;
-}
-
-/* A stream; a signal ends the waiting for it at once. */
-static int connect_to(const struct addr *to, const struct options *o, const struct retry_policy *policy,
-                      struct conn **ret, struct err *err) {
-    int in_all_ms = o->timeout_ms > o->connect_timeout_ms ? o->timeout_ms : o->connect_timeout_ms;
-    int64_t deadline_ms = o->timeout_ms < 0 ? INT64_MAX : os_now_ms() + in_all_ms;
-    struct waker *waker;
-    if (waker_new(&waker, err) != 0)
-        return -1;
-    interrupt_stops(stop_dial, waker);
-    int result = redial(to, policy, deadline_ms, waker, ret, err);
-    interrupt_stops(NULL, NULL);
-    waker_free(waker);
-    return result;
-}
-
-/* Before the n-th new session, from 0: an end that refuses each of them at once is not asked without a pause. */
-static int pause_before(uint32_t n, const struct retry_policy *policy, struct err *err) {
-    struct waker *waker;
-    uint32_t random;
-    if (n == 0)
-        return 0;
-    if (waker_new(&waker, err) != 0)
-        return -1;
-    os_random(&random, sizeof random);
-    interrupt_stops(stop_dial, waker);
-    bool go_on = waker_pause(waker, os_now_ms() + backoff_ms(policy->delay_ms, n, random));
-    interrupt_stops(NULL, NULL);
-    waker_free(waker);
-    return go_on ? 0 : err_set(err, EXIT_SIGNAL, "interrupted");
-}
-
-/* One session over way->conn. Its exit code, or -1 and err. */
-static int run_session(const struct session_ops *ops, const void *config, struct way *way, struct err *err) {
-    void *session = ops->prepare(config);
-    if (session == NULL) {
-        (void)conn_close(way->conn, NULL);
-        return err_set(err, EXIT_MEMORY, "out of memory");
-    }
-    interrupt_stops(ops->stop, session);
-    int code = ops->run(session, config, way);
-    interrupt_stops(NULL, NULL);
-    ops->free(session);
-    return code;
-}
-
-int endpoint_run_stdio(const struct session_ops *ops, const void *config, const struct endpoint_files *files,
-                       struct err *err) {
-    struct way way = {.conn = NULL};
-    if (conn_stdio(&way.conn, err) != 0 || confine_connected(files, err) != 0)
-        return -1;
-    return run_session(ops, config, &way, err);
-}
-
-int endpoint_run(const struct addr *to, const struct options *o, const struct session_ops *ops,
-                 const void *config, const struct endpoint_files *files, struct err *err) {
-    struct retry_policy first = {
-        .retries = o->retries_given ? o->retries : addr_retries(to),
-        .delay_ms = o->retry_delay_ms,
-        .try_ms = o->connect_timeout_ms,
-    };
-    struct way way = {.to = to, .retry = first};
-    if (!o->retries_given)
-        way.retry.retries = addr_resume_retries(to);
-    if (confine_connecting(files, to, way.retry.retries, err) != 0 ||
-        connect_to(to, o, &first, &way.conn, err) != 0 ||
-        confine_child(files, to, way.retry.retries, err) != 0)
-        return -1;
-    int code = run_session(ops, config, &way, err);
-    struct err why = way.why; /* the first of several causes says most */
-    /* The other end was started anew, or never knew of us: what it has by now is not sent again. */
-    for (uint32_t n = 0; way.lost && (way.retry.retries == RETRY_FOREVER || n < way.retry.retries); n++) {
-        log_line(LOG_INFO, "beginning a new session");
-        way.again = true;
-        way.lost = false;
-        if (pause_before(n, &way.retry, err) != 0 || connect_to(to, o, &way.retry, &way.conn, err) != 0)
-            return -1;
-        code = run_session(ops, config, &way, err);
-    }
-    if (way.lost)
-        *err = why;
-    return way.lost ? -1 : code;
 }

@@ -1,7 +1,6 @@
 #include "program/interrupt.h"
 
 #include "core/log.h"
-#include "os/os.h"
 
 #include <stdlib.h>
 
@@ -35,4 +34,30 @@ void interrupt_stops(interrupt_stop *stop, void *object) {
     target.stop = stop;
     target.object = object;
     os_unlock(&target.lock);
+}
+
+void stoppable_init(struct stoppable *s) {
+    *s = (struct stoppable){.stop = NULL};
+    os_mutex_init(&s->lock);
+}
+
+void stoppable_free(struct stoppable *s) {
+    os_mutex_free(&s->lock);
+}
+
+void stoppable_does(struct stoppable *s, interrupt_stop *stop, void *object) {
+    os_lock(&s->lock);
+    s->stop = stop;
+    s->object = object;
+    if (stop && err_is_set(&s->why))
+        stop(object, &s->why);
+    os_unlock(&s->lock);
+}
+
+void stoppable_stop(struct stoppable *s, const struct err *why) {
+    os_lock(&s->lock);
+    s->why = *why;
+    if (s->stop)
+        s->stop(s->object, why);
+    os_unlock(&s->lock);
 }

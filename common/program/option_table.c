@@ -20,6 +20,7 @@ const struct option_row option_rows[] = {
     {'c', "checksum", NULL, BOTH, "skip files by content, not by size and time"},
     {O_LISTEN, "listen", "ADDR", BOTH, "wait for the other end at ADDR"},
     {O_CONNECT, "connect", "ADDR", PROGRAM_HVRECV, "connect to a listening hvsend and pull"},
+    {O_TO, "to", "ADDR", PROGRAM_HVSEND, "send there too, all at once (repeatable; DEST may be left out)"},
     {O_STDIO, "stdio", NULL, BOTH, "the stream is this process's stdin and stdout"},
     {O_ONCE, "once", NULL, BOTH, "with --listen: serve one session, exit with its status"},
     {O_INTO, "into", "SUB/DIR", PROGRAM_HVSEND, "put everything below this directory of the receiver's root"},
@@ -78,10 +79,10 @@ _Static_assert(sizeof option_rows / sizeof option_rows[0] <= OPTION_ROWS_MAX, "O
 /* Options of the same meaning in rsync that will come: the message says so instead of "unknown". */
 static const char later_letters[] = "DHAXSuni0";
 static const char *const later_names[] = {
-    "devices",      "specials",     "hard-links", "acls",       "xattrs",          "sparse",
-    "update",       "dry-run",      "delete",     "max-delete", "exclude",         "include",
-    "exclude-from", "include-from", "files-from", "from0",      "chmod",           "chown",
-    "numeric-ids",  "log-file",     "to",         "force",      "itemize-changes",
+    "devices",         "specials", "hard-links", "acls",    "xattrs",      "sparse",       "update",
+    "dry-run",         "delete",   "max-delete", "exclude", "include",     "exclude-from", "include-from",
+    "files-from",      "from0",    "chmod",      "chown",   "numeric-ids", "log-file",     "force",
+    "itemize-changes",
 };
 
 void option_print_help(enum program program) {
@@ -90,6 +91,7 @@ void option_print_help(enum program program) {
         (void)puts(
             "hvsend sends files and directories to hvrecv.\n\n"
             "  hvsend [OPTION...] SRC... DEST               connect to a listening hvrecv\n"
+            "  hvsend [OPTION...] SRC... --to ADDR [--to ADDR...]   send to several at once\n"
             "  hvsend [OPTION...] --listen ADDR SRC...      serve SRC to an hvrecv that connects\n"
             "  hvsend [OPTION...] --stdio SRC...\n"
             "  hvsend doctor [ADDR | --listen ADDR]         what this machine can do, and what is wrong\n\n"

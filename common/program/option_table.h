@@ -13,6 +13,7 @@ enum {
     O_LISTEN = LONG_ONLY,
     O_CONNECT,
     O_INTO,
+    O_TO,
     O_STDIO,
     O_ONCE,
     O_ALLOW_REMOTE,

@@ -101,6 +101,13 @@ static int parse_count(const char *text, uint64_t *ret, struct err *err) {
     return parse_number(text, 1, INT64_MAX, ret, err);
 }
 
+static int add_target(struct options *o, const char *word, struct err *err) {
+    if (o->to_count == TARGETS_MAX)
+        return err_set(err, EXIT_USAGE, "--to: at most %d receivers at once", TARGETS_MAX);
+    o->to[o->to_count++] = word;
+    return 0;
+}
+
 /* 0 would mean that there is no limit, which nobody wants who writes it. */
 static int set_limit(uint64_t *to, const char *option, const char *text,
                      int (*parse)(const char *text, uint64_t *ret, struct err *err), struct err *err) {
@@ -115,6 +122,7 @@ static int set_with_argument(struct options *o, int id, const char *arg, struct 
     case O_LISTEN: o->listen = arg; return 0;
     case O_CONNECT: o->connect = arg; return 0;
     case O_INTO: o->into = arg; return 0;
+    case O_TO: return add_target(o, arg, err);
     case O_KEY_FILE: o->key_file = arg; return 0;
     case O_GENERATE_KEY: o->generate_key = arg; return 0;
     case O_ALLOW_PEER: return allow_add(&o->allow, arg, err);

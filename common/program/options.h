@@ -12,6 +12,8 @@
 
 enum program { PROGRAM_HVSEND = 1, PROGRAM_HVRECV = 2 };
 
+enum { TARGETS_MAX = 64 }; /* of one hvsend: each costs a dozen threads and the memory of a session */
+
 enum { CODEC_AUTO = 255 }; /* options.codec: chosen per chunk */
 
 /* Send only what differs from what the receiver has: where that pays, wherever the receiver has something, or never. */
@@ -25,6 +27,8 @@ struct options {
     bool inplace, no_partial;
     /* Where. */
     const char *listen, *connect, *into;
+    const char *to[TARGETS_MAX]; /* hvsend: addresses beside DEST */
+    unsigned to_count;
     bool use_stdio, once, allow_remote, no_connected_suspend, mkpath;
     struct allow_list allow;
     const char *key_file, *generate_key;

@@ -24,6 +24,15 @@ struct addr_needs addr_needs(const struct addr *addr) {
     return needs;
 }
 
+bool addr_same(const struct addr *a, const struct addr *b) {
+    bool same_host =
+        a->transport->peer_kind == PEER_VSOCK || strcmp(a->host, b->host) == 0; /* a CID has names */
+    bool same_command = strcmp(a->command ? a->command : "", b->command ? b->command : "") == 0;
+    return a->transport == b->transport && same_host && same_command && strcmp(a->path, b->path) == 0 &&
+           guid_equal(&a->vm, &b->vm) && guid_equal(&a->service, &b->service) && a->cid == b->cid &&
+           a->port == b->port;
+}
+
 const char *addr_scheme(const struct addr *addr) {
     return addr->transport->scheme;
 }

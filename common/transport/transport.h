@@ -47,6 +47,9 @@ void addr_free(struct addr *addr); /* frees what addr owns, not addr; NULL field
 /* True when `text` starts like an address ("unix:", "tcp://", …), so that a DEST can be told from a file. */
 bool addr_looks_like(const char *text);
 
+/* True when both are of the same place, but for the sub-directory, as far as their words tell. */
+bool addr_same(const struct addr *a, const struct addr *b);
+
 const char *addr_scheme(const struct addr *addr); /* "vsock", "vsock-mux", … */
 
 struct conn; /* one stream */

@@ -28,12 +28,16 @@ class AtOnce(Contender):
         for folder in self.dests(dest):
             self.check.check(source, folder)
 
-    def run(self, source, dest):
+    def listen_all(self, source, dest):
+        """What each member's listen() gives."""
         dests = self.dests(dest)
         for folder in dests:
             folder.mkdir()
         self.bench.warm(source, len(dests))
-        receiving = [member.listen(folder) for member, folder in zip(self.members, dests)]
+        return [member.listen(folder) for member, folder in zip(self.members, dests)]
+
+    def run(self, source, dest):
+        receiving = self.listen_all(source, dest)
         sending = [member.send(source) for member in self.members]
         runs = [member.finish(*ends) for member, ends in zip(self.members, zip(receiving, sending))]
         return Run(
@@ -42,6 +46,22 @@ class AtOnce(Contender):
             Usage(sum(run.sender.cpu for run in runs), max(run.sender.peak for run in runs)),
             Usage(sum(run.receiver.cpu for run in runs), max(run.receiver.peak for run in runs)),
         )
+
+
+class FanOut(AtOnce):
+    """hvferry: a receiver each, and one sender for all."""
+
+    def command(self):
+        receiver, sender = self.members[0].command().split("; ")
+        head, _, address = sender.rpartition(" ")
+        return f"{len(self.members)} of: {receiver}; one {head} --to {address} --to ..."
+
+    def run(self, source, dest):
+        receiving = self.listen_all(source, dest)
+        first = self.members[0]
+        to = [word for member in self.members for word in ("--to", member.wire.url(member.wire.dialled))]
+        sender = first.start_sender([self.bench.hvsend, *first.options, f"{source}/", *to])
+        return self.finish([process for programs in receiving for process in programs], [sender])
 
 
 def crowd(path, count):

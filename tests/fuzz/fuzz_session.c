@@ -249,8 +249,8 @@ static void dial(void *arg) {
     struct err err = {0};
     bool receiver = w.head.flags & RECEIVER_DIALS;
     const struct session_ops *ops = receiver ? &receiver_ops : &sender_ops;
-    w.dialler_code =
-        endpoint_run(to, &w.options, ops, receiver ? (void *)&w.receiver : &w.sender, &nowhere, &err);
+    const struct endpoint_target target = {.to = to, .config = receiver ? (void *)&w.receiver : &w.sender};
+    w.dialler_code = endpoint_run(&target, 1, &w.options, ops, &nowhere, &err);
     if (w.dialler_code < 0)
         w.dialler_code = err.code;
     os_sleep_ms(2 * HOUR_MS); /* the other end has given up by then */

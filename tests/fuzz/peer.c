@@ -242,8 +242,9 @@ static void run_real(void *arg) {
     static const struct endpoint_files nowhere = {0};
     struct err err = {0};
     (void)arg;
+    const struct endpoint_target target = {.to = &peer.to, .config = peer.plan->config};
     if (peer.plan->real_dials)
-        peer.code = endpoint_run(&peer.to, &peer.options, peer.plan->ops, peer.plan->config, &nowhere, &err);
+        peer.code = endpoint_run(&target, 1, &peer.options, peer.plan->ops, &nowhere, &err);
     else
         peer.code = server_run(peer.server);
     if (peer.code < 0)

@@ -245,6 +245,31 @@ static void addresses_are_told_from_files(void **state) {
         assert_false(addr_looks_like(files[i]));
 }
 
+static bool same(const char *a, const char *b) {
+    struct addr one, other;
+    assert_int_equal(addr_parse(a, &rules_of[DIAL], &one, NULL), 0);
+    assert_int_equal(addr_parse(b, &rules_of[DIAL], &other, NULL), 0);
+    bool result = addr_same(&one, &other);
+    assert_int_equal(addr_same(&other, &one), result);
+    addr_free(&one);
+    addr_free(&other);
+    return result;
+}
+
+static void places_are_told_apart(void **state) {
+    (void)state;
+    assert_true(same("tcp://127.0.0.1:1/a", "tcp://127.0.0.1:1/b"));
+    assert_false(same("tcp://127.0.0.1:1", "tcp://127.0.0.1:2"));
+    assert_false(same("tcp://127.0.0.1:1", "tcp://127.0.0.2:1"));
+    assert_true(same("exec:a b", "exec:a b"));
+    assert_false(same("exec:a b", "exec:a  b"));
+    assert_true(same(own_twins[0], own_twins[1]));
+    assert_false(same("exec:a", "tcp://127.0.0.1:1"));
+    for (size_t i = 0; i < sizeof own_goods / sizeof own_goods[0]; i++)
+        if (own_goods[i].rule == DIAL)
+            assert_true(same(own_goods[i].text, own_goods[i].text));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_addresses_are_taken_apart),
@@ -254,6 +279,7 @@ int main(void) {
         cmocka_unit_test(a_long_command_is_kept_whole_and_shown_cut),
         cmocka_unit_test(freeing_twice_is_harmless),
         cmocka_unit_test(addresses_are_told_from_files),
+        cmocka_unit_test(places_are_told_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -136,6 +136,29 @@ static void addresses_and_places_are_kept(void **state) {
     assert_string_equal(l.o.listen, "tcp://[::1]:7");
 }
 
+static void further_targets_add_up_to_a_bound(void **state) {
+    (void)state;
+    struct line l;
+    struct options o;
+    struct err err = {0};
+    char *argv[2 * TARGETS_MAX + 4] = {"program"};
+    assert_int_equal(run(&l, PROGRAM_HVSEND, "src")->o.to_count, 0);
+    run(&l, PROGRAM_HVSEND, "--to unix:/a src --to=unix:/b dest");
+    assert_int_equal(l.o.to_count, 2);
+    assert_string_equal(l.o.to[0], "unix:/a");
+    assert_string_equal(l.o.to[1], "unix:/b");
+    assert_int_equal(l.o.arg_count, 2);
+    for (int i = 1; i <= 2 * (TARGETS_MAX + 1); i++)
+        argv[i] = i % 2 ? "--to" : "unix:/a";
+    optind = 0;
+    assert_int_equal(options_parse(PROGRAM_HVSEND, 2 * TARGETS_MAX + 1, argv, &o, &err), PARSED_RUN);
+    assert_int_equal(o.to_count, TARGETS_MAX);
+    optind = 0;
+    assert_int_equal(options_parse(PROGRAM_HVSEND, 2 * TARGETS_MAX + 3, argv, &o, &err), PARSED_ERROR);
+    assert_int_equal(err.code, EXIT_USAGE);
+    assert_non_null(strstr(err.msg, "at most 64"));
+}
+
 static void what_is_shown_can_be_chosen(void **state) {
     (void)state;
     struct line l;
@@ -311,6 +334,7 @@ static void what_is_wrong_is_refused_as_usage(void **state) {
         {S, "--connect unix:/a", "--connect"},
         {S, "--mkpath", "--mkpath"},
         {R, "--into a", "--into"},
+        {R, "--to unix:/a", "--to"},
         {R, "-z", "-z"},
         {R, "--zc none", "--zc"},
     };
@@ -330,7 +354,7 @@ static void options_that_come_later_say_so(void **state) {
     static const char *const words[] = {"-D",       "-H",           "-A",          "-X",
                                         "-S",       "-u",           "-n",          "-an",
                                         "--delete", "--dry-run",    "--exclude=x", "--log-file=a",
-                                        "--force",  "--to=unix:/a", "--chmod=u+w", "--hard-links"};
+                                        "--force",  "--max-delete", "--chmod=u+w", "--hard-links"};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         for (int program = S; program <= R; program++) {
             struct line l;
@@ -357,6 +381,7 @@ int main(void) {
         cmocka_unit_test(letters_and_words_set_the_same_flags),
         cmocka_unit_test(what_is_no_option_is_left_in_order),
         cmocka_unit_test(addresses_and_places_are_kept),
+        cmocka_unit_test(further_targets_add_up_to_a_bound),
         cmocka_unit_test(what_is_shown_can_be_chosen),
         cmocka_unit_test(numbers_are_taken_within_their_bounds),
         cmocka_unit_test(how_often_to_connect_again_is_a_number_or_for_ever),

@@ -100,9 +100,11 @@ static int add_rules(int rules, const struct ruleset *handled, const struct os_c
         if (sys != 0 && sys != ENOENT)
             return sys;
     }
-    struct port_rule port = {.access = NET_CONNECT_TCP, .port = keep->tcp_port};
-    if (keep->tcp_port && handled->net && syscall(CALL_ADD_RULE, rules, RULE_NET_PORT, &port, 0) != 0)
-        return errno;
+    for (size_t i = 0; i < keep->tcp_port_count && handled->net; i++) {
+        struct port_rule port = {.access = NET_CONNECT_TCP, .port = keep->tcp_ports[i]};
+        if (syscall(CALL_ADD_RULE, rules, RULE_NET_PORT, &port, 0) != 0)
+            return errno;
+    }
     return 0;
 }
 

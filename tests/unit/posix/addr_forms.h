@@ -90,4 +90,7 @@ static const struct bad own_bads[] = {
 
 static const char *const own_broken[] = {"unix:", "vsock://", "vsock-mux:"};
 
+/* Two spellings of one place. */
+static const char *const own_twins[] = {"vsock://host:2761", "vsock://2:2761"};
+
 #endif

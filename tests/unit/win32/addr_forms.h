@@ -43,4 +43,8 @@ static const struct bad own_bads[] = {
 
 static const char *const own_broken[] = {"hyperv://"};
 
+/* Two spellings of one place. */
+static const char *const own_twins[] = {"hyperv://parent:2761",
+                                        "hyperv://parent:00000ac9-facb-11e6-bd58-64006a7986d3"};
+
 #endif
