@@ -12,7 +12,7 @@ BOTH = [HVSEND, HVRECV]
 LATER = """
     -D -H -A -X -S -u -n -i -0 --hard-links --acls --xattrs --sparse --update --dry-run --itemize-changes --delete
     --max-delete=5 --exclude=*.o --include=x --exclude-from=f --include-from=f --files-from=f --from0 --chmod=u+w
-    --chown=a:b --numeric-ids --log-file=f --streams=4 --to=unix:/x --force
+    --chown=a:b --numeric-ids --log-file=f --streams=4 --force
 """.split()
 
 
