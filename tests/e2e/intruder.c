@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -73,6 +74,16 @@ static int make_unix(void) {
 static int make_inet(void) {
     return result(socket(AF_INET, SOCK_STREAM, 0));
 }
+/* To a port that nobody listens on. */
+static int connect_inet(void) {
+    struct sockaddr_in to = {
+        .sin_family = AF_INET, .sin_port = htons(1), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int sys = fd < 0 ? errno : result(connect(fd, (struct sockaddr *)&to, sizeof to));
+    if (fd >= 0)
+        (void)close(fd);
+    return sys;
+}
 static int make_udp(void) {
     return result(socket(AF_INET, SOCK_DGRAM, 0));
 }
@@ -113,15 +124,25 @@ static const struct {
     const char *word;
     int (*try)(void);
 } attempts[] = {
-    {"read-in", read_in},           {"write-in", write_in},
-    {"read-out", read_out},         {"list-out", list_out},
-    {"write-out", write_out},       {"make-out", make_out},
-    {"remove-out", remove_out},     {"set-id", set_id},
-    {"make-unix", make_unix},       {"make-inet", make_inet},
-    {"make-udp", make_udp},         {"run-memory", run_memory},
-    {"make-process", make_process}, {"make-thread", make_thread},
-    {"run-program", run_program},   {"trace", trace},
-    {"make-device", make_device},   {"change-root", change_root},
+    {"read-in", read_in},
+    {"write-in", write_in},
+    {"read-out", read_out},
+    {"list-out", list_out},
+    {"write-out", write_out},
+    {"make-out", make_out},
+    {"remove-out", remove_out},
+    {"set-id", set_id},
+    {"make-unix", make_unix},
+    {"make-inet", make_inet},
+    {"connect-inet", connect_inet},
+    {"make-udp", make_udp},
+    {"run-memory", run_memory},
+    {"make-process", make_process},
+    {"make-thread", make_thread},
+    {"run-program", run_program},
+    {"trace", trace},
+    {"make-device", make_device},
+    {"change-root", change_root},
 };
 
 static void intrude(void) {

@@ -102,6 +102,41 @@ def calls_that_a_transfer_does_not_need_are_refused(ws, value):
     check_equal(outcome(result.err), wanted, "what the intruder was told")
 
 
+def run_to_several(ws, words, *more):
+    """A sender with the intruder, to a Unix socket and two TCP ports, and `more`: its result, the receivers, the folders."""
+    there = source, dest, other = folders(ws)
+    addresses = [ws.unix(), *(f"tcp://127.0.0.1:{lib.free_port()}" for _ in range(2)), *more]
+    receivers = [ws.receiver(address, dest, "--timeout", "5") for address in addresses[:3]]
+    to = [word for address in addresses for word in ("--to", address)]
+    result = ws.run(HVSEND, "-av", f"{source}/", *to, **intruding(words, source, other))
+    need_landlock(result.err)
+    return result, receivers, there
+
+
+@case
+def a_sender_to_several_keeps_what_their_addresses_need(ws):
+    need_intruder()
+    result, receivers, there = run_to_several(ws, ["read-in", "make-unix", "make-inet", "connect-inet", "make-udp",
+                                               "run-memory", "make-process", *OUTSIDE])  # fmt: skip
+    check_equal((result.code, *(receiver.wait().code for receiver in receivers)), (0,) * 4, f"exit codes ({result})")
+    bounds_ports = int(re.search(f"{CONFINED}, version (\\d+)", result.err)[1]) >= 4
+    wanted = {"read-in": 0, "make-unix": 0, "make-inet": 0}
+    wanted |= {"connect-inet": errno.EACCES if bounds_ports else errno.ECONNREFUSED}
+    wanted |= dict.fromkeys(["make-udp", "run-memory", "make-process"], errno.ENOSYS)
+    check_equal(outcome(result.err), wanted | dict.fromkeys(OUTSIDE, errno.EACCES), "what the intruder was told")
+    check_equal(os.listdir(there[2]), ["old"], "what is there outside")
+
+
+@case
+def a_sender_to_several_cannot_start_another_command(ws):
+    need_intruder()
+    command = f"exec:unset LD_PRELOAD; exec {HVRECV} --timeout 5 --stdio {ws.dir('far')}"
+    result, receivers, _ = run_to_several(ws, ["run-program"], command)
+    check_equal(result.code, -signal.SIGSYS, f"exit code ({result})")
+    for receiver in receivers:  # one that has heard nothing still waits for its session
+        check(not receiver.ended() or receiver.wait().code != 0, "an end believes that all went well")
+
+
 @each([(f"{word} in {end[0]}", word, end) for word in ENDS_PROCESS for end in FOUR[::2]])
 def what_only_an_intruder_would_call_ends_the_process(ws, value):
     need_intruder()
