@@ -9,10 +9,10 @@
 
 enum {
     PAGE_BYTES = 4096,
-    DESCRIPTORS = 2048, /* 16 sessions have up to 72 each, and 32 streams wait */
+    DESCRIPTORS = 5120, /* up to 72 for each of 64 sessions of a sender; a listener has 16 and 32 streams */
 };
 
-/* What two peers can make a listener open is more than the 1024 that most processes begin with. */
+/* What two peers can make a listener open, or many targets a sender, is more than the 1024 that most processes begin with. */
 static void raise_descriptors(void) {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= DESCRIPTORS)
