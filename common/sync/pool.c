@@ -9,6 +9,7 @@ struct pool {
     struct os_cond back; /* a buffer came back, or cancelled */
     struct buf *idle; /* lock; last in, first out */
     size_t cap;
+    struct block_store *store; /* NULL: buffers have memory of their own */
     unsigned most; /* lock */
     unsigned lent; /* lock */
     bool cancelled; /* lock */
@@ -22,6 +23,13 @@ struct pool *pool_new(size_t cap, unsigned most) {
     os_cond_init(&pool->back);
     pool->cap = cap;
     pool->most = most;
+    return pool;
+}
+
+struct pool *pool_new_on(struct block_store *store, unsigned most) {
+    struct pool *pool = pool_new(block_store_cap(store), most);
+    if (pool)
+        pool->store = store;
     return pool;
 }
 
@@ -41,13 +49,16 @@ void pool_free(struct pool *pool) {
 
 static struct buf *buf_new(struct pool *pool) {
     struct buf *buf = malloc(sizeof *buf);
-    uint8_t *data = buf ? os_page_alloc(pool->cap) : NULL;
-    if (data == NULL) {
-        free(buf);
+    if (buf == NULL)
         return NULL;
-    }
-    *buf = (struct buf){.data = data, .cap = pool->cap, .home = pool};
-    return buf;
+    *buf = (struct buf){.cap = pool->cap, .home = pool};
+    if (pool->store) /* it gets a block each time it is lent */
+        return buf;
+    buf->data = os_page_alloc(pool->cap);
+    if (buf->data)
+        return buf;
+    free(buf);
+    return NULL;
 }
 
 /* Lock held. NULL when nothing can be had now. */
@@ -63,6 +74,19 @@ static struct buf *take(struct pool *pool) {
     return buf;
 }
 
+/* A buffer that was taken, with memory; NULL when there is none. */
+static struct buf *furnish(struct buf *buf) {
+    if (buf == NULL || buf->home->store == NULL)
+        return buf;
+    buf->block = block_take(buf->home->store);
+    if (buf->block) {
+        buf->data = buf->block->data;
+        return buf;
+    }
+    buf_release(buf);
+    return NULL;
+}
+
 struct buf *pool_get(struct pool *pool) {
     os_lock(&pool->lock);
     struct buf *buf = NULL;
@@ -73,7 +97,7 @@ struct buf *pool_get(struct pool *pool) {
         (void)os_cond_wait_for(OS_WAIT_OUTPUT, &pool->back, &pool->lock, INT64_MAX);
     }
     os_unlock(&pool->lock);
-    return buf;
+    return furnish(buf);
 }
 
 int pool_error(struct pool *pool, struct err *err) {
@@ -88,19 +112,44 @@ struct buf *pool_try_get(struct pool *pool) {
     os_lock(&pool->lock);
     struct buf *buf = pool->cancelled ? NULL : take(pool);
     os_unlock(&pool->lock);
-    return buf;
+    return furnish(buf);
 }
 
 void buf_release(struct buf *buf) {
     if (buf == NULL)
         return;
     struct pool *pool = buf->home;
+    if (pool->store) {
+        block_drop(buf->block);
+        buf->block = NULL;
+        buf->data = NULL;
+    }
     os_lock(&pool->lock);
     buf->next = pool->idle;
     pool->idle = buf;
     pool->lent--;
     os_cond_signal(&pool->back);
     os_unlock(&pool->lock);
+}
+
+static void stand_on(struct buf *buf, struct block *block) {
+    block_drop(buf->block);
+    buf->block = block;
+    buf->data = block->data;
+}
+
+void buf_stand_on(struct buf *buf, struct block *block) {
+    stand_on(buf, block_hold(block));
+}
+
+bool buf_make_own(struct buf *buf) {
+    /* Only who holds a block can let others have it: what has one user here keeps it. */
+    if (buf->block == NULL || atomic_load_explicit(&buf->block->users, memory_order_acquire) == 1)
+        return true;
+    struct block *block = block_take(buf->home->store);
+    if (block)
+        stand_on(buf, block);
+    return block != NULL;
 }
 
 void pool_lend(struct pool *pool, unsigned most) {

@@ -1,8 +1,9 @@
-/* sync.h: what the threads of a pipeline share: buffers, queues, the order of items, a run.
+/* sync.h: what the threads of a pipeline share: blocks, buffers, queues, the order of items, a run.
  *
  * Every wait ends when the run is cancelled: each object has a `cancel` that wakes all its waiters and makes
  * every later call fail. Locks: each object has one; none is held while another is taken, except
- * run -> (queue | sequencer | pool) in run_fail, which calls the cancel functions.
+ * run -> (queue | sequencer | pool) in run_fail, which calls the cancel functions. The lock of a store of blocks comes last
+ * of all: whoever holds another one may take or drop a block.
  */
 #ifndef SYNC_SYNC_H
 #define SYNC_SYNC_H
@@ -15,12 +16,34 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* ---- blocks ---------------------------------------------------------------------------------------- */
+
+/* Memory that several may look at. Who took it writes into it while nobody else holds it, or where nobody else looks; the
+ * last one to drop it gives it back to its store. */
+struct block {
+    uint8_t *data; /* aligned to a page */
+    atomic_uint users;
+    struct block_store *home;
+    struct block *next; /* store's */
+};
+
+/* Blocks of one size. What bounds their number is who holds them; those that came back are kept for the next. */
+struct block_store;
+struct block_store *block_store_new(size_t cap); /* NULL: no memory */
+void block_store_free(struct block_store *store); /* all blocks must be back; NULL is fine */
+size_t block_store_cap(const struct block_store *store); /* bytes of a block */
+struct block *block_take(struct block_store *store); /* with one user. NULL: no memory */
+struct block *block_hold(struct block *block); /* the same block, with one user more */
+void block_drop(struct block *block); /* any thread; NULL is fine */
+
 /* ---- buffers --------------------------------------------------------------------------------------- */
 
 /* One buffer: one owner at a time. Given back to its pool, never freed by others. */
 struct buf {
     uint8_t *data; /* cap bytes, aligned to a page */
     size_t cap;
+    struct block *
+        block; /* NULL unless the pool stands on a store: then `data` is this block's, which others may hold */
     struct pool *home;
     struct buf *next; /* pool's */
 };
@@ -29,6 +52,8 @@ struct buf {
  * back last is handed out first, so that it is still in the processor's cache. */
 struct pool;
 struct pool *pool_new(size_t cap, unsigned most); /* NULL: no memory */
+/* The same on blocks of a store, which outlives it: a buffer is the leave to hold one of them. */
+struct pool *pool_new_on(struct block_store *store, unsigned most);
 void pool_free(struct pool *pool); /* all buffers must be back; NULL is fine */
 /* A buffer; waits for one. NULL: cancelled, or no memory. */
 struct buf *pool_get(struct pool *pool);
@@ -38,6 +63,10 @@ struct buf *pool_try_get(struct pool *pool); /* NULL at once when there is none 
 void pool_lend(struct pool *pool, unsigned most);
 void pool_cancel(void *pool);
 void buf_release(struct buf *buf); /* any thread; NULL is fine */
+/* From now on it stands on `block`, with a use of its own. Only for buffers that stand on a block. */
+void buf_stand_on(struct buf *buf, struct block *block);
+/* Nobody else looks at its memory, whose content is lost if somebody did. False: no memory. */
+bool buf_make_own(struct buf *buf);
 
 /* ---- queue ------------------------------------------------------------------------------------------ */
 

@@ -78,6 +78,55 @@ static void fewer_are_lent_when_fewer_are_allowed(void **state) {
     pool_free(pool);
 }
 
+/* ---- on blocks ---------------------------------------------------------------------------------------------- */
+
+static void buffers_can_stand_on_one_block(void **state) {
+    (void)state;
+    struct block_store *store = block_store_new(CAP);
+    struct pool *one = pool_new_on(store, 1), *other = pool_new_on(store, 1);
+    struct buf *a = pool_get(one), *b = pool_get(other);
+    assert_int_equal(a->cap, CAP);
+    assert_int_equal(block_store_cap(store), CAP);
+    assert_int_equal((uintptr_t)a->data % 4096, 0);
+    assert_ptr_not_equal(a->data, b->data);
+    memset(a->data, 'a', CAP);
+    buf_stand_on(b, a->block);
+    assert_ptr_equal(a->data, b->data);
+    buf_release(a);
+    assert_int_equal(b->data[CAP - 1], 'a'); /* one holds it still */
+    a = pool_get(one);
+    assert_ptr_not_equal(a->data, b->data);
+    buf_release(b);
+    buf_release(a);
+    pool_free(one);
+    pool_free(other);
+    block_store_free(store);
+    block_store_free(NULL);
+}
+
+static void only_a_block_that_others_hold_is_changed(void **state) {
+    (void)state;
+    struct block_store *store = block_store_new(CAP);
+    struct pool *pool = pool_new_on(store, 1), *plain = pool_new(CAP, 1);
+    struct buf *buf = pool_get(pool), *alone = pool_get(plain);
+    struct block *block = block_hold(buf->block);
+    assert_true(buf_make_own(buf));
+    assert_ptr_not_equal(buf->data, block->data);
+    block_drop(block);
+    const uint8_t *data = buf->data;
+    assert_true(buf_make_own(buf));
+    assert_ptr_equal(buf->data, data);
+    data = alone->data;
+    assert_true(buf_make_own(alone));
+    assert_ptr_equal(alone->data, data);
+    block_drop(NULL);
+    buf_release(buf);
+    buf_release(alone);
+    pool_free(pool);
+    pool_free(plain);
+    block_store_free(store);
+}
+
 struct shared {
     struct pool *pool;
     atomic_uint refused;
@@ -143,6 +192,8 @@ int main(void) {
         cmocka_unit_test(buffers_are_whole_aligned_and_know_their_home),
         cmocka_unit_test(last_back_is_first_out),
         cmocka_unit_test(fewer_are_lent_when_fewer_are_allowed),
+        cmocka_unit_test(buffers_can_stand_on_one_block),
+        cmocka_unit_test(only_a_block_that_others_hold_is_changed),
         cmocka_unit_test(cancel_wakes_every_waiter_and_lasts),
         cmocka_unit_test(many_threads_share_few_buffers),
     };
