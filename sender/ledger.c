@@ -277,6 +277,12 @@ static void want(struct ledger *l, struct pending *p) {
     put_want(l, p);
 }
 
+static void want_again(struct ledger *l, struct pending *p, bool refused) {
+    if (refused)
+        atomic_store(&p->damaged, true);
+    want(l, p);
+}
+
 static void skipped(struct ledger *l, struct pending *p) {
     l->totals.skipped++;
     count(&l->report->files_skipped, 1);
@@ -431,7 +437,7 @@ int ledger_want_again(struct ledger *l, const struct msg_bundle *bundle, bool re
                 err_set(err, EXIT_VERIFY, "%s arrived damaged %d times: something on the way changes data",
                         ESCAPED(p->path), REFUSALS_MAX + 1);
         else if (p)
-            want(l, p);
+            want_again(l, p, refused);
     }
     if (result == 0)
         result = advance(l, err);

@@ -22,6 +22,7 @@ struct pending {
     _Atomic unsigned users; /* ledger, and the read stage while it works on it; the last one frees it */
     _Atomic bool failed; /* the receiver gave it up: stop sending it */
     _Atomic bool given_up; /* read stage: FILE_FAIL is on its way, GONE will answer it */
+    _Atomic bool damaged; /* a bundle that it was in was refused: read it from storage */
     unsigned refusals; /* ledger's lock; refused bundles that it was in */
     int root;
     enum entry_type type;

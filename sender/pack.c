@@ -6,16 +6,47 @@
 
 #include <string.h>
 
-/* Returns the packed length (< n) in `to`, or 0: store. -1 and err. */
-static ptrdiff_t compress(struct pack_policy *policy, const uint8_t *raw, uint32_t n,
-                          struct codec_state *state, uint8_t *to, struct err *err) {
-    int rung = pack_policy_choose(policy, raw, n, state, to);
+/* Returns the packed length (< n) in packer->scratch, or 0: store. -1 and err. *ret_tried: 0 says that it does not shrink. */
+static ptrdiff_t compress(struct pack_policy *policy, const struct packer *packer, const uint8_t *raw,
+                          uint32_t n, bool *ret_tried, struct err *err) {
+    *ret_tried = false;
+    if (!buf_make_own(packer->scratch))
+        return 0;
+    uint8_t *to = packer->scratch->data;
+    int rung = pack_policy_choose(policy, raw, n, packer->state, to);
     if (rung < 0)
         return 0;
     int64_t start = os_now_ns();
-    ptrdiff_t packed = policy->codec->pack(state, policy->rungs[rung].level, raw, n, to, err);
+    ptrdiff_t packed = policy->codec->pack(packer->state, policy->rungs[rung].level, raw, n, to, err);
+    *ret_tried = packed >= 0;
     if (packed >= 0)
         pack_policy_packed(policy, rung, n, packed, os_now_ns() - start);
+    return packed;
+}
+
+/* Packs the item's data, or takes what another session has packed, whatever its level. As compress; item->data is what is
+ * to be sent. */
+static ptrdiff_t pack_data(struct item *item, struct pack_policy *policy, struct packer *packer,
+                           struct err *err) {
+    uint32_t length;
+    bool tried;
+    enum share_packing found =
+        share_take_packed(packer->share, item->share_id, policy->codec->wire_id, item->data, &length);
+    if (found == SHARE_PACKED)
+        return length;
+    ptrdiff_t packed = compress(policy, packer, item->data->data, item->raw_length, &tried, err);
+    if (found == SHARE_PACK && tried)
+        share_put_packed(packer->share, item->share_id, packer->scratch, (uint32_t)packed);
+    else if (found == SHARE_PACK)
+        share_drop_packed(packer->share, item->share_id);
+    if (packed > 0 &&
+        item->data->cap < packer->scratch->cap) { /* a small one, and what is packed is smaller */
+        memcpy(item->data->data, packer->scratch->data, (size_t)packed);
+    } else if (packed > 0) {
+        struct buf *was = item->data;
+        item->data = packer->scratch;
+        packer->scratch = was;
+    }
     return packed;
 }
 
@@ -43,7 +74,8 @@ static void write_body(struct item *item, uint8_t codec, const struct digest *di
     msg_bundle_encode(&w, &m);
 }
 
-int packer_init(struct packer *packer, struct pool *pool, struct err *err) {
+int packer_init(struct packer *packer, struct pool *pool, struct share_user *share, struct err *err) {
+    packer->share = share;
     packer->state = codec_state_new();
     packer->scratch = packer->state ? pool_get(pool) : NULL;
     if (packer->scratch)
@@ -62,21 +94,10 @@ void packer_free(struct packer *packer) {
 int pack_item(struct item *item, struct pack_policy *policy, struct packer *packer, uint8_t *ret_codec,
               struct err *err) {
     uint32_t n = item->raw_length;
-    const uint8_t *raw = item->data->data;
-    struct digest digest = item->digested ? item->digest : digest_of(raw, n);
-    ptrdiff_t packed = 0;
-    if (packer && policy->codec && n > 1)
-        packed = compress(policy, raw, n, packer->state, packer->scratch->data, err);
+    struct digest digest = item->digested ? item->digest : digest_of(item->data->data, n);
+    ptrdiff_t packed = packer && policy->codec && n > 1 ? pack_data(item, policy, packer, err) : 0;
     if (packed < 0)
         return -1;
-    if (packed > 0 &&
-        item->data->cap < packer->scratch->cap) { /* a small one, and what is packed is smaller */
-        memcpy(item->data->data, packer->scratch->data, (size_t)packed);
-    } else if (packed > 0) {
-        struct buf *was = item->data;
-        item->data = packer->scratch;
-        packer->scratch = was;
-    }
     *ret_codec = packed > 0 ? policy->codec->wire_id : CODEC_NONE;
     item->frame.data_length = packed > 0 ? (uint32_t)packed : n;
     write_body(item, *ret_codec, &digest);

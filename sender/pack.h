@@ -4,6 +4,7 @@
 
 #include "codec/codec.h"
 #include "flow/item.h"
+#include "sender/share.h"
 
 #include <stdatomic.h>
 
@@ -54,12 +55,13 @@ bool pack_policy_stores(struct pack_policy *policy);
 /* What one packing thread keeps. */
 struct packer {
     struct codec_state *state;
+    struct share_user *share; /* NULL: nothing is shared */
     struct buf
         *scratch; /* where packed bytes go; changes places with the raw buffer of a chunk that shrank */
 };
 /* Takes a buffer for good, before the thread takes any chunk: waiting for one with a chunk in hand could wait for
  * that very chunk. 0, or -1 and err. */
-int packer_init(struct packer *packer, struct pool *pool, struct err *err);
+int packer_init(struct packer *packer, struct pool *pool, struct share_user *share, struct err *err);
 void packer_free(struct packer *packer);
 
 /* CHUNK or BUNDLE with item->data raw: digest, codec, body; item->data becomes what is to be sent. *ret_codec is the

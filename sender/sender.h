@@ -23,6 +23,7 @@ struct sender_config {
     enum delta_choice delta;
     int timeout_ms, handshake_ms;
     const struct key *key; /* borrowed; NULL: none */
+    struct share *share; /* borrowed; of several sessions that run at the same time; NULL: none */
     bool dialler, serial;
     struct bwlimit bwlimit;
     struct pace *pace; /* borrowed: the limit is kept by several sessions together; NULL: by each alone */
@@ -40,6 +41,7 @@ struct sender {
     struct source source;
     uint64_t next_ticket; /* read stage: of the next data item */
     struct pack_policy policy;
+    struct share_user share; /* when the config has one */
     struct pool *pool, *parts; /* parts: see source.h */
     unsigned pack_threads; /* 0: the read stage packs */
     unsigned lent; /* read stage: chunks that may be in hand, 0: as many as the pool has */

@@ -85,7 +85,7 @@ static int step(struct sender *s, bool *listed, struct err *err) {
 
 int send_serially(struct sender *s, struct err *err) {
     struct serial serial = {.s = s};
-    if (packer_init(&serial.packer, s->pool, err) != 0)
+    if (packer_init(&serial.packer, s->pool, s->source.share, err) != 0)
         return -1;
     s->source.emit = emit_now;
     s->source.await = await_now;

@@ -34,6 +34,7 @@ void source_close_later(struct source *s, struct os_file file) {
 }
 
 void source_free(struct source *s) {
+    share_forget_bundle(s->share);
     close_read(s);
     content_room_free(&s->content);
     item_free(s->bundle);
@@ -155,9 +156,13 @@ int source_flush(struct source *s, struct err *err) {
         return 0;
     s->bundle = NULL;
     if (s->bundle_files == 0) { /* what it was made for could not be read */
+        share_forget_bundle(s->share);
         item_free(item);
         return 0;
     }
+    struct share_chunk shared;
+    if (share_end_bundle(s->share, item->data, item->raw_length, &shared))
+        item_digested(item, &shared.digest, shared.id);
     item->frame.body_length = BUNDLE_HEAD_SIZE + s->bundle_files * BUNDLE_MEMBER_SIZE;
     return source_put(s, item, err);
 }
@@ -168,13 +173,21 @@ int source_sync(struct source *s, struct err *err) {
     return source_put(s, item_new(MSG_SYNC, 0), err);
 }
 
-/* The protocol allows BUNDLE_FILES_MAX. So many very small files are enough to be sent: until they are, the receiver has
- * nothing to do. */
-enum { BUNDLE_FILES = 256 };
+/* Sessions that share come to the same bundles only when they begin them at the same files, and where one of them had
+ * to send an early one (source_flush) they do not. So such bundles end where the list passes certain numbers, unless that
+ * would make them too small to be worth a message each. */
+enum { BUNDLE_WORTHWHILE = 32 };
 
-/* There is a bundle with room for `size` bytes and one member more. */
-static int make_room(struct source *s, uint64_t size, struct err *err) {
-    if (s->bundle && (s->bundle_files == BUNDLE_FILES || s->bundle->raw_length + size > s->chunk_size) &&
+static bool is_meeting_point(const struct source *s, const struct pending *p) {
+    return s->share && s->bundle_files >= BUNDLE_WORTHWHILE &&
+           p->file_id / BUNDLE_FILES != s->bundle_last / BUNDLE_FILES;
+}
+
+/* There is a bundle with room for p. */
+static int make_room(struct source *s, const struct pending *p, struct err *err) {
+    if (s->bundle &&
+        (s->bundle_files == BUNDLE_FILES || s->bundle->raw_length + p->st.size > s->chunk_size ||
+         is_meeting_point(s, p)) &&
         source_flush(s, err) != 0)
         return -1;
     if (s->bundle)
@@ -189,6 +202,7 @@ static int make_room(struct source *s, uint64_t size, struct err *err) {
     }
     s->bundle->data = buf;
     s->bundle_files = 0;
+    share_begin_bundle(s->share, buf);
     return 0;
 }
 
@@ -204,28 +218,58 @@ static void add_member(struct source *s, const struct pending *p) {
         wr_of(s->bundle->body + BUNDLE_HEAD_SIZE + s->bundle_files * BUNDLE_MEMBER_SIZE, BUNDLE_MEMBER_SIZE);
     bundle_member_encode(&w, &m);
     s->bundle_files++;
+    s->bundle_last = p->file_id;
     s->bundle->raw_length += m.size;
 }
 
 /* Three system calls a file: open, read, fstat; closing is shared by a row. The status after reading is compared with that of the
- * listing, so that one before reading is needed only when they differ. */
-static enum attempt read_small(struct source *s, struct pending *p, struct err *err) {
+ * listing, so that one before reading is needed only when they differ. 1: `to` has the bytes of p. 0: it is not what was
+ * listed, but *ret_now. Negative: *ret_what says what failed. */
+static int read_whole(struct source *s, const struct pending *p, uint8_t *to, struct os_stat *ret_now,
+                      const char **ret_what) {
     struct os_file file = OS_FILE_NONE;
-    struct os_stat now;
-    if (make_room(s, p->st.size, err) != 0)
-        return ATTEMPT_FATAL;
+    *ret_what = "cannot open";
     int result = source_open(s, p, &file, NULL);
     if (result != 0)
-        return source_failed(s, p, result, "cannot open", err);
+        return result;
+    *ret_what = "cannot read";
     source_await_tick(s, &p->st);
-    ptrdiff_t got = os_pread(file, s->bundle->data->data + s->bundle->raw_length, p->st.size, 0);
-    result = os_fstat(file, &now);
+    ptrdiff_t got = os_pread(file, to, p->st.size, 0);
+    result = os_fstat(file, ret_now);
     source_close_later(s, file);
-    if (result == 0 && now.kind != OS_FILE)
+    if (result == 0 && ret_now->kind != OS_FILE)
         result = -ENOTSUP;
     if (got < 0 || result != 0)
-        return source_failed(s, p, result != 0 ? result : (int)got, "cannot read", err);
-    if (got != (ptrdiff_t)p->st.size || !same_file(&now, &p->st)) {
+        return result != 0 ? result : (int)got;
+    return got == (ptrdiff_t)p->st.size && same_file(ret_now, &p->st);
+}
+
+/* The bytes of p from another session, or from the file. As read_whole. */
+static int obtain(struct source *s, const struct pending *p, uint8_t *to, struct os_stat *ret_now,
+                  const char **ret_what) {
+    if (atomic_load(&p->damaged)) { /* it may be the memory from which the others take it */
+        share_forget_bundle(s->share);
+        return read_whole(s, p, to, ret_now, ret_what);
+    }
+    if (share_take_file(s->share, p, to))
+        return 1;
+    int result = read_whole(s, p, to, ret_now, ret_what);
+    if (result == 1)
+        share_put_file(s->share);
+    else
+        share_drop_file(s->share);
+    return result;
+}
+
+static enum attempt read_small(struct source *s, struct pending *p, struct err *err) {
+    struct os_stat now;
+    const char *what;
+    if (make_room(s, p, err) != 0)
+        return ATTEMPT_FATAL;
+    int result = obtain(s, p, s->bundle->data->data + s->bundle->raw_length, &now, &what);
+    if (result < 0)
+        return source_failed(s, p, result, what, err);
+    if (result == 0) {
         p->st = now;
         return ATTEMPT_CHANGED;
     }

@@ -9,10 +9,14 @@
 
 #include "flow/content.h"
 #include "sender/ledger.h"
+#include "sender/share.h"
 #include "tree/dir_cache.h"
 
 enum {
     BUNDLE_FILE_MAX = 128 * 1024, /* larger files travel alone */
+    /* The protocol allows BUNDLE_FILES_MAX. So many very small files are enough to be sent: until they are, the receiver has
+     * nothing to do. */
+    BUNDLE_FILES = 256,
     READ_ATTEMPTS = 2,
     SOURCE_READ_FILES = 16, /* a session needs few descriptors */
     PART_MAX =
@@ -37,6 +41,7 @@ struct source {
     struct pool *parts; /* PARTS_MAX buffers of PART_MAX bytes; set after source_init */
     struct stream_digest *digest; /* of the chunk that is being read; made for the first one */
     struct report *report;
+    struct share_user *share; /* NULL: nothing is shared */
     source_emit *emit;
     source_await *await;
     void *ctx;
@@ -47,6 +52,7 @@ struct source {
     /* The bundle that is being filled. */
     struct item *bundle;
     uint32_t bundle_files;
+    uint64_t bundle_last; /* file_id of its last file */
 };
 
 void source_init(struct source *s, const struct source_root *roots, uint32_t chunk_size, struct pool *pool,

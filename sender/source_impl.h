@@ -30,9 +30,10 @@ enum attempt source_failed(struct source *s, struct pending *p, int result, cons
                            struct err *err);
 /* A pooled buffer, or NULL and err. */
 struct buf *source_buffer(struct source *s, struct err *err);
-/* A chunk of the n bytes in `buf`, which is taken over. `digest`: theirs, or NULL when it is still to be taken. */
+/* A chunk of the n bytes in `buf`, which is taken over. `known`: their digest and where they are shared; NULL: the digest
+ * is still to be taken. */
 int source_put_chunk(struct source *s, const struct pending *p, struct buf *buf, uint64_t offset, uint32_t n,
-                     const struct digest *digest, struct err *err);
+                     const struct share_chunk *known, struct err *err);
 int source_put(struct source *s, struct item *item, struct err *err); /* item NULL: out of memory */
 
 /* source_delta.c: comparing a file with the digests of what the receiver has. `records` counts what enters the file digest. */

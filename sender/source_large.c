@@ -52,7 +52,7 @@ static int emit_end(struct source *s, const struct pending *p, uint64_t chunks, 
 }
 
 int source_put_chunk(struct source *s, const struct pending *p, struct buf *buf, uint64_t offset, uint32_t n,
-                     const struct digest *digest, struct err *err) {
+                     const struct share_chunk *known, struct err *err) {
     struct item *item = item_new(MSG_CHUNK, 64);
     if (item == NULL) {
         buf_release(buf);
@@ -62,9 +62,8 @@ int source_put_chunk(struct source *s, const struct pending *p, struct buf *buf,
     item->raw_length = n;
     item->file_id = p->file_id;
     item->offset = offset;
-    item->digested = digest != NULL;
-    if (digest)
-        item->digest = *digest;
+    if (known)
+        item_digested(item, &known->digest, known->id);
     count(&s->report->bytes_raw, n);
     count(&s->report->bytes_done, n);
     return source_put(s, item, err);
@@ -100,13 +99,18 @@ static int emit_chunk(struct source *s, const struct pending *p, struct os_file 
     struct buf *buf = source_buffer(s, err);
     if (buf == NULL)
         return -1;
-    struct digest digest;
-    ptrdiff_t got = read_and_digest(s, file, buf->data, n, offset, &digest);
-    if (got == (ptrdiff_t)n)
-        return source_put_chunk(s, p, buf, offset, n, &digest, err) == 0 ? 1 : -1;
-    buf_release(buf);
-    *ret_result = got < 0 ? (int)got : 0;
-    return 0;
+    struct share_chunk chunk;
+    if (!share_take(s->share, p, offset, n, buf, &chunk)) {
+        ptrdiff_t got = read_and_digest(s, file, buf->data, n, offset, &chunk.digest);
+        if (got != (ptrdiff_t)n) {
+            share_drop(s->share, &chunk);
+            buf_release(buf);
+            *ret_result = got < 0 ? (int)got : 0;
+            return 0;
+        }
+        share_put(s->share, buf, &chunk);
+    }
+    return source_put_chunk(s, p, buf, offset, n, &chunk, err) == 0 ? 1 : -1;
 }
 
 /* Where a read of a large file stands. */

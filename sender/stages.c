@@ -166,7 +166,7 @@ int stage_read(void *arg, struct err *err) {
     s->source.emit = emit_to_pack;
     s->source.await = await_digests;
     s->source.ctx = s;
-    int result = s->pack_threads == 0 ? packer_init(&s->packer, s->pool, err) : 0;
+    int result = s->pack_threads == 0 ? packer_init(&s->packer, s->pool, s->source.share, err) : 0;
     while (result == 0) {
         void *p = NULL;
         enum queue_result got = queue_get(wants, &p, 0);
@@ -205,7 +205,7 @@ int stage_pack(void *arg, struct err *err) {
     struct sender *s = arg;
     struct packer packer;
     void *item;
-    int result = packer_init(&packer, s->pool, err);
+    int result = packer_init(&packer, s->pool, s->source.share, err);
     while (result == 0 && queue_get(s->raw, &item, -1) == QUEUE_OK)
         result = pack_step(s, item, &packer, outbox_put_data, err);
     packer_free(&packer);

@@ -16,6 +16,7 @@ struct item {
     uint64_t file_id, offset; /* sender: of a CHUNK, until it is packed */
     struct digest digest; /* sender: of the raw bytes, when they are digested */
     bool digested; /* sender: while they were read */
+    uint64_t share_id; /* sender: under which other sessions find what it is packed to; 0: they do not */
     unsigned refusals; /* sender: in flight, REFUSED came for it */
     bool writing; /* in flight: a thread uses it to write it */
     bool unnumbered; /* in flight: a lane has to number it yet; it cannot have arrived anywhere */
@@ -43,6 +44,13 @@ static inline bool item_carries_data(const struct item *item) {
 }
 /* What was a data frame says nothing any more. Its order stays. */
 void item_make_void(struct item *item);
+
+/* The digest of its raw bytes is known, before it is packed. */
+static inline void item_digested(struct item *item, const struct digest *digest, uint64_t share_id) {
+    item->digest = *digest;
+    item->digested = true;
+    item->share_id = share_id;
+}
 
 static inline struct span item_body(const struct item *item) {
     return (struct span){.p = item->body, .n = item->frame.body_length};

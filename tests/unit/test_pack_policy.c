@@ -206,7 +206,7 @@ static void what_is_packed_of_a_small_buffer_stays_in_it(void **state) {
     struct item *item = item_new(MSG_CHUNK, 64);
     uint8_t codec;
     assert_int_equal(pack_policy_init(&rig->policy, CODEC_ZLIB, 0, codec_mask(), THREADS, &err), 0);
-    assert_int_equal(packer_init(&packer, large, &err), 0);
+    assert_int_equal(packer_init(&packer, large, NULL, &err), 0);
     struct buf *scratch = packer.scratch, *buf = item->data = pool_get(small);
     memset(buf->data, 'a', SMALL);
     item->raw_length = SMALL;
