@@ -128,6 +128,7 @@ struct sender_config pair_sender_config(const struct pair_options *opt, const st
         .handshake_ms = timeout,
         .dialler = !opt->receiver_dials,
         .serial = opt->sender_serial,
+        .share = opt->share,
         .style = {.role = "sender", .progress_fd = -1},
     };
 }

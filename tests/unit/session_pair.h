@@ -31,6 +31,7 @@ struct pair_options {
     enum durable durable;
     uint32_t sender_chunk, receiver_chunk; /* 0: PAIR_CHUNK */
     int timeout_ms; /* 0: PATIENT_MS */
+    struct share *share; /* sender's; NULL: none */
     const struct plan *plan;
     /* After so many microseconds, end one side as a signal would; 0: not. */
     unsigned stop_sender_us, stop_receiver_us;

@@ -87,6 +87,35 @@ static void second_session_sends_nothing(void **state) {
     }
 }
 
+/* One after the other, with little enough that all of it is at hand still. */
+static void later_sessions_take_what_the_first_has_read(void **state) {
+    (void)state;
+    for (unsigned i = 0; i < COMBINATIONS; i++) {
+        struct pair_options opt = combination(i);
+        opt.share = share_new(3, PAIR_CHUNK);
+        assert_non_null(opt.share);
+        struct share_counts first = {0}, c = {0};
+        for (unsigned k = 0; k < 3; k++) {
+            struct pair_result r;
+            require_good(&opt, &r);
+            assert_int_equal(r.sender.committed, 6);
+            assert_int_equal(r.sender.resent + r.receiver.resent, 0);
+            c = share_counts(opt.share);
+            if (k == 0)
+                first = c;
+        }
+        assert_true(first.chunks_read > 0 && first.files_read > 0);
+        assert_int_equal(first.chunks_taken + first.files_taken, 0);
+        assert_int_equal(c.chunks_read, first.chunks_read);
+        assert_int_equal(c.chunks_taken, 2 * first.chunks_read);
+        assert_int_equal(c.files_read, first.files_read);
+        assert_int_equal(c.files_taken, 2 * first.files_read);
+        if (opt.codec == CODEC_ZLIB) /* else it depends on the stream whether anything is packed */
+            assert_int_equal(c.packed, first.packed);
+        share_free(opt.share);
+    }
+}
+
 static void the_other_tests_see_every_message_of_a_session(void **state) {
     (void)state;
     static const uint8_t expected[] = {MSG_HELLO,      MSG_START, MSG_ENTRIES, MSG_LIST_END,
@@ -251,6 +280,7 @@ int main(void) {
         cmocka_unit_test(trees_are_equal_after_a_session),
         cmocka_unit_test(trees_are_equal_however_they_are_flushed),
         cmocka_unit_test(second_session_sends_nothing),
+        cmocka_unit_test(later_sessions_take_what_the_first_has_read),
         cmocka_unit_test(the_other_tests_see_every_message_of_a_session),
         cmocka_unit_test(more_than_the_window_arrives),
         cmocka_unit_test(damage_in_a_full_window_is_healed),
