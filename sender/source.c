@@ -251,8 +251,10 @@ static int obtain(struct source *s, const struct pending *p, uint8_t *to, struct
         share_forget_bundle(s->share);
         return read_whole(s, p, to, ret_now, ret_what);
     }
-    if (share_take_file(s->share, p, to))
+    if (share_take_file(s->share, p, to)) {
+        count(&s->report->bytes_shared, p->st.size);
         return 1;
+    }
     int result = read_whole(s, p, to, ret_now, ret_what);
     if (result == 1)
         share_put_file(s->share);

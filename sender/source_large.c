@@ -100,7 +100,9 @@ static int emit_chunk(struct source *s, const struct pending *p, struct os_file 
     if (buf == NULL)
         return -1;
     struct share_chunk chunk;
-    if (!share_take(s->share, p, offset, n, buf, &chunk)) {
+    if (share_take(s->share, p, offset, n, buf, &chunk)) {
+        count(&s->report->bytes_shared, n);
+    } else {
         ptrdiff_t got = read_and_digest(s, file, buf->data, n, offset, &chunk.digest);
         if (got != (ptrdiff_t)n) {
             share_drop(s->share, &chunk);

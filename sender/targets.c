@@ -88,8 +88,9 @@ void targets_free(struct target *targets, unsigned count) {
 
 /* ---- sending ------------------------------------------------------------------------------------------------------- */
 
-/* What the sessions with several receivers have together: a limit, and a display. */
+/* What the sessions with several receivers have together: what they read, a limit, and a display. */
 struct together {
+    struct share *share; /* NULL where there is no memory for it: each reads for itself */
     struct pace pace;
     struct progress progress;
     struct progress_place places[TARGETS_MAX];
@@ -98,6 +99,7 @@ struct together {
 static void together_init(struct together *all, const struct sender_config *config, unsigned count) {
     struct report_style style = config->style;
     style.json = false; /* the events of each session tell its own */
+    all->share = share_new(count, config->chunk_size);
     pace_init(&all->pace, &config->bwlimit, os_now_ns());
     progress_init(&all->progress, &style, all->places, count);
 }
@@ -105,9 +107,11 @@ static void together_init(struct together *all, const struct sender_config *conf
 static void together_free(struct together *all) {
     progress_free(&all->progress);
     pace_free(&all->pace);
+    share_free(all->share);
 }
 
 static void join(struct sender_config *config, struct together *all, unsigned place) {
+    config->share = all->share;
     config->pace = &all->pace;
     config->style.shared = &all->progress;
     config->style.place = place;

@@ -1,7 +1,7 @@
 /* targets.h: the receivers that hvsend connects to, DEST and those of --to, and a session with each of them.
  *
- * The sessions run at once and know nothing of each other: one that fails, waits or is slow holds up no other. They share
- * what they read from (SRC, the key), and --bwlimit.
+ * The sessions run at once, and one that fails, waits or is slow holds up no other. They share what they read from (SRC,
+ * the key) and what they have read (share.h), and --bwlimit.
  */
 #ifndef SENDER_TARGETS_H
 #define SENDER_TARGETS_H

@@ -163,6 +163,7 @@ static void summary_event(struct report *r, int code, double seconds, const stru
     json_number(&j, "special", atomic_load(&r->specials));
     json_number(&j, "bytes_written", atomic_load(&r->bytes_committed));
     json_number(&j, "bytes_read", atomic_load(&r->bytes_raw));
+    json_number(&j, "bytes_shared", atomic_load(&r->bytes_shared));
     json_number(&j, "bytes_wire", atomic_load(&r->bytes_wire));
     json_number(&j, "chunks_resent", atomic_load(&r->chunks_resent));
     json_number(&j, "bytes_resent", atomic_load(&r->bytes_resent));
@@ -179,6 +180,7 @@ static void summary_event(struct report *r, int code, double seconds, const stru
 static void print_stats(struct report *r, double seconds, const struct run *run) {
     bool h = r->style.human;
     uint64_t raw = atomic_load(&r->bytes_raw), wire = atomic_load(&r->bytes_wire);
+    uint64_t shared = atomic_load(&r->bytes_shared);
     log_line(LOG_ERROR,
              "files: %" PRIu64 " transferred, %" PRIu64 " unchanged, %" PRIu64 " failed, %" PRIu64
              " special skipped; directories and links: %" PRIu64,
@@ -187,6 +189,8 @@ static void print_stats(struct report *r, double seconds, const struct run *run)
     log_line(LOG_ERROR, "bytes: %s in files, %s of data, %s on the wire; %" PRIu64 " chunks sent again",
              SIZE_TEXT(atomic_load(&r->bytes_committed), h), SIZE_TEXT(raw, h), SIZE_TEXT(wire, h),
              atomic_load(&r->chunks_resent));
+    if (shared > 0)
+        log_line(LOG_ERROR, "shared: %s of the data was read for another receiver", SIZE_TEXT(shared, h));
     log_line(LOG_ERROR, "chunks: %" PRIu64 " none, %" PRIu64 " zlib, %" PRIu64 " zstd; %.3f seconds, %s/s",
              atomic_load(&r->codec_chunks[CODEC_NONE]), atomic_load(&r->codec_chunks[CODEC_ZLIB]),
              atomic_load(&r->codec_chunks[CODEC_ZSTD]), seconds,

@@ -62,6 +62,7 @@ struct report {
     /* Results. */
     _Atomic uint64_t files_committed, files_skipped, files_failed, dirs_and_links, specials;
     _Atomic uint64_t bytes_committed, bytes_raw, bytes_wire, chunks_resent, bytes_resent;
+    _Atomic uint64_t bytes_shared; /* of bytes_raw: read by the session with another receiver */
     _Atomic uint64_t retries; /* breaks after which the session went on */
     _Atomic uint64_t codec_chunks[4];
     _Atomic int worst; /* exit code of the worst failure of a single file */

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 
@@ -199,6 +200,75 @@ def one_that_comes_late_is_waited_for_and_holds_up_no_other(ws):
     ends_well(second)
     for dest in dests:
         same_tree(source, dest)
+
+
+# ---- what they share ------------------------------------------------------------------------------------------
+
+
+def few_files(ws, size):
+    source = ws.dir("source")
+    put(source / "large", noise(size))
+    for number in range(3):
+        put(source / f"small{number}", prose(1000 + number))
+    return source, sum(path.stat().st_size for path in source.iterdir())
+
+
+def summaries(result):
+    return {e["target"]: e for e in map(json.loads, result.out.splitlines()) if e["type"] == "summary"}
+
+
+def bytes_read_below(log, source):
+    """By pread64, of which strace may tell begin and end in two lines."""
+    begun, total = {}, 0
+    for line in log.read_text(errors="backslashreplace").splitlines():
+        thread = line.split()[0]
+        if "pread64(" in line:
+            begun[thread] = f"<{source}/" in line
+        result = re.search(r" = (\d+)$", line)
+        if result and begun.pop(thread, False):
+            total += int(result[1])
+    return total
+
+
+@case
+def a_source_is_read_once_for_all(ws):
+    """It is so little that all of it is kept, however far apart the sessions are."""
+    if not shutil.which("strace"):
+        raise lib.Skipped("strace is not installed")
+    source, size = few_files(ws, 8 * MIB)
+    dests = [ws.dir(f"dest{number}") for number in range(3)]
+    addresses, receivers = start_receivers(ws, dests)
+    log = ws.path / "strace"
+    trace = ["strace", "-f", "-qq", "-y", "-s", "0", "-e", "trace=pread64", "-o", log]
+    result = ws.run(*trace, HVSEND, "-a", "--json", f"{source}/", *to(addresses), env={**os.environ, **lib.TRACED})
+    check_equal(result.code, 0, f"exit code ({result})")
+    for receiver, dest in zip(receivers, dests):
+        ends_well(receiver)
+        same_tree(source, dest)
+    check_equal(bytes_read_below(log, source), size, "bytes that were read of it")
+    ends = summaries(result)
+    check_equal([end["bytes_read"] for end in ends.values()], [size] * 3, "bytes that were sent to each")
+    check_equal(sum(end["bytes_shared"] for end in ends.values()), 2 * size, "bytes that were read for another")
+
+
+@each(["none", "zlib", "auto"])
+def one_that_is_far_behind_reads_for_itself(ws, codec):
+    """It stands still until the others have got more than is kept."""
+    source, size = few_files(ws, 40 * MIB)
+    dests = [ws.dir(f"dest{number}") for number in range(3)]
+    addresses, receivers = start_receivers(ws, dests, *PATIENT)
+    receivers[0].signal(signal.SIGSTOP)
+    sender = ws.start(HVSEND, "-a", "--json", *PATIENT, "--zc", codec, f"{source}/", *to(addresses))
+    for receiver in receivers[1:]:
+        ends_well(receiver)
+    receivers[0].signal(signal.SIGCONT)
+    result = sender.wait()
+    check_equal(result.code, 0, f"exit code ({result})")
+    ends_well(receivers[0])
+    for dest in dests:
+        same_tree(source, dest)
+    late = summaries(result)[addresses[0]]
+    check(late["bytes_shared"] < size / 2, f"it has not read for itself: {late}")
 
 
 # ---- some fail ------------------------------------------------------------------------------------------------

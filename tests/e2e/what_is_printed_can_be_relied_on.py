@@ -11,7 +11,8 @@ from lib import HVRECV, HVSEND, KIB, MIB, Pair, case, check, check_equal, each, 
 from lib import same_tree
 
 EVIL = b"evil\nhvsend: forged line\x1b[2J\x1b]0;title\x07\r\x9b1m\xc2\x9b1m"
-NUMBERS = "code files skipped failed special bytes_written bytes_read bytes_wire chunks_resent bytes_resent".split()
+NUMBERS = "code files skipped failed special bytes_written bytes_read bytes_wire".split()
+NUMBERS += ["bytes_shared", "chunks_resent", "bytes_resent"]
 STEPS = "bytes bytes_total files files_total bytes_per_second".split()
 FIELDS = {
     "start": {"role": str, "version": str, "peer": str},

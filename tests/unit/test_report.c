@@ -49,6 +49,7 @@ static void summary_holds_the_counters(void **state) {
     count(&r.files_committed, 3);
     count(&r.bytes_committed, 1ULL << 40);
     count(&r.chunks_resent, 2);
+    count(&r.bytes_shared, 5);
     count(&r.codec_chunks[1], 9);
     report_end(&r, EXIT_PARTIAL, NULL, NULL);
     char *lines = capture_end(&c), *last = lines;
@@ -62,6 +63,7 @@ static void summary_holds_the_counters(void **state) {
     assert_field_number(last, "files", 3);
     assert_field_number(last, "bytes_written", 1ULL << 40);
     assert_field_number(last, "chunks_resent", 2);
+    assert_field_number(last, "bytes_shared", 5);
     assert_non_null(strstr(last, "\"zlib\":9"));
     free(lines);
     report_free(&r);
