@@ -93,14 +93,19 @@ class Result(NamedTuple):
         return f"exit {self.code}, stderr:\n{self.err}"
 
 
+def new_file(prefix, directory):
+    descriptor, path = tempfile.mkstemp(prefix=prefix, dir=directory)
+    os.close(descriptor)
+    return Path(path)
+
+
 class Process:
     """A program with its output in files, so that it never waits for who reads it."""
 
     def __init__(self, argv, directory, **options):
         self.argv = [os.fsdecode(word) for word in argv]
         name = os.path.basename(self.argv[0])
-        self.out_path = Path(tempfile.mkstemp(prefix=f"out-{name}-", dir=directory)[1])
-        self.err_path = Path(tempfile.mkstemp(prefix=f"err-{name}-", dir=directory)[1])
+        self.out_path, self.err_path = (new_file(f"{what}-{name}-", directory) for what in ("out", "err"))
         options.setdefault("stdin", subprocess.DEVNULL)
         with open(self.out_path, "wb") as out, open(self.err_path, "wb") as err:
             options.setdefault("stdout", out)
