@@ -60,12 +60,16 @@ def numbers(args, most=None):
 
 
 def each_run(args, run, most=None):
-    """Calls run(rng, number) again and again; how many, and how many failed."""
-    count = failures = 0
+    """Calls run(rng, number) again and again; how many, and how many failed. Where nothing works any more it ends."""
+    count = failures = in_a_row = 0
     for number in numbers(args, most):
+        if in_a_row > FAILURES_SHOWN:
+            break
         count += 1
+        in_a_row += 1
         try:
             run(random.Random(f"{args.seed} {number}"), number)
+            in_a_row = 0
         except Exception as error:  # a run that breaks has failed
             failures += 1
             text = str(error) if isinstance(error, lib.Failed) else traceback.format_exc()
