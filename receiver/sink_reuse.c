@@ -75,14 +75,16 @@ static int use(struct sink *sink, struct os_file from, struct blocks b, bool wri
         ptrdiff_t got = os_pread(from, sink->block, part, b.offset);
         if (got != (ptrdiff_t)part)
             return got < 0 ? (int)got : -ENODATA;
+        if (write) /* first: what is not in the file must be missing in its digest */
+            result = os_pwrite(sink->file, sink->block, part, b.offset);
+        if (result != 0)
+            break;
         sink_verify_add(sink, sink->block, part, b.offset);
         for (size_t i = 0; i < part; i += block_size) {
             uint32_t n = (uint32_t)lower(part - i, block_size);
             struct digest digest = digest_of(sink->block + i, n);
             b.add(b.ctx, b.offset + i, n, &digest);
         }
-        if (write)
-            result = os_pwrite(sink->file, sink->block, part, b.offset);
         b.offset += part;
     }
     return result;
