@@ -4,10 +4,14 @@ Whatever is there, and whoever else works in the directory, the result is the ex
 
 import os
 import random
+import shutil
 import signal
 
 import lib
-from lib import HVSEND, KIB, MIB, SMALL, case, check, check_equal, each, failed, good, noise, put, put_sparse, wait_until
+from lib import (
+    HVRECV, HVSEND, KIB, MIB, SMALL, TRACED, Skipped, case, check, check_equal, each, failed, good, noise, put, put_sparse,
+    wait_until,
+)  # fmt: skip
 from proxy import AfterBytes, Before, NoRule, TO_LISTENER, session
 
 SIZE = 16 * MIB if SMALL else 64 * MIB
@@ -214,6 +218,26 @@ def changed_pages_are_packed_like_all_else(ws, codec):
     sent = send_counted(ws, source, dest, "--zc", codec)
     check(sent <= SIZE / 5 / 2 + SIZE * DIGESTS, f"{sent} of {SIZE} bytes were sent")
     require_equal(source, dest)
+
+
+@case
+def a_block_that_cannot_be_written_is_missed(ws):
+    """All that stays of the old file is one block in a hole, so that its write is the second one."""
+    if shutil.which("strace") is None:
+        raise Skipped("strace is not installed")
+    source, dest = ws.dir("source"), ws.dir("dest")
+    put_sparse(source / "f", 3 * MIB, [(MIB // 4, noise(PAGE, "new")), (2 * MIB, b"x" * PAGE)])
+    put_sparse(dest / "f", 3 * MIB, [(2 * MIB, b"x" * PAGE)])
+    os.utime(dest / "f", ns=(10**18, 10**18))
+    address = ws.unix()
+    inject = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=pwrite64:error=EIO:when=2"]
+    receiver = ws.listen(address, *inject, HVRECV, "--once", "--serial", "--listen", address, dest, env={**os.environ, **TRACED})
+    sender = ws.run(HVSEND, *SEND, f"{source}/", address)
+    receiver.wait()
+    if sender.code == 0:
+        require_equal(source, dest)
+    else:
+        failed(sender, (11, 23, 40), "f")
 
 
 @case
