@@ -248,9 +248,14 @@ int os_rename_at(struct os_dir at, const char *from, const char *to) {
 /* What is changed must be the link, not a file that somebody has just put at its name. fd or -errno. */
 static int open_link(struct os_dir at, const char *name) {
     struct stat st;
-    int fd = is_one_name(name) ? openat(at.fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC) : -1;
+    int fd;
+    if (!is_one_name(name))
+        return -EXDEV;
+    do
+        fd = openat(at.fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    while (fd < 0 && errno == EINTR);
     if (fd < 0)
-        return is_one_name(name) ? -errno : -EXDEV;
+        return -errno;
     int result = fstat(fd, &st) != 0 ? -errno : S_ISLNK(st.st_mode) ? fd : -ELOOP;
     if (result < 0)
         (void)close(fd);
