@@ -56,32 +56,22 @@ static unsigned spare_chunks(const struct agreement *agreed) {
     return (unsigned)(window / agreed->chunk_size) + 1;
 }
 
-/* Finds what other sessions read, if there are any. False: no memory. */
-static bool make_pool(struct sender *s, uint32_t chunk_size, unsigned most) {
-    struct share *share = s->config->share;
-    if (share == NULL) {
-        s->pool = pool_new(chunk_size, most);
-        return s->pool != NULL;
-    }
-    share_join(&s->share, share);
-    s->pool = pool_new_on(share_store(share), most);
-    return s->pool != NULL;
-}
-
 /* What both paths need once the handshake is over. */
 static int build(struct sender *s, struct err *err) {
     struct send_session *session = &s->session;
+    struct share *share = s->config->share;
     uint32_t chunk_size = session->agreed.chunk_size;
     unsigned packers = s->pack_threads > 0 ? s->pack_threads : 1;
     s->out = session->out = outbox_new(session->agreed.their_window, chunk_size);
-    bool has_pool = make_pool(s, chunk_size, chunks_lent(packers));
+    unsigned lent = chunks_lent(packers);
+    s->pool = share ? pool_new_on(share_store(share), lent) : pool_new(chunk_size, lent);
     s->parts = pool_new(PART_MAX, PARTS_MAX);
     session->spare = pool_new(chunk_size, spare_chunks(&session->agreed));
     s->raw = queue_new(packers);
     session->ledger = s->out ? ledger_new(s->out, &s->report) : NULL;
     session->flight = flight_new();
     s->digest = file_digest_new();
-    if (!s->out || !has_pool || !s->parts || !session->spare || !s->raw || !session->ledger ||
+    if (!s->out || !s->pool || !s->parts || !session->spare || !s->raw || !session->ledger ||
         !session->flight || !s->digest)
         return err_set(err, EXIT_MEMORY, "out of memory");
     outbox_bound(s->out, window_for(ROLE_RECEIVER, CHUNK_SIZE_MAX));
@@ -95,7 +85,8 @@ static int build(struct sender *s, struct err *err) {
         pace_init(s->pace, &s->config->bwlimit, os_now_ns());
     source_init(&s->source, s->config->roots, chunk_size, s->pool, &s->report, NULL, NULL);
     s->source.parts = s->parts;
-    if (s->config->share) {
+    if (share) { /* what other sessions read is found, and theirs to find */
+        share_join(&s->share, share);
         s->source.share = &s->share;
         run_on_cancel(&s->run, share_cancel, &s->share);
     }
