@@ -883,17 +883,24 @@ static void *hammer_away(void *arg) {
     return NULL;
 }
 
-static void threads_get_what_was_read(void **state) {
-    (void)state;
-    struct hammer h = {.share = share_new(THREADS, 4 * 1024 * 1024), .p = number_file(1)};
+/* What was read and taken while they all did `work`. */
+static struct share_counts let_all(void *(*work)(void *), struct pending *p) {
+    struct hammer h = {.share = share_new(THREADS, 4 * 1024 * 1024), .p = p};
     struct waiters w;
     assert_non_null(h.share);
-    waiters_start(&w, THREADS, hammer_away, &h);
+    waiters_start(&w, THREADS, work, &h);
     waiters_join(&w);
     assert_int_equal(atomic_load(&h.wrong), 0);
-    assert_true(share_counts(h.share).chunks_read > 0);
+    struct share_counts counts = share_counts(h.share);
     share_free(h.share);
-    pending_release(h.p);
+    return counts;
+}
+
+static void threads_get_what_was_read(void **state) {
+    (void)state;
+    struct pending *p = number_file(1);
+    assert_true(let_all(hammer_away, p).chunks_read > 0);
+    pending_release(p);
 }
 
 /* The same with small files: all of them in the same order, in bundles that end at random. */
@@ -940,14 +947,7 @@ static void *fill_bundles(void *arg) {
 
 static void threads_get_the_files_of_each_others_bundles(void **state) {
     (void)state;
-    struct hammer h = {.share = share_new(THREADS, 4 * 1024 * 1024)};
-    struct waiters w;
-    assert_non_null(h.share);
-    waiters_start(&w, THREADS, fill_bundles, &h);
-    waiters_join(&w);
-    assert_int_equal(atomic_load(&h.wrong), 0);
-    assert_true(share_counts(h.share).files_read > 0);
-    share_free(h.share);
+    assert_true(let_all(fill_bundles, NULL).files_read > 0);
 }
 
 int main(void) {
