@@ -471,6 +471,7 @@ class Torture:
         parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
         parser.add_argument("--point", action="append", help="only these, as a failure names them")
         parser.add_argument("--only", default="", help="only points whose names begin so")
+        parser.add_argument("--random", action="store_true", help="no sweep: go on where an earlier run had done it")
         self.options = parser.parse_args()
         self.lock = threading.RLock()  # making the points takes it again
         self.trees = {}
@@ -512,6 +513,8 @@ class Torture:
         rng = random.Random(self.options.seed)
         sweep = [point for point in self.sweep() if point.startswith(self.options.only)]
         rng.shuffle(sweep)
+        if self.options.random:
+            sweep = []
         self.sweep_size = len(sweep)
         yield from sweep
         while True:
@@ -545,7 +548,9 @@ class Torture:
             self.base = workspace.path
             self.loop()
         sweep = getattr(self, "sweep_size", 0)
-        note = [f"{min(self.started, sweep)} of {sweep} points, {max(0, self.started - sweep)} random"] if sweep else []
+        note = []
+        if not self.options.point:
+            note = [f"{min(self.started, sweep)} of {sweep} points, {max(0, self.started - sweep)} random"]
         note += [f"{n} {what}" for what, n in sorted(self.counts.items())]
         print(f"{self.CASE}\t{self.done}\t{self.failures}\t{'; '.join(note)}", flush=True)
         sys.exit(1 if self.failures else 0)
