@@ -29,21 +29,30 @@ struct pack_policy {
     _Atomic unsigned unseen; /* chunks that were stored because nothing could have paid */
     _Atomic unsigned turn; /* chunks that were worth packing */
     _Atomic uint64_t link_ps; /* picoseconds the stream takes for a byte; 0: not known yet */
+    bool told; /* the system says what has reached the peer: pack_policy_acked; constant */
     /* Send stage. */
     struct link_write {
-        uint64_t bytes, ns, pause_ns; /* pause: since the end of the one before */
+        uint64_t bytes, ns, pause_ns; /* pause: in which there may have been nothing to send */
     } writes[LINK_WRITES];
     unsigned write; /* the next one, counted */
     int64_t free_ns; /* end of the last write */
+    struct link_state {
+        uint64_t written, acked; /* bytes of the stream so far */
+    } then, mark; /* when it was last looked at, and when something was learned from that */
+    int64_t mark_ns, writing_ns; /* since then */
     _Atomic uint32_t link_chunks; /* data frames measured so far */
 };
 
 /* `choice`: enum codec_id or CODEC_AUTO; `agreed`: codecs of the session. level 0: the codec's default, or all of its ladder
- * with CODEC_AUTO. 0, or -1 and err (EXIT_UNSUPPORTED when the peer lacks a codec that was asked for). */
-int pack_policy_init(struct pack_policy *policy, unsigned choice, int level, uint32_t agreed,
+ * with CODEC_AUTO. `told`: pack_policy_acked will be used. 0, or -1 and err (EXIT_UNSUPPORTED when the peer lacks a codec that was asked for). */
+int pack_policy_init(struct pack_policy *policy, unsigned choice, int level, uint32_t agreed, bool told,
                      unsigned threads, struct err *err);
 /* The send stage wrote `bytes` of data frame from start_ns to end_ns. */
 void pack_policy_sent(struct pack_policy *policy, uint64_t bytes, int64_t start_ns, int64_t end_ns);
+/* The same, where it is known how much was written to the first of `streams` alike so far, and has reached the peer's
+ * system. Not for what a limit held back, which is no backlog of the stream. */
+void pack_policy_acked(struct pack_policy *policy, const struct link_state *now, unsigned streams,
+                       int64_t start_ns, int64_t end_ns);
 /* The rung for these n raw bytes, or -1: store them. `scratch` has room for them. */
 int pack_policy_choose(struct pack_policy *policy, const uint8_t *raw, uint32_t n, struct codec_state *state,
                        uint8_t *scratch);

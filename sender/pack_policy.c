@@ -11,18 +11,21 @@ enum {
     SAMPLE_BYTES = 16 * 1024,
     SAMPLE_PIECES = 8, /* of a chunk: what lies in its middle alone may be unlike the rest */
     WORTHWHILE = 950, /* packed to more than this: store */
-    LINK_CHUNKS_FIRST = 4, /* data frames to measure before anything is compressed automatically */
+    LINK_CHUNKS_FIRST = 4, /* data frames to measure before it is said how quick the stream is */
+    STORE_FIRST = 4, /* of so many chunks before that one is stored, where the stream will tell soon */
     LINK_BYTES_JUDGED = 8 * 1024 * 1024, /* more than sockets keep */
     LINK_BYTES_MIN = 64 * 1024, /* shorter writes say more about system calls than about the stream */
     RETRY_CHUNKS = 64, /* after so many, what was measured at the next level is forgotten */
     LOOK_CHUNKS = 16, /* of so many that are stored unseen, one is tried: processors may be free again */
+    LINK_BUSY_NS = 5 * 1000 * 1000, /* a peer that acknowledges a little late is no slow stream */
     PROBE_CHUNKS = 32, /* of so many for which the stream waits, one is stored: it may be fast again */
 };
 
-int pack_policy_init(struct pack_policy *policy, unsigned choice, int level, uint32_t agreed,
+int pack_policy_init(struct pack_policy *policy, unsigned choice, int level, uint32_t agreed, bool told,
                      unsigned threads, struct err *err) {
     memset(policy, 0, sizeof *policy);
     policy->automatic = choice == CODEC_AUTO;
+    policy->told = told;
     policy->threads = threads;
     unsigned id = choice;
     if (choice == CODEC_AUTO)
@@ -68,8 +71,24 @@ static void judge_writes(const struct pack_policy *policy, uint64_t *ret_least, 
             slowest = w;
     }
     uint64_t others = bytes - slowest->bytes;
-    *ret_most = all_ns * 1000 / bytes + 1;
-    *ret_least = others > 0 ? (write_ns - slowest->ns) * 1000 / others + 1 : *ret_most;
+    *ret_most = all_ns * 1000 / (bytes ? bytes : 1) + 1;
+    *ret_least =
+        others > 0 ? (write_ns - slowest->ns) * 1000 / others + 1 : write_ns * 1000 / (bytes ? bytes : 1) + 1;
+}
+
+/* first: what is believed while nothing is known, the most or the least of it. */
+static void learn(struct pack_policy *policy, struct link_write write, bool first_most) {
+    policy->writes[policy->write++ % LINK_WRITES] = write;
+    uint64_t least, most, believed = look(&policy->link_ps);
+    judge_writes(policy, &least, &most);
+    if (believed == 0)
+        believed = first_most ? most : least;
+    if (believed > most)
+        believed = most;
+    else if (believed < least)
+        believed = least;
+    atomic_store_explicit(&policy->link_ps, believed, memory_order_relaxed);
+    atomic_fetch_add_explicit(&policy->link_chunks, 1, memory_order_relaxed);
 }
 
 void pack_policy_sent(struct pack_policy *policy, uint64_t bytes, int64_t start_ns, int64_t end_ns) {
@@ -77,19 +96,44 @@ void pack_policy_sent(struct pack_policy *policy, uint64_t bytes, int64_t start_
     policy->free_ns = end_ns;
     if (bytes < LINK_BYTES_MIN || end_ns < start_ns)
         return;
-    policy->writes[policy->write++ % LINK_WRITES] = (struct link_write){
+    struct link_write write = {
         .bytes = bytes,
         .ns = (uint64_t)(end_ns - start_ns),
         .pause_ns = free_ns > 0 && start_ns > free_ns ? (uint64_t)(start_ns - free_ns) : 0,
     };
-    uint64_t least, most, believed = look(&policy->link_ps);
-    judge_writes(policy, &least, &most);
-    if (believed == 0 || believed > most)
-        believed = most;
-    else if (believed < least)
-        believed = least;
-    atomic_store_explicit(&policy->link_ps, believed, memory_order_relaxed);
-    atomic_fetch_add_explicit(&policy->link_chunks, 1, memory_order_relaxed);
+    learn(policy, write, true);
+}
+
+static void mark(struct pack_policy *policy, const struct link_state *now, int64_t now_ns) {
+    policy->mark = *now;
+    policy->mark_ns = now_ns;
+    policy->writing_ns = 0;
+}
+
+void pack_policy_acked(struct pack_policy *policy, const struct link_state *now, unsigned streams,
+                       int64_t start_ns, int64_t end_ns) {
+    struct link_state then = policy->then;
+    bool begins = then.written == 0 || now->written < then.written || now->acked < then.acked;
+    if (!begins && now->written - then.written < LINK_BYTES_MIN)
+        return;
+    policy->then = *now;
+    if (begins || end_ns < start_ns || end_ns < policy->mark_ns) {
+        mark(policy, now, end_ns);
+        return;
+    }
+    policy->writing_ns += end_ns - start_ns;
+    int64_t took = end_ns - policy->mark_ns;
+    bool busy = then.acked < then.written && now->acked <= then.written; /* all the time */
+    if (busy && took < LINK_BUSY_NS)
+        return;
+    int64_t ns = busy || policy->writing_ns > took ? took : policy->writing_ns;
+    struct link_write write = {
+        .bytes = (busy ? now->acked - policy->mark.acked : now->written - policy->mark.written) * streams,
+        .ns = (uint64_t)ns,
+        .pause_ns = (uint64_t)(took - ns),
+    };
+    mark(policy, now, end_ns);
+    learn(policy, write, false);
 }
 
 /* Picoseconds for a raw byte, of all threads together. */
@@ -117,7 +161,8 @@ bool pack_policy_stores(struct pack_policy *policy) {
     if (policy->codec == NULL || !policy->automatic)
         return policy->codec == NULL;
     if (!knows_link(policy))
-        return true;
+        return !policy->told ||
+               atomic_fetch_add_explicit(&policy->unseen, 1, memory_order_relaxed) % STORE_FIRST == 0;
     if (keeps_up(policy))
         return false;
     unsigned unseen = atomic_fetch_add_explicit(&policy->unseen, 1, memory_order_relaxed);
@@ -169,11 +214,14 @@ int pack_policy_choose(struct pack_policy *policy, const uint8_t *raw, uint32_t 
                        uint8_t *scratch) {
     if (!policy->automatic)
         return 0;
-    if (!knows_link(policy))
+    bool known = knows_link(policy);
+    if (!known && !policy->told)
         return -1;
     uint64_t left = try_sample(policy, raw, n, state, scratch);
-    if (left >= WORTHWHILE || !keeps_up(policy))
+    if (left >= WORTHWHILE || (known && !keeps_up(policy)))
         return -1;
+    if (!known)
+        return 0;
     unsigned rung = atomic_load_explicit(&policy->rung, memory_order_relaxed);
     unsigned turn = atomic_fetch_add_explicit(&policy->turn, 1, memory_order_relaxed);
     if (turn % PROBE_CHUNKS == PROBE_CHUNKS - 1 && rung == 0 && waits_for_codec(policy, 0))

@@ -98,8 +98,10 @@ static int build(struct sender *s, struct err *err) {
     run_on_cancel(&s->run, pool_cancel, session->spare);
     run_on_cancel(&s->run, queue_cancel, s->raw);
     run_on_cancel(&s->run, ledger_cancel, session->ledger);
-    return pack_policy_init(&s->policy, s->config->codec, s->config->level, session->agreed.codecs, packers,
-                            err);
+    uint64_t written, acked;
+    bool told = line_acked(&s->line, &written, &acked);
+    return pack_policy_init(&s->policy, s->config->codec, s->config->level, session->agreed.codecs, told,
+                            packers, err);
 }
 
 static int settle(void *ctx, uint64_t *ret_processed, struct err *err) {

@@ -287,6 +287,16 @@ static unsigned number_items(struct line *line, struct item **items, unsigned co
     return count;
 }
 
+/* The lanes carry as much meanwhile as the first stream. */
+static void judge_link(struct sender *s, uint64_t data, int64_t start_ns, int64_t end_ns) {
+    struct link_state now;
+    unsigned streams = 1 + lanes_open(&s->line);
+    if (!pace_limits(s->pace) && line_acked(&s->line, &now.written, &now.acked))
+        pack_policy_acked(&s->policy, &now, streams, start_ns, end_ns);
+    else
+        pack_policy_sent(&s->policy, data * streams, start_ns, end_ns);
+}
+
 int send_step(struct sender *s, struct item **items, unsigned count, struct err *err) {
     unsigned syncs;
     if (make_ready(s, items, count, &syncs, err) != 0) {
@@ -306,8 +316,8 @@ int send_step(struct sender *s, struct item **items, unsigned count, struct err 
     int64_t end = os_now_ns();
     int64_t paid_ns = pace_spend(s->pace, bytes, end);
     int64_t free_ns = paid_ns > end ? paid_ns : end; /* after its rest */
-    if (result == 0 && data > 0) /* the lanes carry as much meanwhile */
-        pack_policy_sent(&s->policy, data * (1 + lanes_open(&s->line)), start, free_ns);
+    if (result == 0 && data > 0)
+        judge_link(s, data, start, free_ns);
     while (result == 0 && syncs-- > 0)
         result = ledger_sync_sent(s->session.ledger, err);
     return result;

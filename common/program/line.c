@@ -150,6 +150,11 @@ int line_write(struct line *line, struct item **items, unsigned count, struct er
     return result;
 }
 
+bool line_acked(const struct line *line, uint64_t *ret_written, uint64_t *ret_acked) {
+    *ret_written = atomic_load(&line->stream->bytes_out);
+    return !atomic_load(&line->broken) && conn_acked(line->stream->conn, ret_acked);
+}
+
 /* ---- the end ------------------------------------------------------------------------------------------------ */
 
 void line_reading_over(struct line *line) {

@@ -5,7 +5,7 @@
 #include "transport/tcp.h"
 
 #include <errno.h>
-#include <netinet/tcp.h>
+#include <linux/tcp.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -23,6 +23,22 @@ static const char *connect_advice(int sys) {
 static void set_nodelay(int fd) {
     const int on = 1;
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+/* TCP_INFO grew: an old kernel fills less of it in. */
+static bool tcp_acked(const struct conn *conn, uint64_t *ret_bytes) {
+    struct tcp_info info;
+    socklen_t n = sizeof info;
+    if (getsockopt(((const struct fd_conn *)conn)->out, IPPROTO_TCP, TCP_INFO, &info, &n) != 0 ||
+        n < offsetof(struct tcp_info, tcpi_bytes_acked) + sizeof info.tcpi_bytes_acked)
+        return false;
+    *ret_bytes = info.tcpi_bytes_acked;
+    return true;
+}
+
+static void ready(struct conn *conn, const union tcp_address *from) {
+    tcp_name_peer(conn, from);
+    conn->acked = tcp_acked;
 }
 
 /* 0 or an errno value. */
@@ -54,7 +70,7 @@ static int tcp_dial(const struct addr *addr, const struct dial_bounds *bounds, s
         return dial_failed(ESCAPED(addr->text), sys, connect_advice(sys), err);
     if (conn_from_fd(fd, ESCAPED(addr->text), ret, err))
         return -1;
-    tcp_name_peer(*ret, at);
+    ready(*ret, at);
     return 0;
 }
 
@@ -62,7 +78,7 @@ void tcp_admit(struct conn *conn, int fd, const struct sockaddr_storage *from) {
     union tcp_address a;
     memcpy(&a, from, sizeof a);
     set_nodelay(fd);
-    tcp_name_peer(conn, &a);
+    ready(conn, &a);
 }
 
 static int bind_error(int sys, const char *text, struct err *err) {

@@ -88,6 +88,10 @@ const char *conn_buffers(const struct conn *conn) {
     return conn->buffers;
 }
 
+bool conn_acked(const struct conn *conn, uint64_t *ret_bytes) {
+    return conn->acked && conn->acked(conn, ret_bytes);
+}
+
 int conn_close(struct conn *conn, struct err *err) {
     return conn ? conn->ops->close(conn, err) : 0;
 }

@@ -135,6 +135,10 @@ enum peer_kind addr_peer_kind(const struct addr *addr);
 /* What the system made of the buffer sizes that it was asked for, for messages; "" when that is not told. */
 const char *conn_buffers(const struct conn *conn);
 
+/* How many of the bytes written have reached the peer's system. Writing thread. False: that is not known; only TCP on
+ * Linux tells. */
+bool conn_acked(const struct conn *conn, uint64_t *ret_bytes);
+
 /* Close without waiting for the peer. For exec: waits (bounded) for the child, ends it by pid if it stays,
  * and reports its exit status: 0, or -1 and err (EXIT_SOCKET, "the command ended with status 127").
  * conn may be NULL. */

@@ -31,6 +31,8 @@ struct conn {
     char peer[PEER_TEXT_MAX]; /* safe to print */
     struct peer_id id;
     char buffers[BUFFERS_TEXT_MAX];
+    bool (*acked)(const struct conn *conn,
+                  uint64_t *ret_bytes); /* conn_acked; NULL: the system does not say */
 };
 
 /* What ends a dial before it succeeds. */

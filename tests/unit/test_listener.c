@@ -78,6 +78,7 @@ static void both_ends_of_a_unix_stream_have_large_buffers(void **state) {
     (void)state;
     struct place place;
     int plain_fd = socket(AF_UNIX, SOCK_STREAM, 0), plain, large;
+    uint64_t acked;
     socklen_t n = sizeof plain;
     assert_int_equal(getsockopt(plain_fd, SOL_SOCKET, SO_SNDBUF, &plain, &n), 0);
     assert_int_equal(close(plain_fd), 0);
@@ -88,6 +89,7 @@ static void both_ends_of_a_unix_stream_have_large_buffers(void **state) {
         n = sizeof large;
         assert_int_equal(getsockopt(((struct fd_conn *)ends[i])->out, SOL_SOCKET, SO_SNDBUF, &large, &n), 0);
         assert_true(large > plain); /* even a limit at the default doubles it */
+        assert_false(conn_acked(ends[i], &acked));
     }
     expect_conversation(ends[0], ends[1]);
     listener_close(listener);
@@ -299,6 +301,18 @@ static struct listener *listen_tcp(const char *text, uint32_t *ret_port) {
     return listener;
 }
 
+/* What arrives from the peer also says that it has what was sent to it before. */
+static void expect_acks(struct conn *client, struct conn *server) {
+    uint64_t before, after;
+    assert_true(conn_acked(client, &before));
+    put(client, "there");
+    expect(server, "there");
+    put(server, "back");
+    expect(client, "back");
+    assert_true(conn_acked(client, &after));
+    assert_int_equal(after - before, 5);
+}
+
 static void tcp_carries_a_stream_over(const char *listen_text, const char *dial_host, const char *peer) {
     uint32_t port;
     char rest[32];
@@ -316,6 +330,7 @@ static void tcp_carries_a_stream_over(const char *listen_text, const char *dial_
     assert_int_equal(getsockopt(((struct fd_conn *)client)->out, IPPROTO_TCP, TCP_NODELAY, &on[0], &n), 0);
     assert_int_equal(getsockopt(((struct fd_conn *)server)->out, IPPROTO_TCP, TCP_NODELAY, &on[1], &n), 0);
     assert_true(on[0] && on[1]);
+    expect_acks(client, server);
     expect_conversation(client, server);
     listener_close(listener);
 }

@@ -18,6 +18,7 @@ struct rig {
     struct pack_policy policy;
     struct codec_state *codecs;
     int64_t now; /* nanoseconds */
+    struct link_state link;
     uint8_t even[CHUNK], random[CHUNK], scratch[CHUNK];
 };
 
@@ -36,7 +37,8 @@ static int start(void **state) {
     rig->now = 1;
     rig->codecs = codec_state_new();
     *state = rig;
-    return rig->codecs ? pack_policy_init(&rig->policy, CODEC_AUTO, 0, codec_mask(), THREADS, &err) : -1;
+    return rig->codecs ? pack_policy_init(&rig->policy, CODEC_AUTO, 0, codec_mask(), false, THREADS, &err)
+                       : -1;
 }
 
 static int stop(void **state) {
@@ -177,7 +179,8 @@ static void a_level_that_was_asked_for_stays(void **state) {
     struct rig *rig = *state;
     struct err err;
     int level = rig->policy.codec->level_max;
-    assert_int_equal(pack_policy_init(&rig->policy, CODEC_AUTO, level, codec_mask(), THREADS, &err), 0);
+    assert_int_equal(pack_policy_init(&rig->policy, CODEC_AUTO, level, codec_mask(), false, THREADS, &err),
+                     0);
     send_chunks(rig, 4, SLOW);
     for (unsigned i = 0; i < 8; i++) {
         assert_int_equal(choose(rig, rig->even), 0);
@@ -189,10 +192,10 @@ static void a_level_that_was_asked_for_stays(void **state) {
 static void a_codec_that_was_asked_for_is_used_for_everything(void **state) {
     struct rig *rig = *state;
     struct err err;
-    assert_int_equal(pack_policy_init(&rig->policy, CODEC_ZLIB, 0, codec_mask(), THREADS, &err), 0);
+    assert_int_equal(pack_policy_init(&rig->policy, CODEC_ZLIB, 0, codec_mask(), false, THREADS, &err), 0);
     assert_false(pack_policy_stores(&rig->policy));
     assert_int_equal(choose(rig, rig->random), 0);
-    assert_int_equal(pack_policy_init(&rig->policy, CODEC_NONE, 0, codec_mask(), THREADS, &err), 0);
+    assert_int_equal(pack_policy_init(&rig->policy, CODEC_NONE, 0, codec_mask(), false, THREADS, &err), 0);
     assert_true(pack_policy_stores(&rig->policy));
 }
 
@@ -205,7 +208,7 @@ static void what_is_packed_of_a_small_buffer_stays_in_it(void **state) {
     struct packer packer;
     struct item *item = item_new(MSG_CHUNK, 64);
     uint8_t codec;
-    assert_int_equal(pack_policy_init(&rig->policy, CODEC_ZLIB, 0, codec_mask(), THREADS, &err), 0);
+    assert_int_equal(pack_policy_init(&rig->policy, CODEC_ZLIB, 0, codec_mask(), false, THREADS, &err), 0);
     assert_int_equal(packer_init(&packer, large, NULL, &err), 0);
     struct buf *scratch = packer.scratch, *buf = item->data = pool_get(small);
     memset(buf->data, 'a', SMALL);
@@ -226,6 +229,90 @@ static void what_is_packed_of_a_small_buffer_stays_in_it(void **state) {
     pool_free(large);
 }
 
+/* ---- a stream whose system says what has arrived -------------------------------------------------------------- */
+
+static void start_told(struct rig *rig) {
+    struct err err;
+    assert_int_equal(pack_policy_init(&rig->policy, CODEC_AUTO, 0, codec_mask(), true, THREADS, &err), 0);
+}
+
+/* A chunk is written in `ns`, `pause` after the one before; `arrived` of all bytes have done so in the meantime. */
+static void send_told(struct rig *rig, int64_t pause, int64_t ns, uint64_t arrived) {
+    rig->now += pause;
+    rig->link.written += CHUNK;
+    rig->link.acked += arrived;
+    pack_policy_acked(&rig->policy, &rig->link, 1, rig->now, rig->now + ns);
+    rig->now += ns;
+}
+
+static void before_it_is_known_most_of_what_shrinks_is_compressed(void **state) {
+    struct rig *rig = *state;
+    unsigned stored = 0;
+    start_told(rig);
+    for (unsigned i = 0; i < 8; i++)
+        stored += pack_policy_stores(&rig->policy);
+    assert_int_equal(stored, 2);
+    assert_int_equal(choose(rig, rig->even), 0);
+    assert_int_equal(choose(rig, rig->random), -1);
+}
+
+/* The socket takes 4 MiB in no time, the link 1 MB/s. */
+static void a_slow_link_behind_a_large_buffer_is_known_before_the_buffer_is_full(void **state) {
+    struct rig *rig = *state;
+    start_told(rig);
+    for (unsigned i = 0; i < 5; i++) {
+        send_told(rig, 10000000, 1000, 10000);
+        assert_int_equal(choose(rig, rig->even), 0);
+    }
+    assert_in_range(rig->policy.link_ps, 900000, 1100000);
+    assert_false(pack_policy_stores(&rig->policy));
+}
+
+static void a_fast_link_is_known_though_packing_comes_in_between(void **state) {
+    struct rig *rig = *state;
+    start_told(rig);
+    send_told(rig, 0, 1000, CHUNK);
+    for (unsigned i = 0; i < 4; i++)
+        send_told(rig, 20000000, 1000, CHUNK);
+    assert_in_range(rig->policy.link_ps, 1, 10);
+    assert_int_equal(choose(rig, rig->even), -1);
+}
+
+static void a_peer_that_acknowledges_a_little_late_is_not_slow(void **state) {
+    struct rig *rig = *state;
+    start_told(rig);
+    for (unsigned i = 0; i < 64; i++)
+        send_told(rig, 0, 200000, i % 8 ? 0 : 8 * CHUNK); /* for 1.4 ms nothing seems to arrive */
+    assert_in_range(rig->policy.link_ps, 1, 300);
+}
+
+static void a_link_that_changes_is_followed_by_what_arrives(void **state) {
+    struct rig *rig = *state;
+    start_told(rig);
+    for (unsigned i = 0; i < 8; i++)
+        send_told(rig, 0, 1000, CHUNK);
+    assert_in_range(rig->policy.link_ps, 1, 10);
+    for (unsigned i = 0; i < 16; i++)
+        send_told(rig, 0, 100000000, i ? CHUNK : 0); /* one chunk always waits: 10 MB/s */
+    assert_in_range(rig->policy.link_ps, 90000, 100000);
+    for (unsigned i = 0; i < 16; i++)
+        send_told(rig, 0, 100000, i ? CHUNK : 2 * CHUNK);
+    assert_in_range(rig->policy.link_ps, 1, 1000);
+}
+
+static void another_stream_begins_anew(void **state) {
+    struct rig *rig = *state;
+    start_told(rig);
+    for (unsigned i = 0; i < 8; i++)
+        send_told(rig, 0, 1000, CHUNK);
+    uint64_t before = rig->policy.link_ps;
+    rig->link = (struct link_state){0};
+    send_told(rig, 60000000000, 1000, 0); /* a minute without a stream says nothing */
+    assert_int_equal(rig->policy.link_ps, before);
+    send_told(rig, 0, 1000, CHUNK);
+    assert_in_range(rig->policy.link_ps, 1, 10);
+}
+
 int main(void) {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, start, stop)
     const struct CMUnitTest tests[] = {
@@ -242,6 +329,12 @@ int main(void) {
         CASE(a_level_that_was_asked_for_stays),
         CASE(a_codec_that_was_asked_for_is_used_for_everything),
         CASE(what_is_packed_of_a_small_buffer_stays_in_it),
+        CASE(before_it_is_known_most_of_what_shrinks_is_compressed),
+        CASE(a_slow_link_behind_a_large_buffer_is_known_before_the_buffer_is_full),
+        CASE(a_fast_link_is_known_though_packing_comes_in_between),
+        CASE(a_peer_that_acknowledges_a_little_late_is_not_slow),
+        CASE(a_link_that_changes_is_followed_by_what_arrives),
+        CASE(another_stream_begins_anew),
     };
     return cmocka_run_group_tests_name("pack_policy", tests, NULL, NULL);
 }

@@ -552,7 +552,7 @@ struct packing {
 
 static void packing_start(struct packing *k, struct end *e, unsigned codec) {
     struct err err;
-    assert_int_equal(pack_policy_init(&k->policy, codec, 0, codec_mask(), 1, &err), 0);
+    assert_int_equal(pack_policy_init(&k->policy, codec, 0, codec_mask(), false, 1, &err), 0);
     assert_int_equal(packer_init(&k->packer, e->pool, &e->user, &err), 0);
 }
 
