@@ -42,7 +42,8 @@ export ASAN_OPTIONS=quarantine_size_mb=16:malloc_context_size=8:detect_stack_use
 most_bytes() { # TARGET
     case $1 in
     session) echo 128 ;;
-    handshake) echo 512 ;;
+    handshake | inflate | name) echo 512 ;;
+    frame) echo 1024 ;;
     receiver | sender) echo 2048 ;;
     *) echo 4096 ;;
     esac
