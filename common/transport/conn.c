@@ -55,6 +55,7 @@ int fd_conn_init(struct fd_conn *conn, int in, int out, const char *peer, const 
     conn->out_is_socket = is_socket(out);
     conn->block_in = conn->block_out = false;
     atomic_init(&conn->woken, false);
+    atomic_init(&conn->write_error, 0);
     conn->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (conn->wake < 0 || (!conn->in_is_socket && set_nonblocking(in, &conn->block_in)) ||
         (!conn->out_is_socket && set_nonblocking(out, &conn->block_out))) {
@@ -95,10 +96,18 @@ static int wait_for(struct fd_conn *conn, int fd, short events, int timeout_ms, 
     return err_sys(err, EXIT_SOCKET, sys, "%s: cannot wait for the stream", conn->base.peer);
 }
 
+static int writing_failed(const struct fd_conn *conn, int sys, struct err *err) {
+    return err_sys(err, EXIT_SOCKET, sys, "%s: writing to the stream failed (the other end may say why)",
+                   conn->base.peer);
+}
+
 ptrdiff_t fd_conn_read(struct conn *base, void *to, size_t n, int timeout_ms, struct err *err) {
     struct fd_conn *conn = (struct fd_conn *)base;
     while (!atomic_load(&conn->woken)) {
         ssize_t got = conn->in_is_socket ? recv(conn->in, to, n, MSG_DONTWAIT) : read(conn->in, to, n);
+        int sys = got == 0 ? atomic_load(&conn->write_error) : 0;
+        if (sys) /* it was not the peer who closed it */
+            return writing_failed(conn, sys, err);
         if (got >= 0)
             return got;
         if (errno == EINTR)
@@ -166,11 +175,12 @@ static int wait_to_write(struct fd_conn *conn, bool begun, int timeout_ms, int64
 
 /* Whoever reads is not left waiting for a peer to which nothing can be said: what has arrived is still read, then the
  * stream ends. Always -1. */
-static int write_failed(const struct fd_conn *conn, int sys, struct err *err) {
+static int write_failed(struct fd_conn *conn, int sys, struct err *err) {
+    if (sys != EPIPE && sys != ECONNRESET)
+        atomic_store(&conn->write_error, sys);
     if (conn->out_is_socket)
         (void)shutdown(conn->out, SHUT_RDWR);
-    return err_sys(err, EXIT_SOCKET, sys, "%s: writing to the stream failed (the other end may say why)",
-                   conn->base.peer);
+    return writing_failed(conn, sys, err);
 }
 
 int fd_conn_writev(struct conn *base, const struct span *parts, size_t count, int timeout_ms,

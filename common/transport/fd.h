@@ -58,6 +58,8 @@ struct fd_conn {
     int in, out; /* the same one for a socket */
     int wake; /* eventfd */
     atomic_bool woken; /* set before `wake` is written */
+    atomic_int
+        write_error; /* why writing ended the stream (errno); 0: it did not, or the peer had ended it */
     bool in_is_socket, out_is_socket;
     bool block_in, block_out; /* O_NONBLOCK was ours: take it off again at close */
 };

@@ -172,6 +172,32 @@ static void after_a_failed_write_what_has_arrived_is_read_and_then_the_end(void 
     assert_int_equal(conn_close(peer, NULL), 0);
 }
 
+/* Packets that are too large stand for whatever the system may say, but that the peer is gone. */
+static void who_reads_hears_that_writing_failed(void **state) {
+    (void)state;
+    static const uint8_t block[1 << 20];
+    const struct span part = {block, sizeof block};
+    int fds[2], size = 4096;
+    char byte;
+    struct conn *conns[2];
+    struct err err = {.code = 0};
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+    assert_int_equal(setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof size), 0);
+    assert_int_equal(conn_from_fd(fds[0], "left", &conns[0], NULL), 0);
+    assert_int_equal(conn_from_fd(fds[1], "right", &conns[1], NULL), 0);
+    put(conns[1], "x");
+    assert_int_equal(conn_write(conns[0], &part, 1, PATIENT_MS, &err), -1);
+    assert_int_equal(err.sys, EMSGSIZE);
+    err.code = err.sys = 0;
+    assert_int_equal(conn_read(conns[0], &byte, 1, PATIENT_MS, &err), 1); /* it may say why */
+    assert_int_equal(conn_read(conns[0], &byte, 1, PATIENT_MS, &err), -1);
+    assert_int_equal(err.code, EXIT_SOCKET);
+    assert_int_equal(err.sys, EMSGSIZE);
+    assert_non_null(strstr(err.msg, "writing to the stream failed"));
+    expect_eof(conns[1]);
+    close_pair(conns);
+}
+
 static void a_broken_pipe_is_an_error_and_no_signal(void **state) {
     (void)state;
     int fds[2];
@@ -348,6 +374,7 @@ int main(void) {
         cmocka_unit_test(a_peer_that_dropped_our_bytes_is_a_read_error),
         cmocka_unit_test(writing_to_a_closed_peer_is_an_error_and_no_signal),
         cmocka_unit_test(after_a_failed_write_what_has_arrived_is_read_and_then_the_end),
+        cmocka_unit_test(who_reads_hears_that_writing_failed),
         cmocka_unit_test(a_broken_pipe_is_an_error_and_no_signal),
         cmocka_unit_test(a_pipe_blocks_again_after_close),
         cmocka_unit_test(a_descriptor_that_cannot_be_used_is_refused),
