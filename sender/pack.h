@@ -37,7 +37,8 @@ struct pack_policy {
     unsigned write; /* the next one, counted */
     int64_t free_ns; /* end of the last write */
     struct link_state {
-        uint64_t written, acked; /* bytes of the stream so far */
+        unsigned streams; /* alike */
+        uint64_t written, acked; /* bytes of the first one so far, and of these at the peer's system */
     } then, mark; /* when it was last looked at, and when something was learned from that */
     int64_t mark_ns, writing_ns; /* since then */
     _Atomic uint32_t link_chunks; /* data frames measured so far */
@@ -49,10 +50,10 @@ int pack_policy_init(struct pack_policy *policy, unsigned choice, int level, uin
                      unsigned threads, struct err *err);
 /* The send stage wrote `bytes` of data frame from start_ns to end_ns. */
 void pack_policy_sent(struct pack_policy *policy, uint64_t bytes, int64_t start_ns, int64_t end_ns);
-/* The same, where it is known how much was written to the first of `streams` alike so far, and has reached the peer's
- * system. Not for what a limit held back, which is no backlog of the stream. */
-void pack_policy_acked(struct pack_policy *policy, const struct link_state *now, unsigned streams,
-                       int64_t start_ns, int64_t end_ns);
+/* The same, where it is known what the streams had carried before that. Not for what a limit held back, which is no backlog
+ * of theirs. */
+void pack_policy_acked(struct pack_policy *policy, const struct link_state *before, int64_t start_ns,
+                       int64_t end_ns);
 /* The rung for these n raw bytes, or -1: store them. `scratch` has room for them. */
 int pack_policy_choose(struct pack_policy *policy, const uint8_t *raw, uint32_t n, struct codec_state *state,
                        uint8_t *scratch);

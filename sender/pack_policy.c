@@ -104,36 +104,47 @@ void pack_policy_sent(struct pack_policy *policy, uint64_t bytes, int64_t start_
     learn(policy, write, true);
 }
 
+/* Something was learned, or begins: until `now_ns` the stream is known. */
 static void mark(struct pack_policy *policy, const struct link_state *now, int64_t now_ns) {
     policy->mark = *now;
     policy->mark_ns = now_ns;
     policy->writing_ns = 0;
 }
 
-void pack_policy_acked(struct pack_policy *policy, const struct link_state *now, unsigned streams,
-                       int64_t start_ns, int64_t end_ns) {
-    struct link_state then = policy->then;
+/* What has happened since the last look, if that says how quick the stream is. */
+static bool look_at_stream(struct pack_policy *policy, const struct link_state *now, int64_t now_ns,
+                           struct link_write *ret) {
+    struct link_state then = policy->then, from = policy->mark;
     bool begins = then.written == 0 || now->written < then.written || now->acked < then.acked;
     if (!begins && now->written - then.written < LINK_BYTES_MIN)
-        return;
+        return false;
     policy->then = *now;
-    if (begins || end_ns < start_ns || end_ns < policy->mark_ns) {
-        mark(policy, now, end_ns);
-        return;
+    if (begins || now_ns <= policy->mark_ns) {
+        mark(policy, now, now_ns);
+        return false;
     }
-    policy->writing_ns += end_ns - start_ns;
-    int64_t took = end_ns - policy->mark_ns;
+    int64_t took = now_ns - policy->mark_ns;
     bool busy = then.acked < then.written && now->acked <= then.written; /* all the time */
     if (busy && took < LINK_BUSY_NS)
-        return;
+        return false;
     int64_t ns = busy || policy->writing_ns > took ? took : policy->writing_ns;
-    struct link_write write = {
-        .bytes = (busy ? now->acked - policy->mark.acked : now->written - policy->mark.written) * streams,
+    *ret = (struct link_write){
+        .bytes = (busy ? now->acked - from.acked : now->written - from.written) * now->streams,
         .ns = (uint64_t)ns,
         .pause_ns = (uint64_t)(took - ns),
     };
-    mark(policy, now, end_ns);
-    learn(policy, write, false);
+    mark(policy, now, now_ns);
+    return true;
+}
+
+void pack_policy_acked(struct pack_policy *policy, const struct link_state *before, int64_t start_ns,
+                       int64_t end_ns) {
+    struct link_write write;
+    bool learned = look_at_stream(policy, before, start_ns, &write);
+    if (end_ns > start_ns)
+        policy->writing_ns += end_ns - start_ns;
+    if (learned)
+        learn(policy, write, false);
 }
 
 /* Picoseconds for a raw byte, of all threads together. */

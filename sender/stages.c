@@ -287,16 +287,6 @@ static unsigned number_items(struct line *line, struct item **items, unsigned co
     return count;
 }
 
-/* The lanes carry as much meanwhile as the first stream. */
-static void judge_link(struct sender *s, uint64_t data, int64_t start_ns, int64_t end_ns) {
-    struct link_state now;
-    unsigned streams = 1 + lanes_open(&s->line);
-    if (!pace_limits(s->pace) && line_acked(&s->line, &now.written, &now.acked))
-        pack_policy_acked(&s->policy, &now, streams, start_ns, end_ns);
-    else
-        pack_policy_sent(&s->policy, data * streams, start_ns, end_ns);
-}
-
 int send_step(struct sender *s, struct item **items, unsigned count, struct err *err) {
     unsigned syncs;
     if (make_ready(s, items, count, &syncs, err) != 0) {
@@ -305,6 +295,7 @@ int send_step(struct sender *s, struct item **items, unsigned count, struct err 
         return -1;
     }
     uint64_t bytes = 0, data = 0; /* data: of what goes here */
+    struct link_state before = {.streams = 1 + lanes_open(&s->line)}; /* the lanes carry as much meanwhile */
     for (unsigned i = 0; i < count; i++)
         bytes += FRAME_HEADER_SIZE + items[i]->frame.body_length + items[i]->frame.data_length;
     lanes_note_traffic(&s->line);
@@ -312,12 +303,17 @@ int send_step(struct sender *s, struct item **items, unsigned count, struct err 
     for (unsigned i = 0; i < here; i++)
         data += items[i]->frame.data_length;
     int64_t start = data > 0 ? os_now_ns() : 0;
+    /* What a limit held back is no backlog of the stream. */
+    bool told = data > 0 && s->policy.told && !pace_limits(s->pace) &&
+                line_acked(&s->line, &before.written, &before.acked);
     int result = line_write(&s->line, items, here, err);
     int64_t end = os_now_ns();
     int64_t paid_ns = pace_spend(s->pace, bytes, end);
     int64_t free_ns = paid_ns > end ? paid_ns : end; /* after its rest */
-    if (result == 0 && data > 0)
-        judge_link(s, data, start, free_ns);
+    if (result == 0 && data > 0 && told)
+        pack_policy_acked(&s->policy, &before, start, free_ns);
+    else if (result == 0 && data > 0)
+        pack_policy_sent(&s->policy, data * before.streams, start, free_ns);
     while (result == 0 && syncs-- > 0)
         result = ledger_sync_sent(s->session.ledger, err);
     return result;

@@ -151,8 +151,10 @@ int line_write(struct line *line, struct item **items, unsigned count, struct er
 }
 
 bool line_acked(const struct line *line, uint64_t *ret_written, uint64_t *ret_acked) {
+    if (atomic_load(&line->broken))
+        return false;
     *ret_written = atomic_load(&line->stream->bytes_out);
-    return !atomic_load(&line->broken) && conn_acked(line->stream->conn, ret_acked);
+    return conn_acked(line->stream->conn, ret_acked);
 }
 
 /* ---- the end ------------------------------------------------------------------------------------------------ */

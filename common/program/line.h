@@ -102,8 +102,8 @@ int line_open(struct line *line, struct outbox *out, struct flight *flight, cons
 void line_number(struct line *line, struct item *item);
 int line_write(struct line *line, struct item **items, unsigned count, struct err *err);
 
-/* Sending thread: how much was written to the first stream, and how much of that has reached the peer's system. False:
- * that is not known (conn_acked). */
+/* Sending thread, between what it takes and line_write: how much was written to the first stream so far, and how much of
+ * that has reached the peer's system. False: that is not known (conn_acked). */
 bool line_acked(const struct line *line, uint64_t *ret_written, uint64_t *ret_acked);
 
 /* Reading thread: `result` is what stream_recv gave instead of an item, and err why. 0: there is a stream again; -1 and
