@@ -135,6 +135,7 @@ bool sink_has(struct sink *sink, const struct entry *e, bool same_time) {
         return st.links <= 1 || has_metadata(sink, &st, &meta);
     if (st.mtime_sec != e->mtime_sec || st.mtime_nsec != os_nsec_kept(e->mtime_nsec))
         return false;
+    sink_remove_partial(sink, e->path, st.size);
     if (has_metadata(sink, &st, &meta))
         return true;
     struct os_file file = OS_FILE_NONE; /* metadata that cannot be set make the file be sent again */
@@ -152,7 +153,10 @@ int sink_touch(struct sink *sink, const char *path, const struct metadata *meta,
     struct os_file file = OS_FILE_NONE;
     if (sink_parent(sink, path, &at, &name, err) != 0)
         return -1;
-    if (os_stat_at(at, name, &st) == 0 && st.kind == OS_FILE && has_metadata(sink, &st, meta))
+    bool found = os_stat_at(at, name, &st) == 0 && st.kind == OS_FILE;
+    if (found)
+        sink_remove_partial(sink, path, st.size);
+    if (found && has_metadata(sink, &st, meta))
         return 0;
     int result = open_to_change(at, name, &file, &st);
     if (result == 0)

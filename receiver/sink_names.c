@@ -5,7 +5,7 @@
  *   .hvferry.part.DIGEST  a large file; the digest is that of the name it is to get, so that one look finds it
  *
  * A file whose session is dead is removed by whoever works in that directory. The large ones stay: the next session that
- * gets the same file goes on with them, or starts them anew.
+ * gets the same file goes on with them, or starts them anew, or finds that the file is complete and removes them.
  */
 #include "receiver/sink_impl.h"
 
@@ -103,4 +103,19 @@ void sink_remove_orphans(struct sink *sink, const char *path) {
             (void)os_unlink_at(dir, name);
     }
     os_list_close(list);
+}
+
+void sink_remove_partial(struct sink *sink, const char *path, uint64_t size) {
+    struct os_dir at;
+    struct os_stat st;
+    const char *name;
+    struct temp_name partial;
+    struct os_file left;
+    if (!sink_keeps_partial(sink, size) || dir_cache_parent(&sink->dirs, path, &at, &name) != 0)
+        return;
+    sink_partial_name(name, &partial);
+    if (os_stat_at(at, partial.s, &st) != 0 || os_open_locked(at, partial.s, true, &left) != 0)
+        return;
+    (void)os_unlink_at(at, partial.s);
+    os_close(&left);
 }

@@ -182,6 +182,22 @@ def old_holes_do_not_show_through(ws):
     check((dest / "f").stat().st_blocks * 512 < 8 * MIB, "its holes are filled")
 
 
+@each([("by time", []), ("by content", ["-c"])])
+def what_a_dead_session_left_goes_when_the_file_is_complete(ws, value):
+    """As when another session, which could not have it, was the first to be done."""
+    source, dest = source_and_dest(ws, 16 * MIB)
+    put(source / "other", noise(16 * MIB, "other"))
+    good(ws.push([*SEND, f"{source}/"], dest))
+    whole = dest / "f"
+    shutil.move(whole, ws.path / "whole")
+    interrupt(ws, source, dest, 12 * MIB)
+    left = partial_in(dest)
+    shutil.move(ws.path / "whole", whole)
+    send_counted(ws, source, dest, *value[1])
+    check(not left.exists(), "what was left of it is still there")
+    require_equal(source, dest)
+
+
 @case
 def nothing_is_kept_with_no_partial(ws):
     source, dest = source_and_dest(ws, 16 * MIB)
