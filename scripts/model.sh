@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Checks tests/model/session.pml with spin, exhaustively: every order of events within the bounds below. Then the same
-# model with a deliberate mistake in it, one after another, each of which must be found.
+# Checks tests/model/session.pml and lanes.pml (a session over several streams) with spin, exhaustively: every order of
+# events within the bounds below. Then the same models with a deliberate mistake in them, one after another, each of which
+# must be found.
 #
 # usage: model.sh [--quick]
-#   --quick   one break instead of two
+#   --quick   one break instead of two, and no third stream
 # Exit code 0 when the model holds and all mistakes were found, 1 when not, 77 when spin is not there.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -23,22 +24,24 @@ if ! command -v spin >/dev/null || ! command -v gcc >/dev/null; then
     exit 77
 fi
 
-model=$PWD/tests/model/session.pml
+models=$PWD/tests/model
 memory_mib=3500 # the checker gives up, and fails, beyond it
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failed=0
 
-# check NAME FLAG...: builds and runs the checker in its own directory; sets `errors`, `states`, `complete`.
+# check NAME FLAG...: builds and runs the checker in its own directory; sets `errors`, `states`, `complete`. A name that
+# begins with lanes is of that model, the others are of session.
 check() {
-    local name=$1 options=(-DSAFETY)
+    local name=$1 model=$models/session.pml options=(-DSAFETY)
+    [[ $name != lanes* ]] || model=$models/lanes.pml
     shift
     mkdir "$work/$name"
     cd "$work/$name"
     quietly spin -a "$@" "$model"
-    if [ "$name" = circles ]; then options=(-DNP -DNOFAIR); fi
+    if [[ $name = *circles ]]; then options=(-DNP -DNOFAIR); fi
     quietly gcc -O1 "${options[@]}" -DCOLLAPSE -DMEMLIM=$memory_mib -o pan pan.c
-    if [ "$name" = circles ]; then ./pan -l -m100000 >out 2>&1 || true; else ./pan -m100000 >out 2>&1 || true; fi
+    if [[ $name = *circles ]]; then ./pan -l -m100000 >out 2>&1 || true; else ./pan -m100000 >out 2>&1 || true; fi
     errors=$(sed -n 's/.*errors: \([0-9]*\).*/\1/p' out)
     states=$(sed -n 's/^ *\([0-9.e+]*\) states, stored.*/\1/p' out)
     states=${states:-?}
@@ -55,7 +58,7 @@ holds() { # NAME FLAG...
         verdict="FAILS: $(grep -m 1 '^pan:1' "$work/$1/out" || tail -1 "$work/$1/out")"
         failed=1
     fi
-    printf '%-16s %-46s %10s states %4d s  %s\n' "$1" "${*:2}" "$states" $((SECONDS - start)) "$verdict"
+    printf '%-20s %-46s %10s states %4d s  %s\n' "$1" "${*:2}" "$states" $((SECONDS - start)) "$verdict"
 }
 
 # finds NAME FLAG...: the checker must find an error.
@@ -67,7 +70,7 @@ finds() {
         verdict='FAILS: the mistake was not found'
         failed=1
     fi
-    printf '%-16s %-46s %10s states         %s\n' "$1" "${*:2}" "$states" "$verdict"
+    printf '%-20s %-46s %10s states         %s\n' "$1" "${*:2}" "$states" "$verdict"
 }
 
 holds plain -DBREAKS=1 -DFLIPS=1
@@ -81,6 +84,13 @@ if [ "${1:-}" != --quick ]; then
     holds two-breaks -DBREAKS=2 -DFLIPS=0
     holds two-dials -DBREAKS=2 -DFLIPS=0 -DRECEIVER_DIALS
 fi
+holds lanes -DFLIPS=1
+holds lanes-dials -DFLIPS=1 -DRECEIVER_DIALS
+holds lanes-circles
+if [ "${1:-}" != --quick ]; then
+    holds lanes-three -DLANES=2 -DJOINS=3 -DWINDOW=3 -DCHUNKS=4
+    holds lanes-two-breaks -DBREAKS=2
+fi
 
 finds ack-before-flush -DBREAKS=0 -DFLIPS=0 -DBUG_ACK_BEFORE_FLUSH
 finds no-finish-ack -DBREAKS=0 -DFLIPS=0 -DBUG_NO_FINISH_ACK
@@ -90,4 +100,14 @@ finds cost-kept -DBREAKS=1 -DFLIPS=0 -DBUG_COST_KEPT
 finds bundle-again -DBREAKS=1 -DFLIPS=0 -DBUG_BUNDLE_SENT_AGAIN
 finds refused-kept -DBREAKS=1 -DFLIPS=1 -DBUG_REFUSED_KEPT
 finds finished-is-new -DBREAKS=1 -DFLIPS=0 -DRECEIVER_DIALS -DBUG_FINISHED_IS_NEW
+finds lanes-joined-broken -DBUG_JOINED_WHILE_BROKEN
+finds lanes-not-awaited -DBUG_LANE_NOT_AWAITED
+finds lanes-held-kept -DBUG_HELD_KEPT
+finds lanes-sequencer-kept -DBUG_SEQUENCER_KEPT
+finds lanes-not-in-flight -DBUG_LANE_NOT_IN_FLIGHT
+finds lanes-break-alone -DBUG_LANE_BREAKS_ALONE
+finds lanes-credit-each -DBREAKS=0 -DBUG_CREDIT_PER_LANE
+finds lanes-no-sequencer -DBREAKS=0 -DBUG_NO_SEQUENCER
+finds lanes-closed-early -DBREAKS=0 -DBUG_LANES_CLOSED_EARLY
+finds lanes-join-dropped -DBREAKS=0 -DBUG_JOINING_DROPPED
 exit $failed
