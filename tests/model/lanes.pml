@@ -176,8 +176,8 @@ end:
     od
 }
 
-/* The listener's thread that accepts: lanes_take, through the registry. It may be late. (`joining` tells whether anybody is
- * left who could read the answer.) */
+/* The listener's thread that accepts: lanes_take, through the registry. It may be late. After a break a stream may join from
+ * WELCOME on. (`joining` tells whether anybody is left who could read the answer.) */
 active proctype door() {
     byte j;
 end:
