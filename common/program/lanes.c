@@ -202,7 +202,8 @@ static int join_lanes(void *arg, struct err *err) {
 
 bool lanes_take(struct line *line, const struct comeback *back, struct stream *stream) {
     struct lanes *lanes = line->lanes;
-    if (lanes == NULL || back->stream > lanes->count || atomic_load(&line->broken))
+    bool broken = atomic_load(&line->broken) && !line->welcomed;
+    if (lanes == NULL || back->stream > lanes->count || broken)
         return false;
     struct lane *lane = &lanes->lane[back->stream - 1];
     if (lane->stream)
@@ -248,11 +249,16 @@ static bool welcome(struct lane *lane) {
     return good;
 }
 
+/* Lock held. One that joined before the session goes on is not used before that. */
+static bool is_to_be_used(const struct lane *lane) {
+    return lane->stream && !lane->lost && !atomic_load(&lane->lanes->line->broken);
+}
+
 struct stream *lane_await(struct lane *lane) {
     struct line *line = lane->lanes->line;
     for (;;) {
         os_lock(&line->lock);
-        while (!is_ended(line) && (lane->stream == NULL || lane->lost))
+        while (!is_ended(line) && !is_to_be_used(lane))
             (void)os_cond_wait_for(OS_WAIT_INPUT, &lane->lanes->changed, &line->lock, INT64_MAX);
         lane->used = !is_ended(line);
         struct stream *stream = lane->used ? lane->stream : NULL;
@@ -381,6 +387,11 @@ void lanes_wake(struct line *line) {
     if (lanes->trying)
         conn_wake(lanes->trying->conn);
     os_cond_broadcast(&lanes->changed);
+}
+
+void lanes_go_on(struct line *line) {
+    if (line->lanes)
+        os_cond_broadcast(&line->lanes->changed);
 }
 
 /* Lock held; nobody uses the lane. What waits in it stays in flight. */

@@ -51,6 +51,8 @@ void lanes_note_traffic(struct line *line);
 bool lanes_take(struct line *line, const struct comeback *back, struct stream *stream);
 /* Line's lock held: the session is over, or cancelled. */
 void lanes_wake(struct line *line);
+/* Line's lock held: the session goes on after a break. */
+void lanes_go_on(struct line *line);
 /* Sending thread held, or gone: waits until no thread uses a lane, and closes all of them. */
 void lanes_close(struct line *line);
 

@@ -82,6 +82,7 @@ struct line {
     struct comeback back;
     struct err cause; /* why the sending thread could not go on; code 0: it could */
     bool cancelled, over;
+    bool welcomed; /* listener: the peer was told that the session goes on, and it will */
     struct line *next; /* registry's */
 };
 

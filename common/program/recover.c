@@ -138,18 +138,35 @@ static struct stream *wait_for_offer(struct line *line, int64_t deadline, struct
     return stream;
 }
 
+static void set_welcomed(struct line *line, bool welcomed) {
+    os_lock(&line->lock);
+    line->welcomed = welcomed;
+    os_unlock(&line->lock);
+}
+
+/* Once it has WELCOME the peer may open further streams, though this end is not so far yet. */
+static int welcome_back(struct line *line, struct stream *stream, const struct comeback *back,
+                        uint64_t processed, struct err *err) {
+    set_welcomed(line, true);
+    if (handshake_accept(stream, line->role, &line->agreed, back, processed, err) == 0)
+        return 0;
+    set_welcomed(line, false);
+    lanes_close(line); /* none can be of use */
+    (void)stream_close(stream, NULL);
+    return -1;
+}
+
 static int wait_back(struct line *line, uint64_t processed, struct stream **ret, uint64_t *ret_theirs,
                      struct err *err) {
     int64_t deadline = os_now_ms() + line->way->grace_ms;
     struct comeback back;
     struct stream *stream;
     while ((stream = wait_for_offer(line, deadline, &back)) != NULL) {
-        if (handshake_accept(stream, line->role, &line->agreed, &back, processed, err) == 0) {
+        if (welcome_back(line, stream, &back, processed, err) == 0) {
             *ret = stream;
             *ret_theirs = back.processed;
             return 0;
         }
-        (void)stream_close(stream, NULL);
     }
     if (is_cancelled(line))
         return err_set(err, EXIT_SIGNAL, "interrupted");
@@ -180,7 +197,8 @@ static void adopt(struct line *line, struct stream *stream) {
     if (again || line->cancelled)
         conn_wake(stream->conn);
     atomic_store(&line->broken, again);
-    lanes_wake(line); /* to be opened again */
+    line->welcomed = false;
+    lanes_go_on(line);
     os_unlock(&line->lock);
 }
 
