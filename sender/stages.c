@@ -137,8 +137,10 @@ static int emit_to_pack(void *ctx, struct item *item, struct err *err) {
     struct sender *s = ctx;
     item->t.ticket = s->next_ticket++;
     bool put = true;
-    /* The reading stage kicks before it waits. */
-    put_fn *put_here = item->raw_length <= PART_MAX ? outbox_put_data_later : outbox_put_data;
+    /* The reading stage kicks before it waits, but not before it waits for the buffer of a chunk: there are few, and who
+     * sends has to know of each that it can give back. */
+    bool few = item_carries_data(item) && item->data->cap > PART_MAX;
+    put_fn *put_here = few ? outbox_put_data : outbox_put_data_later;
     if (item_carries_data(item) && is_storing(s)) {
         return pack_step(s, item, NULL, put_here, err);
     } else if (item_carries_data(item) && s->pack_threads == 0) {
