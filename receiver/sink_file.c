@@ -128,12 +128,14 @@ static int count_file(struct sink *sink, struct err *err) {
     return result;
 }
 
-/* True when blocks of an old file may be written before it is known that they stay: whatever turns out, they fit. */
+/* True when blocks of an old file may be written before it is known that they stay: whatever turns out, they fit. A peer that
+ * may have so much only gets nothing that it has not sent, for it could have it looked at and then send something else. */
 static bool may_go_ahead(const struct sink *sink, struct os_dir at, uint64_t size) {
-    uint64_t have = 0, keep = sink->opt.usage ? sink->opt.usage->limits->min_free : 0;
+    const struct limits *limits = sink->opt.usage ? sink->opt.usage->limits : NULL;
+    uint64_t have = 0, most = size > sink->basis.size ? size : sink->basis.size;
     return sink->opt.ahead && sink->basis.size > sink->basis.split && sink->place != SINK_INPLACE &&
-           sink->verify.digest == NULL && !os_copy_may_share(sink->file) && os_volume_free(at, &have) == 0 &&
-           have > keep && have - keep >= size;
+           sink->verify.digest == NULL && !(limits && (limits->quota || limits->min_free)) &&
+           !os_copy_may_share(sink->file) && os_volume_free(at, &have) == 0 && have >= most;
 }
 
 static void stop_ahead(struct sink *sink) {

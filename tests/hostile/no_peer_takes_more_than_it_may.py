@@ -1,20 +1,23 @@
 #!/usr/bin/env python3
 """--quota, --max-files, --min-free against a peer that counts on gaps between them: files that come twice, copies that were
-left unfinished, sizes that it does not tell, links instead of files."""
+left unfinished, sizes that it does not tell, blocks of an old file that nobody has sent yet, links instead of files."""
 
 import os
+import struct
 
 import peer  # first: it finds the others
 import lib
 import rig
 from golden_build import Entries, chunk, file_begin, file_digest, file_end, hole, start
-from lib import MIB, case, check, check_equal, noise
-from peer import FILE, SYMLINK, WANT
+from lib import MIB, case, check, check_equal, each, noise
+from peer import FILE, SENDER, SYMLINK, WANT
 from rig import Fence, ends_when_told, greeted, listed
 
 LINK_TARGET = 0x8001
 LINKS = 1 << 1
 LARGE = 9 * MIB  # more than a window: it is kept when it is interrupted
+FEATURE_DELTA = 8
+OLD = 24 * MIB
 
 
 def bytes_in(dest):
@@ -94,6 +97,48 @@ def sizes_that_are_not_told_leave_what_must_stay_free(ws):
         one.send("SYNC")
         check_equal(one.ended_with()[0], 41, "the code of ABORT")
     check(free_in(dest) >= least, f"{free_in(dest)} bytes are free, and {least} were to stay so")
+    ends_when_told(listener)
+
+
+def have_old_blocks_written(one, claimed):
+    """Begins a file of so many bytes, of which the receiver has OLD, and waits until all of those were looked at."""
+    one.send("START", start(0))
+    one.send("ENTRIES", Entries().add(FILE, "file", OLD).parts)
+    one.send("FILE_BEGIN", file_begin(1, claimed, 0))
+    looked_at = 0
+    while looked_at < OLD:
+        message = one.expect("VERDICTS", "BASIS", "ABORT")
+        check(message.kind != "ABORT", f"{message.kind}: {message}")
+        if message.kind == "BASIS":
+            block_size, first, count = struct.unpack_from("<4xIQI", message.body, 16)
+            looked_at = (first + count) * block_size
+
+
+@each([OLD, 1])
+def blocks_that_nobody_sent_yet_count(ws, claimed):
+    """They are written when they are digested, before the sender says which of them it means."""
+    fence, address = Fence(ws), ws.unix()
+    lib.put(fence.dest / "file", noise(OLD))
+    before = bytes_in(fence.dest)
+    listener = ws.receiver(address, fence.dest, *rig.ONE_TRY, "--quota", "1M", once=False)
+    with greeted(address, SENDER, features=FEATURE_DELTA) as one:
+        have_old_blocks_written(one, claimed)
+        added = bytes_in(fence.dest) - before
+    check(added <= MIB, f"{added} bytes were added")
+    ends_when_told(listener)
+
+
+@case
+def blocks_that_nobody_sent_yet_leave_what_must_stay_free(ws):
+    """The file claims to be short, so that all of it would fit."""
+    dest, address = ws.tmpfs("small", "size=64m") / "dest", ws.unix()
+    dest.mkdir()
+    lib.put(dest / "file", noise(OLD))
+    least = free_in(dest) - MIB
+    listener = ws.receiver(address, dest, *rig.ONE_TRY, "--min-free", str(least), once=False)
+    with greeted(address, SENDER, features=FEATURE_DELTA) as one:
+        have_old_blocks_written(one, 1)
+        check(free_in(dest) >= least, f"{free_in(dest)} bytes are free, and {least} were to stay so")
     ends_when_told(listener)
 
 
