@@ -16,6 +16,9 @@ enum {
     HELPERS_MAX = 3,
     WRITING_MAX = 2, /* threads, of which one reads while the other one writes */
 };
+/* Bytes of answers that wait to be sent, digests and others: none are added while the sender does not take those. Blocks of
+ * BASIS_AHEAD_MAX need half of it. */
+#define UNSENT_MAX (UINT64_C(1) << 20)
 #define STRETCH_FIRST (UINT64_C(32) << 20) /* bytes that are passed over where nobody waits for digests */
 #define STRETCH_MAX (UINT64_C(512) << 20)
 
@@ -401,7 +404,7 @@ static void advance(struct basis *b, struct basis_job *job, struct item *item, u
 
 int basis_step(struct basis *b, struct err *err) {
     os_lock(&b->lock);
-    struct basis_job *job = b->busy = next_job(b);
+    struct basis_job *job = b->busy = outbox_bytes(b->out) < UNSENT_MAX ? next_job(b) : NULL;
     if (job == NULL) {
         os_unlock(&b->lock);
         return 0;
@@ -434,7 +437,7 @@ bool basis_wait(struct basis *b) {
         (void)os_cond_wait_for(OS_WAIT_INPUT, &b->changed, &b->lock, INT64_MAX);
     bool result = !b->closed;
     os_unlock(&b->lock);
-    return result;
+    return result && outbox_wait_bytes(b->out, UNSENT_MAX);
 }
 
 void basis_close(void *arg) {

@@ -2,7 +2,8 @@
  *
  * One file at a time, in the order in which they were added, block by block, at most BASIS_AHEAD_MAX blocks ahead of what
  * has come of the files: that bounds the memory of the sender, which keeps digests until it gets there. Where the sender
- * does not wait for digests it finds no use for them, and is asked about ever fewer blocks.
+ * does not wait for digests it finds no use for them, and is asked about ever fewer blocks. Digests that the sender does not
+ * take are bounded here, too: those of files that were given up meanwhile count on.
  *
  * The sink stage adds, moves and drops; basis_step belongs to one thread at a time, which may have helpers for what is
  * large. Lock order: basis -> outbox, basis -> ahead.

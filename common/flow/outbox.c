@@ -14,6 +14,7 @@ struct outbox {
     struct os_cond changed; /* something can be sent, or closed, or cancelled */
     struct os_cond room; /* fewer control items than before */
     struct fifo urgent, again, control; /* lock */
+    uint64_t control_bytes; /* lock; of the bodies in `control` */
     struct ticketed *data; /* lock; ascending tickets */
     uint64_t next_ticket; /* lock */
     uint64_t limit, spent; /* lock */
@@ -114,6 +115,20 @@ static void push_urgent(struct outbox *ob, struct item *item) {
     item_drop_ticketed(older);
 }
 
+/* Lock held. */
+static void push_control(struct outbox *ob, struct item *item) {
+    fifo_push(&ob->control, &item->t);
+    ob->control_bytes += item->frame.body_length;
+}
+
+/* Lock held. */
+static struct ticketed *pop_control(struct outbox *ob) {
+    struct ticketed *t = fifo_pop(&ob->control);
+    ob->control_bytes -= ((struct item *)t)->frame.body_length;
+    os_cond_broadcast(&ob->room);
+    return t;
+}
+
 static bool put(struct outbox *ob, struct item *item, enum lane lane, bool wake) {
     os_lock(&ob->lock);
     bool open = !ob->closed && !ob->cancelled;
@@ -122,7 +137,7 @@ static bool put(struct outbox *ob, struct item *item, enum lane lane, bool wake)
     else if (open && lane == LANE_URGENT)
         push_urgent(ob, item);
     else if (open)
-        fifo_push(&ob->control, &item->t);
+        push_control(ob, item);
     if (open && !wake)
         wake = ++ob->later >= OUTBOX_LATER_MAX;
     if (open && wake) {
@@ -166,6 +181,22 @@ bool outbox_wait_room(struct outbox *ob, unsigned most) {
     bool open = !ob->cancelled;
     os_unlock(&ob->lock);
     return open;
+}
+
+bool outbox_wait_bytes(struct outbox *ob, uint64_t most) {
+    os_lock(&ob->lock);
+    while (ob->control_bytes >= most && !ob->cancelled)
+        (void)os_cond_wait_for(OS_WAIT_OUTPUT, &ob->room, &ob->lock, INT64_MAX);
+    bool open = !ob->cancelled;
+    os_unlock(&ob->lock);
+    return open;
+}
+
+uint64_t outbox_bytes(struct outbox *ob) {
+    os_lock(&ob->lock);
+    uint64_t n = ob->control_bytes;
+    os_unlock(&ob->lock);
+    return n;
 }
 
 void outbox_raise(struct outbox *ob, uint64_t limit) {
@@ -232,12 +263,8 @@ static struct ticketed *take(struct outbox *ob) {
         return NULL;
     if (ob->again.first)
         return afford(ob, ob->again.first) ? fifo_pop(&ob->again) : NULL;
-    if (ob->control.first) {
-        if (!afford(ob, ob->control.first))
-            return NULL;
-        os_cond_broadcast(&ob->room);
-        return fifo_pop(&ob->control);
-    }
+    if (ob->control.first)
+        return afford(ob, ob->control.first) ? pop_control(ob) : NULL;
     struct ticketed *t = ob->data;
     if (t == NULL || t->ticket != ob->next_ticket || !afford(ob, t))
         return NULL;

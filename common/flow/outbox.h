@@ -33,6 +33,9 @@ void outbox_kick(struct outbox *ob);
 
 /* Waits until fewer than `most` control items are there. False: cancelled. */
 bool outbox_wait_room(struct outbox *ob, unsigned most);
+/* The same for the bytes of their bodies. */
+bool outbox_wait_bytes(struct outbox *ob, uint64_t most);
+uint64_t outbox_bytes(struct outbox *ob);
 
 void outbox_raise(struct outbox *ob, uint64_t limit); /* a lower limit than before is ignored */
 /* Whatever credit there is: what the other end has not processed costs no more than `most`, but for so few messages

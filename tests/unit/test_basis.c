@@ -287,6 +287,53 @@ static void what_several_digest_they_write_too(void **state) {
     free(copy);
 }
 
+/* ---- a sender that takes nothing ---------------------------------------------------------------------------- */
+
+enum { MUCH = 1 << 20 }; /* bytes of digests: twice what may be ahead of what was sent */
+
+/* File after file is asked about and given up, until no more digests come. How many bytes of them are there. */
+static uint64_t give_up_many(uint64_t blocks) {
+    const struct sink_basis of = {.size = blocks * BLOCK, .block_size = BLOCK};
+    uint64_t before = UINT64_MAX;
+    make_hole("f", of.size);
+    while (outbox_bytes(out) != before) {
+        before = outbox_bytes(out);
+        struct basis_job *job = basis_add(basis, 7, "f", &of);
+        step_until_idle();
+        basis_drop(basis, job);
+        assert_true(outbox_bytes(out) < 2 * MUCH);
+    }
+    return before;
+}
+
+static void *wait_for_work(void *arg) {
+    bool *ret = arg;
+    *ret = basis_wait(basis);
+    return NULL;
+}
+
+static void digests_that_nobody_takes_are_bounded(void **state) {
+    (void)state;
+    struct msg_basis m;
+    struct item *item;
+    for (unsigned way = 0; way < 2; way++) {
+        struct waiters w;
+        bool result = way > 0;
+        assert_true(give_up_many(4096) >= MUCH);
+        struct basis_job *job =
+            basis_add(basis, 7, "f", &(struct sink_basis){.size = BLOCK, .block_size = BLOCK});
+        waiters_start(&w, 1, wait_for_work, &result);
+        if (way == 0)
+            while (next(&m, &item)) /* it has room again */
+                item_free(item);
+        else
+            outbox_cancel(out);
+        waiters_join(&w);
+        assert_int_equal(result, way == 0);
+        basis_drop(basis, job);
+    }
+}
+
 #define BASIS(name) cmocka_unit_test_setup_teardown(name, start, stop)
 #define HELPED(name)                                                                                         \
     { #name " (helped)", name, start_helped, stop, NULL }
@@ -299,6 +346,7 @@ int main(void) {
         BASIS(digests_do_not_run_ahead),
         BASIS(dropped_file_is_asked_about_no_more),
         BASIS(sender_that_does_not_wait_is_asked_less),
+        BASIS(digests_that_nobody_takes_are_bounded),
         HELPED(digests_do_not_run_ahead),
         HELPED(sender_that_does_not_wait_is_asked_less),
         HELPED(several_threads_digest_as_one),
