@@ -259,6 +259,8 @@ static int recv_finish(struct recv_session *s, struct item *item, struct err *er
 static int recv_bye(struct recv_session *s, struct item *item, struct err *err) {
     if (msg_empty_decode(item_body(item), "BYE", err) != 0)
         return -1;
+    if (outbox_waiting(s->out) > 0) /* nobody reads any more what credit for it comes */
+        return err_set(err, EXIT_STREAM, "BYE: it came before FINISH_ACK was sent");
     s->state = RECV_DONE;
     return 0;
 }

@@ -248,7 +248,7 @@ static int take_finish_ack(struct send_session *s, struct item *item, struct err
     struct msg_totals theirs, ours;
     if (msg_totals_decode(item_body(item), &theirs, err) != 0)
         return -1;
-    if (!ledger_finished(s->ledger, &ours))
+    if (!ledger_finished(s->ledger, &ours) || outbox_waiting(s->out) > 0) /* FINISH waits for credit */
         return err_set(err, EXIT_STREAM, "FINISH_ACK: nothing was finished yet");
     if (!msg_totals_equal(&ours, &theirs))
         return err_set(err, EXIT_STREAM,

@@ -219,9 +219,15 @@ void outbox_flown(struct outbox *ob, struct flown flown) {
     os_unlock(&ob->lock);
 }
 
+/* Lock held. */
+static bool fits(const struct outbox *ob, uint64_t cost) {
+    bool few = ob->charged - ob->flown.count < FLYING_MIN;
+    return ob->limit - ob->spent >= cost && (few || ob->spent + cost - ob->flown.cost <= ob->most);
+}
+
 bool outbox_has_credit(struct outbox *ob, uint64_t cost) {
     os_lock(&ob->lock);
-    bool result = ob->limit - ob->spent >= cost;
+    bool result = fits(ob, cost);
     os_unlock(&ob->lock);
     return result;
 }
@@ -246,8 +252,7 @@ void outbox_cancel(void *arg) {
 static bool afford(struct outbox *ob, struct ticketed *t) {
     struct item *item = (struct item *)t;
     uint64_t cost = frame_cost(&item->frame, ob->chunk_size);
-    bool few = ob->charged - ob->flown.count < FLYING_MIN;
-    if (ob->limit - ob->spent < cost || (!few && ob->spent + cost - ob->flown.cost > ob->most))
+    if (!fits(ob, cost))
         return false;
     ob->spent += cost;
     ob->charged++;

@@ -118,18 +118,40 @@ def a_receiver_that_never_asks_is_shown_out(ws):
 
 
 @case
-def a_receiver_that_leaves_no_credit_for_the_goodbye_is_left(ws):
-    """It answers everything, and grants what takes the sender up to FINISH, but not to BYE."""
+def a_sender_that_says_bye_without_taking_the_answers_is_shown_out(ws):
+    """They have used up its credit, so that FINISH_ACK has not left. It goes on reading."""
+    fence, address, count = Fence(ws), ws.unix(), 3000
+    listener = ws.receiver(address, fence.dest, "-q", "--timeout", "600", "--grace", "0", once=False)
+    with greeted(address, chunk_size=65536, window=2 * (256 + 262144)) as one:
+        one.send("START", start(0))
+        entries = Entries()
+        for _ in range(count):
+            entries.add(FILE, "bad", names=[b"."])
+        one.send("ENTRIES", entries.parts)
+        one.send("LIST_END")
+        one.send("FINISH", totals(count, 0, 0, 0, count, 0))
+        wait_until(lambda: listener.err().count("\n") >= count, "all entries are refused")
+        time.sleep(0.5)  # FINISH was looked at by then; if not, that is the reason, and this proves less
+        one.send("BYE")
+        code, text = one.ended_with()
+        check_equal((code, "BYE: it came before" in text), (12, True), f"what ABORT says ({text})")
+    ends_when_told(listener)
+
+
+@each(["BYE", "FINISH"])
+def a_receiver_that_leaves_no_credit_for_the_goodbye_is_left(ws, last):
+    """It answers everything, and grants what takes the sender up to FINISH, but not to BYE; or nearly up to FINISH."""
     source, address = ws.dir("source"), ws.unix()
     put(source / "file", noise(MIB))
     chunk, chunks, window = 65536, 16, 2 * (256 + 262144) + 2 * 65536
     after = (256 + 40) + 256 + 2 * (256 + 48)  # FILE_END, SYNC, the end of the directory, FINISH
+    finish = [(joined(totals(3, 1, 0, 2, 0, MIB)), "")]
     with Listener(address) as listener:
         sender = ws.start(HVSEND, "-r", "--chunk-size", "64K", "--timeout", "600", *rig.ONE_TRY, f"{source}/", address)
         with listener.accept() as one:
             one.welcome(peer.RECEIVER, window=window, codecs=1)
             used, entries, message = 0, 0, None
-            while message is None or message.kind != "FINISH":
+            while message is None or message.kind != "FINISH" and entries < 2 + (last == "BYE"):
                 message = one.recv()
                 if not message.order:
                     continue
@@ -140,13 +162,14 @@ def a_receiver_that_leaves_no_credit_for_the_goodbye_is_left(ws):
                 if message.kind == "CHUNK":
                     used, chunks = used + chunk, chunks - 1
                     if used + 256 + 40 + chunk > window:
-                        one.send("ACK", ack(0, used + chunks * (256 + 40 + chunk) + after, 0))
+                        rest = after - (48 if last == "FINISH" else 0)
+                        one.send("ACK", ack(0, used + chunks * (256 + 40 + chunk) + rest, 0))
                 if message.kind == "SYNC":
                     one.send("DURABLE", run(2, 1, 0))
-            one.send("FINISH_ACK", [(message.body, "")])
+            one.send("FINISH_ACK", finish)
             beating = threading.Thread(target=heartbeats, args=(one, "BYE"))
             beating.start()
-            failed(sender.wait(), 12, "leaves no credit for BYE")
+            failed(sender.wait(), 12, "leaves no credit for BYE" if last == "BYE" else "nothing was finished yet")
             beating.join()
 
 

@@ -422,7 +422,9 @@ static void no_more_is_on_its_way_than_may_be(void **state) {
     for (unsigned i = 0; i < 2 * FLYING_MIN; i++)
         assert_int_equal(next_type(ob, NULL), MSG_ENTRIES);
     assert_int_equal(next_type(ob, NULL), 0);
+    assert_false(outbox_has_credit(ob, FRAME_COST));
     outbox_flown(ob, (struct flown){.count = 1, .cost = FRAME_COST});
+    assert_true(outbox_has_credit(ob, FRAME_COST));
     assert_int_equal(next_type(ob, NULL), MSG_ENTRIES);
     assert_int_equal(next_type(ob, NULL), 0);
     assert_int_equal(outbox_waiting(ob), FLYING_MIN - 1);
