@@ -729,6 +729,36 @@ static void end_of_packing_wakes_who_waits(void **state) {
     }
 }
 
+/* Its place goes to a chunk that somebody begins to read. Nothing else ends meanwhile that would wake anybody. */
+static void loss_of_the_place_wakes_who_waits_for_packed_bytes(void **state) {
+    (void)state;
+    enum { PLACES_MAX = 200 };
+    struct pending *p = number_file(40);
+    struct share_chunk chunk, others[PLACES_MAX];
+    struct waiters w;
+    uint32_t length;
+    unsigned claims = 0;
+    struct buf *buf = pool_get(ends[0].pool);
+    assert_false(share_take(&ends[0].user, p, 0, 1, buf, &chunk));
+    share_put(&ends[0].user, buf, &chunk);
+    assert_int_equal(share_take_packed(&ends[0].user, chunk.id, CODEC_ZLIB, buf, &length), SHARE_PACK);
+    struct pack_waiter waiter = {.id = chunk.id};
+    waiters_start(&w, 1, wait_for_packed, &waiter);
+    os_sleep_ms(20); /* most likely it waits by then */
+    do {
+        assert_true(claims < PLACES_MAX);
+        assert_false(share_take(&ends[2].user, p, 1 + claims, 1, buf, &others[claims]));
+    } while (others[claims++].claim != NULL); /* all places are claimed then, also that of the packed chunk */
+    waiters_join(&w);
+    assert_int_equal(waiter.found, SHARE_ALONE);
+    share_put_packed(&ends[0].user, chunk.id, buf, 1); /* nobody's any more */
+    assert_int_equal(share_take_packed(&ends[0].user, chunk.id, CODEC_ZLIB, buf, &length), SHARE_ALONE);
+    while (claims > 0)
+        share_drop(&ends[2].user, &others[--claims]);
+    buf_release(buf);
+    pending_release(p);
+}
+
 /* ---- without memory, without a share ----------------------------------------------------------------------------- */
 
 static void without_memory_there_is_an_error_or_less_to_share(void **state) {
@@ -975,6 +1005,7 @@ int main(void) {
         SHARE_TEST(only_the_codec_that_was_agreed_on_is_taken),
         SHARE_TEST(policy_that_stores_decides_for_itself_only),
         SHARE_TEST(end_of_packing_wakes_who_waits),
+        SHARE_TEST(loss_of_the_place_wakes_who_waits_for_packed_bytes),
         SHARE_TEST(without_memory_there_is_an_error_or_less_to_share),
         SHARE_TEST(pool_without_memory_says_so),
         SHARE_TEST(without_a_share_everything_is_read),
