@@ -161,7 +161,7 @@ class Peer:
         self.read(PREAMBLE)
         asks = self.expect("HELLO")
         _, _, _, _, session_id, _, chunk_size = struct.unpack_from("<HBBQ16sII", asks.body)
-        body = joined(hello(role=role, chunk_size=chunk_size, **fields))
+        body = joined(hello(role=role, **{"chunk_size": chunk_size, **fields}))
         self.send("WELCOME", [(body[:12] + session_id + body[28:], "")])
         return asks
 
