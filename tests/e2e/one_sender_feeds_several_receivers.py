@@ -12,12 +12,14 @@ import signal
 import socket
 
 import lib
+from cutter import Cutter
 from lib import HVRECV, HVSEND, KIB, MIB, case, check, check_equal, each, failed, free_port, noise, prose, put
 from lib import same_tree, wait_until
 from proxy import TO_LISTENER, Before, Proxy
 
 CHUNK = 20
 PATIENT = ["--timeout", "600", "--contimeout", "600"]
+BACK_SOON = [*PATIENT, "--retry-delay", "0.02"]
 NAMES = {"kept": 2 * MIB, "changed": 3 * MIB, "new": 3 * MIB}
 PROCESS = re.compile(r"hvsend: (files: |system calls: |runs as user |not confined|the capabilities )")
 
@@ -339,6 +341,75 @@ def one_that_is_killed_harms_no_other(ws):
         ends_well(receiver)
         same_tree(source, dest)
     check((dests[0] / "changed").read_bytes() in (b"old", (source / "changed").read_bytes()), "neither old nor new")
+
+
+class Gate(Cutter):
+    """Cuts the first connection after so many bytes. Later ones lead nowhere until it is opened."""
+
+    def __init__(self, middle, address, cut):
+        self.open, self.path = False, address.removeprefix("unix:")
+        super().__init__(middle.removeprefix("unix:"), self.path, [cut])
+
+    @property
+    def target(self):
+        return self.path if self.open or self.accepted == 0 else f"{self.path}.nobody"
+
+    @target.setter
+    def target(self, _):
+        pass
+
+
+def read_once(end, size):
+    """But for small files, which come again in new bundles after a break."""
+    again = 3 * 2000 * end["retries"]
+    check(size <= end["bytes_read"] <= size + again, f"bytes that were read for the first time: {end}, of {size}")
+
+
+@case
+def one_whose_stream_breaks_goes_on_later_and_the_other_at_once(ws):
+    """Nobody lets it back before the other one has all and has ended."""
+    source, size = few_files(ws, 24 * MIB)
+    dests = [ws.dir(f"dest{number}") for number in range(2)]
+    addresses, receivers = start_receivers(ws, dests, *PATIENT, "--grace", "600")
+    middle = ws.unix()
+    gate = Gate(middle, addresses[0], 8 * MIB)
+    words = ["-a", "--json", *BACK_SOON, "--retry", "forever"]
+    sender = ws.start(HVSEND, *words, "--zc", "none", f"{source}/", *to([middle, addresses[1]]))
+    ends_well(receivers[1])
+    same_tree(source, dests[1])
+    check(not sender.ended() and not receivers[0].ended(), f"the first session is over: {sender.err()}")
+    gate.open = True
+    result = sender.wait()
+    check_equal((result.code, receivers[0].wait().code), (0, 0), f"exit codes ({result})")
+    gate.close()
+    check_equal(gate.accepted, 2, "streams of the one that was cut")
+    same_tree(source, dests[0])
+    ends = summaries(result)
+    check_equal([ends[address]["retries"] for address in (middle, addresses[1])], [1, 0], "breaks")
+    for end in ends.values():
+        read_once(end, size)
+
+
+@each(["none", "zlib"])
+def all_streams_break_again_and_again(ws, codec):
+    """At other places each, so that sessions lose step with each other, and what one keeps to send again others have too."""
+    source, size = few_files(ws, 24 * MIB)
+    dests = [ws.dir(f"dest{number}") for number in range(3)]
+    addresses, receivers = start_receivers(ws, dests, *PATIENT, "--grace", "600")
+    cutters, middles = [], [ws.unix() for _ in addresses]
+    for number, (middle, address) in enumerate(zip(middles, addresses)):
+        cuts = [(3 + number) * MIB + 1000 * number, 2 * MIB, (4 - number) * MIB, MIB]
+        cutters.append(Cutter(middle.removeprefix("unix:"), address.removeprefix("unix:"), cuts))
+    result = ws.run(HVSEND, "-a", "--json", *BACK_SOON, "--zc", codec, f"{source}/", *to(middles))
+    check_equal(result.code, 0, f"exit code ({result})")
+    for cutter, receiver, dest in zip(cutters, receivers, dests):
+        check_equal(receiver.wait().code, 0, "a receiver's exit code")
+        cutter.close()
+        same_tree(source, dest)
+    ends = summaries(result)
+    check_equal([ends[middle]["retries"] for middle in middles], [4] * 3, "breaks")
+    for end in ends.values():
+        read_once(end, size)
 
 
 @case
