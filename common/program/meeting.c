@@ -49,6 +49,8 @@ int meeting_send(struct meeting *m, struct item *item, struct err *err) {
     m->stream->timeout_ms = time_left(m);
     int result = stream_send(m->stream, item, err);
     m->stream->timeout_ms = usual_ms;
+    if (result != 0 && err_is_set(&m->unsent)) /* what failed first says why */
+        *err = m->unsent;
     return result;
 }
 

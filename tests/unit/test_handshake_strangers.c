@@ -167,8 +167,31 @@ static void the_deadline_covers_the_proofs(void **state) {
     }
 }
 
+/* ---- what cannot be said ------------------------------------------------------------------------------------ */
+
+/* The peer was quicker with its greeting than ours failed, so that the handshake went on to a message that failed too. */
+static void the_first_failure_is_the_one_that_is_told(void **state) {
+    (void)state;
+    struct half d = {.timeout_ms = PATIENT_MS};
+    uint8_t bytes[PREAMBLE_SIZE];
+    int fds[2];
+    sockets_pair(fds);
+    socket_end_writing(fds[0]);
+    preamble_encode(&(struct preamble){1, 1}, bytes);
+    assert_int_equal(socket_write(fds[1], bytes, sizeof bytes), sizeof bytes);
+    d.ours = (struct handshake){.role = ROLE_SENDER, .dialler = true, .chunk_size = CHUNK_SIZE_MIN};
+    d.stream = stream_of(fds[0]);
+    d.outer = stream_of(fds[1]);
+    assert_int_equal(os_thread_start(&d.thread, "half", shake, &d, NULL), 0);
+    os_thread_join(&d.thread);
+    (void)stream_close(d.outer, NULL);
+    assert_int_equal(d.err.code, EXIT_SOCKET);
+    assert_non_null(strstr(d.err.msg, "greeting the peer: "));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_first_failure_is_the_one_that_is_told),
         cmocka_unit_test(a_stranger_is_told_the_same_whatever_is_wrong),
         cmocka_unit_test(nobody_is_admitted_without_the_key),
         cmocka_unit_test(no_more_than_4_KiB_of_a_stranger_is_read),
