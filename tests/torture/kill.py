@@ -60,9 +60,11 @@ class Kill(rig.Torture):
         for survivor, code in codes.items():
             if survivor == end and killed:
                 continue
-            check(code in (None, 0) or (code in (10, 12) and killed), f"the {survivor} ends with {code}")
+            lost = run.scenario.broken if survivor == "sender" else (10, 12)
+            check(code in (None, 0) or (code in lost and killed), f"the {survivor} ends with {code}")
             if code == 0:
                 rig.is_new(run, found, orphans=True)
+        rig.others_are_whole(run, end, codes)
         dialler = run.scenario.dialler
         if run.scenario.comes_back and (end != dialler or not killed):
             check(codes[dialler] == 0, f"the {dialler} did not go on: {codes[dialler]}")

@@ -168,7 +168,7 @@ class Scenario(NamedTuple):
     build: object  # fn(root, which) fills root with what is "old" or "new"
     send: tuple = ()
     recv: tuple = ()
-    how: str = "stdio"  # the sender dials an hvrecv --stdio; serve: it listens; pull: the sender listens
+    how: str = "stdio"  # the sender dials an hvrecv --stdio; serve: it listens; pull: the sender listens; fan: two listen
     comes_back: bool = False  # a listener that died is started again, and the dialler goes on; not for --serial
     in_place: bool = False  # a file may be mixed until the next run
     breaks: str = ""  # the other end's call that fails once, and the stream with it
@@ -176,6 +176,11 @@ class Scenario(NamedTuple):
     @property
     def dialler(self):
         return "receiver" if self.how == "pull" else "sender"
+
+    @property
+    def broken(self):
+        """How the sender ends when its stream to `receiver` broke."""
+        return (43,) if self.how == "fan" else (10, 12)
 
 
 SCENARIOS = [
@@ -194,6 +199,7 @@ SCENARIOS = [
     Scenario("streams", large, send=("--chunk-size", "64K", "--zc", "none", "--streams", "4"), how="serve"),
     Scenario("comes-back", small_tree, send=("--chunk-size", "64K"), how="serve", comes_back=True),
     Scenario("resume", small_tree, send=("--chunk-size", "64K"), how="serve", comes_back=True, breaks="sendmsg"),
+    Scenario("fan-out", small_tree, send=("--chunk-size", "64K"), how="fan"),
 ]
 ENDS = ("sender", "receiver")
 
@@ -275,13 +281,20 @@ class Run:
     def __init__(self, base, scenario, trees, threads=False):
         self.dir = Path(tempfile.mkdtemp(prefix="run-", dir=base))
         self.scenario, self.trees = scenario, trees
-        self.dest = self.dir / "dest"
-        subprocess.run(["cp", "-a", trees.old_root, self.dest], check=True)
-        self.address = f"unix:{self.dir}/s"
+        self.dest, self.beside = self.dir / "dest", None  # beside: of a second receiver, to which nothing is done
+        self.address, self.second = f"unix:{self.dir}/s", f"unix:{self.dir}/s2"
+        if scenario.how == "fan":
+            self.beside = self.dir / "beside"
+        for dest in self.dests:
+            subprocess.run(["cp", "-a", trees.old_root, dest], check=True)
         self.serial = [] if threads or scenario.comes_back else ["--serial"]
         self.ends = []
         self.numbers = itertools.count()
-        self.listener = None
+        self.listener = self.second_listener = None
+
+    @property
+    def dests(self):
+        return [self.dest] if self.beside is None else [self.dest, self.beside]
 
     def close(self):
         for end in self.ends:
@@ -290,7 +303,7 @@ class Run:
 
     def command(self, end, fault):
         s = self.scenario
-        program = {"sender": lib.HVSEND, "receiver": lib.HVRECV}[end]
+        program = lib.HVSEND if end == "sender" else lib.HVRECV
         common = [*TIMEOUT, *(COME_BACK if s.comes_back else ONE_STREAM), *self.serial]
         first = [program]
         if fault and fault.end == end:
@@ -298,10 +311,14 @@ class Run:
         place = [self.address]
         if end != s.dialler:
             place = ["--stdio"] if s.how == "stdio" else ["--listen", self.address]
+        if end == "beside":
+            return [*first, *common, *s.recv, "--listen", self.second, str(self.beside)]
         if end == "receiver":
             place = ["--connect", *place] if s.how == "pull" else place
             return [*first, *common, *s.recv, *place, str(self.dest)]
         source = f"{self.trees.new_root}/"
+        if s.how == "fan":
+            place = ["--to", self.address, "--to", self.second]
         words = [source, *place] if end == s.dialler else [*place, source]
         return [*first, "-a", *common, *s.send, *words]
 
@@ -316,8 +333,9 @@ class Run:
 
     def listen(self, end, fault=None):
         """A listener that is listening, or has ended."""
+        address = self.second if end == "beside" else self.address
         listener = self.start(end, fault)
-        lib.wait_until(lambda: listener.ended() or lib.is_listening(self.address), "listening", PATIENCE)
+        lib.wait_until(lambda: listener.ended() or lib.is_listening(address), "listening", PATIENCE)
         return listener
 
     def both(self, fault):
@@ -328,6 +346,8 @@ class Run:
             return dict(zip((dialler, other), self.stdio_pair(dialler, other, fault)))
         if self.listener is None or self.listener.ended():
             self.listener = self.listen(other, fault)
+        if self.beside and self.second_listener is None:
+            self.second_listener = self.listen("beside")
         return {other: self.listener, dialler: self.start(dialler, fault)}
 
     def stdio_pair(self, dialler, other, fault):
@@ -371,7 +391,12 @@ class Run:
         return codes
 
     def stop_listener(self, codes=(0, 20)):
-        """It is told to end, and does."""
+        """It is told to end, and does; and so is the second one, which must have nothing to complain about."""
+        if self.second_listener is not None:
+            self.second_listener.popen.terminate()
+            code = self.second_listener.wait()
+            check(code in (0, 20), f"the receiver to which nothing was done ends with {code}")
+        self.second_listener = None
         if self.listener is not None and not self.listener.ended():
             self.listener.popen.terminate()
             code = self.listener.wait()
@@ -386,8 +411,13 @@ class Run:
 
 
 def old_or_new(run):
+    """At each receiver; what the first one has."""
+    return [old_or_new_below(run, dest) for dest in run.dests][0]
+
+
+def old_or_new_below(run, dest):
     """Each name has its whole old or its whole new content, and a new file its mode and time."""
-    found, old, new = read_tree(run.dest), run.trees.old, run.trees.new
+    found, old, new = read_tree(dest), run.trees.old, run.trees.new
     for path, entry in found.items():
         before, after = old.get(path), new.get(path)
         if entry.kind == "dir" or is_temporary(path):
@@ -408,7 +438,7 @@ def is_new(run, found, orphans=False):
     from which a session that lost its peer may remove its unfinished files at any time."""
     for path, entry in run.trees.new.items():
         got = found.get(path)
-        if got and got.kind == "dir" and run.scenario.how == "serve":
+        if got and got.kind == "dir" and run.scenario.how in ("serve", "fan"):
             got = got._replace(mtime_ns=entry.mtime_ns)
         check(got == entry, f"{path} is {got} at last, but {entry} is right")
     more = found.keys() - run.trees.new.keys() - run.trees.old.keys()
@@ -418,12 +448,18 @@ def is_new(run, found, orphans=False):
     return len(left)
 
 
+def others_are_whole(run, end, codes):
+    """A second receiver has all of it, unless something was done to the sender, which then knows that it has not."""
+    if run.beside and (end != "sender" or codes["sender"] == 0):
+        is_new(run, read_tree(run.beside), orphans=True)
+
+
 def next_run_completes(run):
     """Without a fault, the same command ends in the right tree. How many temporary names are left."""
     codes = run.session(None)
     check(all(code in (0, None) for code in codes.values()), f"the next run fails: {codes}")
     run.stop_listener()
-    return is_new(run, read_tree(run.dest), orphans=not ORPHANS_GO)
+    return sum(is_new(run, read_tree(dest), orphans=not ORPHANS_GO) for dest in run.dests)
 
 
 def sanitizers_are_silent(run):
