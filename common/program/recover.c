@@ -95,9 +95,20 @@ static int dial_once(struct line *line, uint64_t processed, int64_t deadline, st
     return result;
 }
 
+/* An end that takes us back, and hangs up again before anything is done, is not dialled without a pause. False: cancelled. */
+static bool pause_before(struct line *line) {
+    uint32_t random;
+    if (line->breaks < 2)
+        return true;
+    os_random(&random, sizeof random);
+    return waker_pause(line->waker, os_now_ms() + backoff_ms(line->way->retry.delay_ms, 1, random));
+}
+
 static int dial_back(struct line *line, uint64_t processed, struct stream **ret, uint64_t *ret_theirs,
                      struct err *err) {
     const struct retry_policy *retry = &line->way->retry;
+    if (!pause_before(line))
+        return err_set(err, EXIT_SIGNAL, "interrupted");
     bool bounded = retry->retries != RETRY_FOREVER && line->timeout_ms >= 0;
     int64_t deadline = bounded ? os_now_ms() + line->timeout_ms : INT64_MAX;
     for (uint32_t tries = 1;; tries++) {

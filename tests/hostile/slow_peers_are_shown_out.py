@@ -14,6 +14,8 @@ from lib import HVSEND, MIB, case, check, check_equal, each, failed, noise, put,
 from peer import FILE, MADE, WANT, Listener, Peer
 from rig import Fence, ends_when_told, greeted, is_served
 
+FEATURE_RESUME = 2
+
 
 @each([("the preamble", joined(preamble(1, 1))),
        ("HELLO", joined(preamble(1, 1)) + joined(frame("HELLO", hello(tags=[(0x0101, b"a" * 255)]))))])  # fmt: skip
@@ -171,6 +173,36 @@ def a_receiver_that_leaves_no_credit_for_the_goodbye_is_left(ws, last):
             beating.start()
             failed(sender.wait(), 12, "leaves no credit for BYE" if last == "BYE" else "nothing was finished yet")
             beating.join()
+
+
+def take_back(one):
+    """WELCOME for who resumes, of whom nothing was processed."""
+    one.write(joined(preamble(1, 1)))
+    one.read(peer.PREAMBLE)
+    asks = one.expect("HELLO").body
+    ours = joined(hello(role=peer.RECEIVER, intent=3, chunk_size=MIB, codecs=1, features=FEATURE_RESUME))
+    one.send("WELCOME", [(ours[:12] + asks[12:28] + ours[28:], "")])
+
+
+@case
+def a_receiver_that_takes_the_session_back_and_hangs_up_is_not_dialled_without_a_pause(ws):
+    """For ever, as it was told; but not thousands of times a second."""
+    source, address, delay, times = ws.dir("source"), ws.unix(), 0.4, 6
+    put(source / "file", noise(MIB))
+    with Listener(address) as listener:
+        words = ["-r", "--chunk-size", "1M", "--retry", "forever", "--retry-delay", str(delay)]
+        sender = ws.start(HVSEND, *words, f"{source}/", address)
+        with listener.accept() as one:
+            one.welcome(peer.RECEIVER, codecs=1, features=FEATURE_RESUME)
+            one.expect("START")
+        began = time.monotonic()
+        for _ in range(times):
+            with listener.accept() as one:
+                take_back(one)
+        took = time.monotonic() - began
+        check(took > delay * (times - 3) * 3 / 4, f"it came back {times} times in {took} s")
+        sender.signal(15)
+        failed(sender.wait(), 20, "interrupted")
 
 
 @case
