@@ -99,6 +99,7 @@ static int stop(void **state) {
     assert_int_equal(run_join(&run, &err), 0);
     registry_remove(registry, &line);
     lanes_close(&line);
+    (void)stream_close(line.offered, NULL);
     (void)stream_close(line.stream, NULL);
     for (unsigned i = 0; i < sizeof dialled / sizeof dialled[0]; i++) {
         (void)conn_close(dialled[i], NULL);
