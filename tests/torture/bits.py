@@ -59,7 +59,8 @@ def main():
     sums = [0, 0, 0]
 
     def go(words):
-        return run_share(words) if end is None or time.monotonic() < end else ([0, 0, 0], [])
+        over = module.Ending.asked or (end is not None and time.monotonic() >= end)
+        return ([0, 0, 0], []) if over else run_share(words)
 
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         for counts, failures in pool.map(go, shares(argv, total, args)):

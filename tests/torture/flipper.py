@@ -244,6 +244,8 @@ def main():
             start = time.monotonic()
 
             def end(exchanges, start=start):
+                if module.Ending.asked:
+                    return True
                 if args.seconds is not None:
                     return time.monotonic() - start >= args.seconds / len(WALKS)
                 return exchanges >= args.runs / len(WALKS)

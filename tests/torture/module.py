@@ -3,6 +3,8 @@ follow from the seed and the run's number alone:
 
     MODULE.py [--runs N | --seconds N] [--seed S] [--only RUN]
 
+SIGTERM ends it after the run that is on its way, and it says what was done.
+
 Failures go to stderr, each with the command that repeats it. The last line on stdout is CASE, COUNT, FAILED, NOTE with
 tabs between. Exit 1: something failed; 77: this machine cannot (the NOTE says why). HVSEND and HVRECV name the programs.
 """
@@ -41,8 +43,19 @@ def arguments(runs):
     for name, program in (("HVSEND", lib.HVSEND), ("HVRECV", lib.HVRECV)):
         if shutil.which(program) is None:
             sys.exit(f"{name}={program}: there is no such program")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was mounted and made goes
+    signal.signal(signal.SIGTERM, end_soon)
     return chosen
+
+
+class Ending:
+    asked = False
+
+
+def end_soon(*_):
+    """The run that is on its way is the last one; asked again, nothing is waited for, but what was mounted and made goes."""
+    if Ending.asked:
+        sys.exit(1)
+    Ending.asked = True
 
 
 def numbers(args, most=None):
@@ -53,7 +66,7 @@ def numbers(args, most=None):
     end = time.monotonic() + args.seconds if args.seconds is not None else None
     number = 0
     while (args.runs is None or number < args.runs) and (most is None or number < most):
-        if end is not None and time.monotonic() >= end:
+        if Ending.asked or (end is not None and time.monotonic() >= end):
             return
         yield number
         number += 1
