@@ -45,7 +45,7 @@ struct listener {
 static struct {
     struct sim_net opt;
     struct listener *listener;
-    unsigned streams, open, refuse;
+    unsigned streams, open, refuse, lost;
     bool given_up;
 } net;
 
@@ -171,12 +171,15 @@ static int sim_writev(struct conn *base, const struct span *parts, size_t count,
     struct way_through *w = &c->stream->ways[c->side];
     int64_t deadline = deadline_of(timeout_ms);
     size_t n;
+    bool full = false;
     sim_preempt();
     while (!c->woken && !w->ended && !w->unread && w->bytes > net.opt.capacity) {
+        full = true;
         if (os_now_ms() >= deadline)
             return err_set(err, EXIT_TIMEOUT, "%s: the other end took nothing", base->peer);
         (void)sim_wait(w, deadline);
     }
+    net.lost += full && (c->woken || w->ended || w->unread);
     if (c->woken)
         return woken(err);
     if (w->ended || w->unread)
@@ -304,6 +307,10 @@ void listener_close(struct listener *l) {
         (void)conn_close(l->waiting[--l->count], NULL);
     free(l);
     net.listener = NULL;
+}
+
+unsigned sim_net_lost(void) {
+    return net.lost;
 }
 
 void sim_net_give_up(void) {

@@ -28,6 +28,8 @@ extern const struct transport sim_transport; /* for struct addr; one listener at
 struct listener *sim_net_listen(void);
 /* From now on dialling fails for good. */
 void sim_net_give_up(void);
+/* Writes that waited for room until the stream was over: nobody has heard of these. */
+unsigned sim_net_lost(void);
 /* The next `n` dials are refused. */
 void sim_net_refuse(unsigned n);
 
