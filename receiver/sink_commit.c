@@ -13,6 +13,7 @@
 #include "core/text.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,25 +94,50 @@ static void rename_one(struct sink *sink, struct sink_commit *c) {
         fail(sink, c, &err);
 }
 
+static size_t parent_length(const char *path, size_t n) {
+    while (n > 0 && path[--n] != '/') {
+    }
+    return n;
+}
+
+/* True when the directory that is the first n bytes of `path` lies above `last`, too. */
+static bool is_above(const char *path, size_t n, const char *last) {
+    return last && (n == 0 || (strncmp(path, last, n) == 0 && last[n] == '/'));
+}
+
+/* Flush the directory of `path` and those above it, up to what lies above `last`. A session that died may have made them, and
+ * nobody can tell whether their names are durable. */
+static int flush_upwards(struct sink *sink, const char *path, const char *last, unsigned *left) {
+    struct os_dir dir;
+    size_t n = strlen(path);
+    do {
+        n = parent_length(path, n);
+        if (is_above(path, n, last))
+            return 0;
+        if ((*left)-- == 0)
+            return -E2BIG;
+        int result = dir_cache_get(&sink->dirs, path, n, &dir);
+        if (result == 0)
+            result = sink_flush_dir(sink, dir);
+        if (result != 0)
+            return result;
+    } while (n > 0);
+    return 0;
+}
+
 /* Flush the directories of what was renamed. Neighbours of the batch mostly share theirs; more than SINK_SYNC_DIRS in all
  * give -E2BIG when `few`. */
 static int flush_parents(struct sink *sink, bool few) {
     const char *last = NULL;
-    unsigned count = 0;
+    unsigned left = few ? SINK_SYNC_DIRS : UINT_MAX;
     for (unsigned i = 0; i < sink->batch_count; i++) {
         const struct sink_commit *c = &sink->batch[i];
-        struct os_dir at;
-        const char *name;
         if (c->path == NULL || (last && path_are_neighbours(last, c->path)))
             continue;
-        if (few && ++count > SINK_SYNC_DIRS)
-            return -E2BIG;
-        last = c->path;
-        int result = dir_cache_parent(&sink->dirs, c->path, &at, &name);
-        if (result == 0)
-            result = sink_flush_dir(sink, at);
+        int result = flush_upwards(sink, c->path, last, &left);
         if (result != 0)
             return result;
+        last = c->path;
     }
     return 0;
 }

@@ -257,6 +257,25 @@ def a_block_that_cannot_be_written_is_missed(ws):
 
 
 @case
+def directories_above_a_file_are_flushed_too(ws):
+    """Who made them may have died before their names were durable."""
+    if shutil.which("strace") is None:
+        raise Skipped("strace is not installed")
+    source, dest = ws.dir("source"), ws.dir("dest")
+    for root in (source, dest):
+        (root / "a/b").mkdir(parents=True)
+        put(root / "a/b/f", root.name.encode())
+    address, log = ws.unix(), ws.path / "strace"
+    trace = ["strace", "-f", "-qq", "-y", "-e", "trace=fsync,fdatasync,syncfs", "-o", log]
+    receiver = ws.listen(address, *trace, HVRECV, "--once", "--listen", address, dest, env={**os.environ, **TRACED})
+    sender = ws.run(HVSEND, *SEND, f"{source}/", address)
+    check_equal((sender.code, receiver.wait().code), (0, 0), "codes")
+    flushed = log.read_text()
+    above = [path for path in (dest, dest / "a", dest / "a/b") if f"<{path}>" not in flushed]
+    check("syncfs(" in flushed or not above, f"not flushed: {above}\n{flushed}")
+
+
+@case
 def unchanged_contents_cost_their_digests(ws):
     source, dest = source_and_dest(ws)
     put(dest / "f", noise(SIZE, "new"), mtime_ns=10**18)
