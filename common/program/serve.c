@@ -134,14 +134,19 @@ static unsigned waiting_of(const struct server *s, const struct peer_id *peer) {
     return n;
 }
 
-/* Lock held. Waits until there is room for this session. 0, or -1 and err. */
+static const char dropped[] = "dropped: too many streams wait to begin";
+
+/* Lock held. Waits until there is room for this session, or this stream makes room (make_room). 0, or -1 and err. */
 static int wait_for_room(struct server *s, struct slot *slot, struct err *err) {
     int64_t deadline = os_now_ms() + s->options->connect_timeout_ms;
     bool more = waiting_of(s, &slot->peer) < PEER_WAITING_MAX, full;
     slot->waiting = more;
-    while ((full = has_no_room(s, &slot->peer, err)) && more && !s->stopped)
+    while ((full = has_no_room(s, &slot->peer, err)) && more && !s->stopped &&
+           !atomic_load(&slot->way.dropped))
         more = os_cond_wait_until(&s->over, &s->lock, deadline);
     slot->waiting = false;
+    if (!full && atomic_load(&slot->way.dropped))
+        return err_set(err, EXIT_SOCKET, "%s", dropped);
     return full && !s->stopped ? -1 : 0;
 }
 
@@ -208,27 +213,32 @@ static void collect(struct slot *slot) {
 
 /* ---- a crowd ---------------------------------------------------------------------------------------------- */
 
-/* Lock held. A stream that has not asked for a session yet. */
-static bool is_greeting(const struct slot *slot) {
-    return slot->state == SLOT_RUNNING && slot->session && !slot->admitted && !slot->waiting;
+/* Lock held. A stream that is no session: it has not asked for one yet, or waits for room. */
+static bool is_outside(const struct slot *slot) {
+    return slot->state == SLOT_RUNNING && slot->session && !slot->admitted;
 }
 
 /* Lock held. */
-static unsigned greetings_of(const struct server *s, const struct peer_id *peer) {
+static unsigned outside_of(const struct server *s, const struct peer_id *peer) {
     unsigned n = 0;
     for (size_t i = 0; i < SLOTS; i++)
-        n += is_greeting(&s->slots[i]) && peer_may_be_same(&s->slots[i].peer, peer);
+        n += is_outside(&s->slots[i]) && peer_may_be_same(&s->slots[i].peer, peer);
     return n;
 }
 
-/* Lock held. The oldest greeting of the peer that has most of them; NULL: there is none. */
+/* One that has asked for nothing yet goes before one that waits, an older one before a newer. */
+static bool goes_before(const struct slot *a, const struct slot *b) {
+    return a->waiting != b->waiting ? b->waiting : a->number < b->number;
+}
+
+/* Lock held. The first to go of the peer that has most outside; NULL: there is none. */
 static struct slot *greediest(struct server *s) {
     struct slot *found = NULL;
     unsigned most = 0;
     for (size_t i = 0; i < SLOTS; i++) {
         struct slot *slot = &s->slots[i];
-        unsigned n = is_greeting(slot) ? greetings_of(s, &slot->peer) : 0;
-        if (n > most || (n > 0 && n == most && slot->number < found->number)) {
+        unsigned n = is_outside(slot) ? outside_of(s, &slot->peer) : 0;
+        if (n > most || (n > 0 && n == most && goes_before(slot, found))) {
             found = slot;
             most = n;
         }
@@ -236,7 +246,8 @@ static struct slot *greediest(struct server *s) {
     return found;
 }
 
-/* Lock held. Who hoards streams and says nothing shall not keep others out until the handshake's deadline. */
+/* Lock held. Who hoards streams and says nothing shall not keep others out until the handshake's deadline; nor shall those
+ * who wait for a session to end keep anybody from one that runs. */
 static void make_room(struct server *s) {
     struct err why = {0};
     struct slot *slot = greediest(s);
@@ -245,14 +256,14 @@ static void make_room(struct server *s) {
     int64_t now = os_now_ms();
     if (s->crowd_told_ms == 0 || now - s->crowd_told_ms >= CROWD_WARNING_MS) {
         s->crowd_told_ms = now;
-        log_line(LOG_WARNING, "more than %d streams wait to begin: the oldest that said nothing are dropped",
-                 GREETINGS_MAX);
+        log_line(LOG_WARNING, "more than %d streams wait to begin: the oldest are dropped", GREETINGS_MAX);
     }
-    (void)err_set(&why, EXIT_SOCKET, "dropped: too many streams wait to begin"); /* without a last word */
+    (void)err_set(&why, EXIT_SOCKET, "%s", dropped); /* without a last word */
     s->ops->stop(slot->session, &why);
+    os_cond_broadcast(&s->over); /* it may wait for that */
 }
 
-/* Lock held. A free slot; while all are busy, the greediest greeting makes room. NULL: stopped. */
+/* Lock held. A free slot; while all are busy, the greediest outside of a session makes room. NULL: stopped. */
 static struct slot *free_slot(struct server *s) {
     while (!s->stopped && !s->one_over) {
         for (size_t i = 0; i < SLOTS; i++) {

@@ -33,10 +33,10 @@ struct server *server_new(struct listener *listener, const struct options *o, co
                           const void *config);
 void server_free(struct server *server);
 
-/* Accepts until server_stop, or until one session has ended with --once. When streams crowd in that say nothing, the oldest
- * of the peer that has most of them make room. Peers that --allow-peer does not name are told
- * so and get no session. Returns the exit code: with --once that of the session, EXIT_PEER_DENIED for a refused peer;
- * else EXIT_SIGNAL when server_stop ended sessions, EXIT_OK when none ran. */
+/* Accepts until server_stop, or until one session has ended with --once. When streams crowd in that are no session, the peer
+ * that has most of them makes room: with the oldest that said nothing, then with the oldest that waits for a session. Peers
+ * that --allow-peer does not name are told so and get no session. Returns the exit code: with --once that of the session,
+ * EXIT_PEER_DENIED for a refused peer; else EXIT_SIGNAL when server_stop ended sessions, EXIT_OK when none ran. */
 int server_run(struct server *server);
 
 /* Ends all sessions and the accepting. Any thread. */

@@ -9,12 +9,22 @@ import threading
 import peer  # first: it finds the others
 import lib
 from golden_build import hello, joined, preamble
-from lib import HVSEND, MIB, SMALL, case, check, check_equal, each, failed, noise, put
+from lib import HVSEND, MIB, SMALL, case, check, check_equal, each, failed, noise, put, wait_until
 from peer import SENDER, Peer
 from rig import Fence, ends_when_told, greeted, is_served, sessions_of
 
 SLOTS = 48  # serve.h: SESSIONS_MAX + GREETINGS_MAX
+WAITING_MAX = 16  # serve.h: PEER_WAITING_MAX
+FEATURE_STREAMS = 1
 FDS_MAX = SLOTS * 2 + 32  # descriptors of that many streams, and those of one session
+
+
+def asking(address, **fields):
+    """A stream that has said HELLO; the answer is not awaited."""
+    one = Peer.dial(address)
+    one.write(joined(preamble(1, 1)))
+    one.send("HELLO", hello(**fields))
+    return one
 
 
 def crowd(address, count):
@@ -150,6 +160,31 @@ def the_sessions_of_one_user_leave_room_for_others(ws):
     finally:
         for one in held:
             one.stream.close()
+    ends_when_told(listener)
+
+
+@case
+def who_waits_for_a_session_keeps_nobody_from_one_that_runs(ws):
+    """Two users take all sessions but one, and as many streams as there may be wait: the one can still be joined."""
+    if os.geteuid() != 0:
+        raise lib.Skipped("two more users are needed, and only root can be them")
+    fence, address = Fence(ws), ws.unix()
+    listener = ws.receiver(address, fence.dest, "--contimeout", "600", once=False)
+    os.chmod(address.removeprefix("unix:"), 0o777)
+    held = [greeted(address, features=FEATURE_STREAMS, streams=2)]
+    for user, sessions in ((lib.NOBODY, 12), (lib.NOBODY - 1, 3)):
+        os.seteuid(user)
+        try:
+            held += [greeted(address) for _ in range(sessions)]
+            held += [asking(address) for _ in range(WAITING_MAX)]
+        finally:
+            os.seteuid(0)
+    wait_until(lambda: sessions_of(listener) >= SLOTS, "all of them have come")
+    with asking(address, intent=2, features=FEATURE_STREAMS, stream=1, streams=2) as further:
+        further.read(peer.PREAMBLE)
+        further.expect("WELCOME")
+    for one in held:
+        one.stream.close()
     ends_when_told(listener)
 
 
