@@ -197,6 +197,8 @@ int recv_file_same(struct recv_session *s, struct item *item, struct err *err) {
     struct err why = {0};
     if (w == NULL)
         return err_set(err, EXIT_STREAM, "FILE_SAME: file %" PRIu64 " was not asked for", m.file_id);
+    if (s->file.open && s->file.begin.file_id == m.file_id) /* or nobody would close it */
+        return err_set(err, EXIT_STREAM, "FILE_SAME: file %" PRIu64 " is still open", m.file_id);
     int result = 0;
     struct metadata meta = {m.mode, m.mtime_sec, m.mtime_nsec, w->uid, w->gid, w->win};
     if (sink_touch(s->sink, w->path, &meta, &why) != 0) {

@@ -156,6 +156,7 @@ def of_open_file():
     yield "end, of another file", "FILE_END", file_end(file_id=2)
     yield "begin of another file", "FILE_BEGIN", file_begin(file_id=2)
     yield "bundle while a file is open", "BUNDLE", bundle([(2, ONE)]), ONE
+    yield "same, of the file that is open", "FILE_SAME", file_same(file_id=1)
 
 
 def in_transfer(address):
