@@ -30,6 +30,10 @@ void recv_file_error(struct recv_session *s, uint64_t file_id, const char *path,
 /* The sink's callback. */
 void recv_settled(void *ctx, uint64_t file_id, uint64_t size, const struct err *err);
 
+/* recv_tree.c: */
+/* The list is over: what was asked for by name, and nothing of it was offered, is a failure. */
+void recv_report_missing(struct recv_session *s);
+
 /* recv_delta.c: */
 /* Answers a file with digests of what there is of it, if that may pay. 1: it did; 0: it is to be sent whole; -1 and err. */
 int recv_offer_basis(struct recv_session *s, struct wanted *w, uint64_t size, struct err *err);

@@ -238,6 +238,8 @@ static int recv_finish(struct recv_session *s, struct item *item, struct err *er
     if (msg_totals_decode(item_body(item), &theirs, err) != 0 || sink_finish(s->sink, err) != 0)
         return -1;
     recv_session_answer(s);
+    if (!atomic_load(&s->report->list_complete)) /* no LIST_END came, at which this is looked for */
+        recv_report_missing(s);
     if (s->sink->verify.how)
         tell_how_verified(s);
     if (!msg_totals_equal(&theirs, &s->totals))

@@ -149,7 +149,7 @@ static bool was_asked_for(struct recv_session *s, const char *path, bool dir) {
 }
 
 /* What was asked for by name and is not offered: no file of ours can fail for it, but the transfer is not complete. */
-static void report_missing_selects(struct recv_session *s) {
+void recv_report_missing(struct recv_session *s) {
     for (unsigned i = 0; i < s->config.select_count; i++) {
         struct err why = {0};
         if (s->select_came[i])
@@ -292,6 +292,6 @@ int recv_unlisted(struct recv_session *s, struct item *item, struct err *err) {
 
 int recv_list_end(struct recv_session *s, struct item *item, struct err *err) {
     atomic_store(&s->report->list_complete, true);
-    report_missing_selects(s);
+    recv_report_missing(s);
     return msg_empty_decode(item_body(item), "LIST_END", err);
 }

@@ -7,7 +7,7 @@ import os
 import peer
 import lib
 import rig
-from golden_build import Entries, bundle, path_value, start
+from golden_build import Entries, bundle, path_value, start, totals
 from lib import case, check, check_equal, each, no_temporary_names
 from peer import DIR, DIR_END, FILE, SYMLINK, WANT
 from rig import Fence, ends_when_told, greeted, is_served, listed
@@ -181,6 +181,27 @@ def a_pull_takes_nothing_that_it_did_not_ask_for(ws):
             check_equal(receiver.wait().code, 12, f"exit code for {path}")
         check(not os.path.lexists(fence.dest / path.split("/")[0]), f"{path} was made")
     fence.check_nothing_changed()
+
+
+@each([("with LIST_END", ["LIST_END"]), ("without LIST_END", [])])
+def a_pull_that_got_nothing_of_what_it_asked_for_says_so(ws, value):
+    """Whether the sender says that its list is over or not."""
+    fence, address = Fence(ws), ws.unix()
+    with peer.Listener(address) as listener:
+        receiver = ws.start(rig.HVRECV, *rig.ONE_TRY, "--connect", address, "wanted/dir", fence.dest)
+        with listener.accept() as one:
+            one.welcome(peer.SENDER)
+            one.expect("REQUEST")
+            one.send("START", start(ALL))
+            for message in value[1]:
+                one.send(message)
+            one.send("FINISH", totals(0, 0, 0, 0, 0, 0))
+            one.expect("FINISH_ACK")
+            one.send("BYE")
+            one.drain()
+        result = receiver.wait()
+    check_equal(result.code, 23, f"exit code ({result})")
+    check("wanted/dir" in result.err, result.err)
 
 
 lib.main(parallel=4)
