@@ -270,6 +270,8 @@ int recv_entries(struct recv_session *s, struct item *item, struct err *err) {
         count(&s->report->files_total, e.type == ENTRY_FILE);
         if (judge_entry(s, &e, fault, err) != 0)
             return -1;
+        if (s->config.cancelled && atomic_load(s->config.cancelled)) /* so many can take minutes */
+            return recv_cancelled(err);
     }
     return more;
 }

@@ -91,7 +91,7 @@ void sink_remove_orphans(struct sink *sink, const char *path) {
     if (dir_cache_get(&sink->dirs, path, strlen(path), &dir) != 0 || os_dir_stat(dir, &st) != 0 ||
         st.device != sink->volume || os_list_open(dir, &list) != 0)
         return;
-    while (os_list_next(list, &name, &kind) == 1) {
+    while (!sink_is_cancelled(sink) && os_list_next(list, &name, &kind) == 1) {
         if (!read_temp_name(name, &salt, &up))
             continue;
         if (!(any_dead && salt == dead && up == dead_up) && !is_dead(sink, path, salt, up))

@@ -3,13 +3,14 @@
 is told to, or when its peer has gone."""
 
 import os
+import struct
 
 import peer  # first: it finds the others
 import lib
 import rig
 from golden_build import Entries, basis, file_begin, file_digest, file_end, hole, run, start, xxh128
 from lib import HVSEND, case, each, put_sparse
-from peer import CHECK, FILE, MADE, RECEIVER, WANT
+from peer import CHECK, DIR, FILE, MADE, RECEIVER, WANT
 from rig import Fence, ends_when_told, greeted, is_served, listed
 
 HUGE = 8 << 40  # what ext4 can hold, and minutes to read even where it is only zeros
@@ -88,6 +89,29 @@ def a_receiver_lets_its_sender_read_a_hole_and_goes(ws):
             while one.recv().kind != "HEARTBEAT":
                 pass
     ends_when_told(sender)
+
+
+def one_directory(first, count):
+    """ENTRIES that list `d` so many times."""
+    fields = struct.Struct("<QBBBBIIIqIIQ")
+    again = b"".join(fields.pack(first + i, DIR, 1, 0, 0, 0o755, 0, 0, 0, 0, 0, 0) for i in range(1, count))
+    return [(fields.pack(first, DIR, 0, 1, 0, 0o755, 0, 0, 0, 0, 0, 0) + b"\x01d" + again, "")]
+
+
+@case
+def a_directory_that_is_listed_again_and_again_keeps_nobody(ws):
+    """Each time all of it is looked at, for what dead sessions left there."""
+    fence, address = Fence(ws), ws.unix()
+    (fence.dest / "d").mkdir()
+    for i in range(100_000):
+        (fence.dest / "d" / str(i)).touch()
+    listener = ws.receiver(address, fence.dest, *rig.ONE_TRY, once=False)
+    with greeted(address) as one:
+        one.send("START", start(0))
+        for i in range(30):  # as many as fit into a window
+            one.send("ENTRIES", one_directory(1 + 5000 * i, 5000))
+    is_served(ws, address, fence.dest)
+    ends_when_told(listener)
 
 
 if __name__ == "__main__":
