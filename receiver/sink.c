@@ -79,8 +79,8 @@ int sink_replace(struct sink *sink, struct os_dir dir, const char *temp, const c
     }
     if (result != 0)
         return os_file_error(err, result, "%s: cannot rename into place", ESCAPED(path));
-    if (old.kind != OS_NONE)
-        usage_give(sink->opt.usage, old.kind == OS_FILE ? old.size : 0, 1);
+    if (old.kind != OS_NONE) /* a file that has other names is still there */
+        usage_give(sink->opt.usage, old.kind == OS_FILE && old.links <= 1 ? old.size : 0, 1);
     return 0;
 }
 

@@ -328,6 +328,23 @@ static int flush_before_owner(const struct sink *sink, const struct metadata *me
     return first ? os_sync(sink->file) : 0;
 }
 
+/* --inplace: another session may have put another file there, or a link. 0, or -1 and err. */
+static int check_is_named(const struct sink *sink, struct os_dir at, const char *name, struct err *err) {
+    struct os_stat st, named;
+    if (sink->place != SINK_INPLACE)
+        return 0;
+    int result = os_fstat(sink->file, &st);
+    if (result == 0)
+        result = os_stat_at(at, name, &named);
+    if (result != 0)
+        return os_file_error(err, result, "%s: cannot see whether it is still there", ESCAPED(sink->path));
+    if (st.device == named.device && st.inode == named.inode)
+        return 0;
+    return err_set(err, EXIT_PARTIAL,
+                   "%s: another took its place while it was written (--inplace); send it again",
+                   ESCAPED(sink->path));
+}
+
 /* Everything that is to be true of the file before it is renamed, but for the flush of a small one. *ret_st is what
  * it is then. */
 static int make_ready(struct sink *sink, uint64_t size, const struct metadata *meta, struct os_stat *ret_st,
@@ -335,7 +352,8 @@ static int make_ready(struct sink *sink, uint64_t size, const struct metadata *m
     struct os_dir at;
     const char *name;
     struct os_stat old = {.kind = OS_NONE};
-    if (sink_parent(sink, sink->path, &at, &name, err) != 0 || take_up_to(sink, size, err) != 0)
+    if (sink_parent(sink, sink->path, &at, &name, err) != 0 || check_is_named(sink, at, name, err) != 0 ||
+        take_up_to(sink, size, err) != 0)
         return -1;
     if ((!sink->opt.perms || OS_KEEPS_WIN_ATTR) && !dir_cache_has_new_parent(&sink->dirs, sink->path) &&
         os_stat_at(at, name, &old) != 0)

@@ -8,13 +8,13 @@ import struct
 import peer  # first: it finds the others
 import lib
 import rig
-from golden_build import Entries, chunk, file_begin, file_digest, file_end, hole, start
+from golden_build import Entries, bundle, chunk, file_begin, file_digest, file_end, hole, start
 from lib import MIB, case, check, check_equal, each, noise
-from peer import FILE, SENDER, SYMLINK, WANT
+from peer import FILE, MADE, SENDER, SYMLINK, WANT
 from rig import Fence, ends_when_told, greeted, listed
 
 LINK_TARGET = 0x8001
-LINKS = 1 << 1
+LINKS, INPLACE = 1 << 1, 1 << 9
 LARGE = 9 * MIB  # more than a window: it is kept when it is interrupted
 FEATURE_DELTA = 8
 OLD = 24 * MIB
@@ -68,6 +68,93 @@ def what_is_left_unfinished_counts(ws):
             codes.append(one.ended_with()[0])
     check_equal(codes, [12] * 4 + [41] * 6, "how the sessions ended")
     check(bytes_in(fence.dest) <= 40 * MIB, f"{bytes_in(fence.dest)} bytes are left")
+    ends_when_told(listener)
+
+
+def add(one, file_id, pieces):
+    """A file of noise, MiB by MiB. Whether it was taken."""
+    data = noise(MIB, file_id)
+    size = pieces * MIB
+    one.send("FILE_BEGIN", file_begin(file_id, size, size))
+    for i in range(pieces):
+        one.send("CHUNK", chunk(data, file_id, i * MIB), data)
+    one.send("FILE_END", file_end(file_id, size, pieces, file_digest([(i * MIB, data) for i in range(pieces)], size)))
+    one.send("SYNC")
+    return one.expect("DURABLE", "FILE_ERROR", "ABORT").kind == "DURABLE"
+
+
+def put_small(one, file_id):
+    one.send("BUNDLE", bundle([(file_id, b"x")]), b"x")
+    one.send("SYNC")
+    return one.expect("DURABLE", "FILE_ERROR", "ABORT").kind == "DURABLE"
+
+
+@case
+def a_file_that_has_other_names_gives_nothing_back(ws):
+    """Who replaces one of its names frees nothing."""
+    fence, address = Fence(ws), ws.unix()
+    lib.put(fence.dest / "old", noise(8 * MIB))
+    for i in range(4):
+        os.link(fence.dest / "old", fence.dest / f"link{i}")
+    listener = ws.receiver(address, fence.dest, *rig.ONE_TRY, "--quota", "20M", once=False)
+    entries = Entries()
+    for i in range(4):
+        entries.add(FILE, f"new{i}", 8 * MIB).add(FILE, f"link{i}", 1)
+    with greeted(address) as one:
+        one.send("START", start(0))
+        listed(one, entries)
+        taken = 0
+        while taken < 4 and add(one, 2 * taken + 1, 8) and put_small(one, 2 * taken + 2):
+            taken += 1
+    check_equal(taken, 2, "files of 8 MiB within 20 MiB")
+    ends_when_told(listener)
+
+
+@case
+def a_file_that_is_replaced_while_it_is_written_is_given_back_once(ws):
+    """--inplace: a link takes its name, then the file itself becomes short."""
+    fence, address = Fence(ws), ws.unix()
+    lib.put(fence.dest / "file", noise(16 * MIB))
+    listener = ws.receiver(address, fence.dest, *rig.ONE_TRY, "--quota", "40M", once=False)
+    entries = Entries().add(FILE, "first", 8 * MIB).add(FILE, "second", 8 * MIB).add(FILE, "third", 8 * MIB)
+    with greeted(address) as one:
+        one.send("START", start(LINKS | INPLACE))
+        listed(one, entries.add(FILE, "fourth", 8 * MIB).add(FILE, "file", 0))
+        check(all(add(one, i, 8) for i in (1, 2, 3, 4)), "32 MiB fit")
+        one.send("FILE_BEGIN", file_begin(5, 0, 0))
+        one.send("ENTRIES", Entries().add(SYMLINK, "file", file_id=6, tags=[(LINK_TARGET, b"x")]).parts)
+        check_equal(one.verdicts(1), {6: MADE}, "the link")
+        one.send("FILE_END", file_end(5, 0, 0, file_digest([], 0)))
+        one.send("SYNC")
+        check_equal(one.expect("DURABLE", "FILE_ERROR").kind, "FILE_ERROR", "what became of the file")
+        one.send("ENTRIES", Entries().add(FILE, "fifth", 32 * MIB, file_id=7).parts)
+        one.verdicts(1)
+        check(not add(one, 7, 32), "what was given back once counts twice")
+    ends_when_told(listener)
+
+
+@case
+def no_acknowledgement_is_for_a_file_that_another_session_replaced(ws):
+    """--inplace: the other one was acknowledged before, and its file is what is there."""
+    fence, address = Fence(ws), ws.unix()
+    lib.put(fence.dest / "file", b"old")
+    listener = ws.receiver(address, fence.dest, *rig.ONE_TRY, once=False)
+    data = noise(2 * MIB)
+    with greeted(address) as one, greeted(address) as other:
+        one.send("START", start(INPLACE))
+        listed(one, Entries().add(FILE, "file", 2 * MIB))
+        one.send("FILE_BEGIN", file_begin(1, 2 * MIB, 2 * MIB))
+        one.send("CHUNK", chunk(data[:MIB], 1), data[:MIB])
+        lib.wait_until(lambda: (fence.dest / "file").stat().st_size >= MIB, "the first half is there")
+        other.send("START", start(0))
+        listed(other, Entries().add(FILE, "file", 1))
+        check(put_small(other, 1), "the other file is committed")
+        one.send("CHUNK", chunk(data[MIB:], 1, MIB), data[MIB:])
+        digest = file_digest([(0, data[:MIB]), (MIB, data[MIB:])], 2 * MIB)
+        one.send("FILE_END", file_end(1, 2 * MIB, 2, digest))
+        one.send("SYNC")
+        check_equal(one.expect("DURABLE", "FILE_ERROR").kind, "FILE_ERROR", "what is said of the file that is gone")
+    check_equal((fence.dest / "file").read_bytes(), b"x", "the file")
     ends_when_told(listener)
 
 
