@@ -379,6 +379,8 @@ static void put_end(struct basis *b, const struct basis_job *job) {
 
 static void complete(struct basis *b, struct basis_job *job, bool say_so) {
     job->complete = true;
+    os_close(&job->begun); /* it may wait long for the sender, and many do */
+    os_close(&job->old);
     take_out(b, job);
     if (say_so)
         put_end(b, job);

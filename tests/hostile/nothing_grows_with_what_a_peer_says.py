@@ -3,15 +3,16 @@
 question that it repeats makes more of it; and none of it makes a thread wait that reads the stream."""
 
 import itertools
+import os
 import struct
 from pathlib import Path
 
 import peer  # first: it finds the others
 import lib
 import rig
-from golden_build import KIB64, ack, basis, joined, run, start, u
+from golden_build import KIB64, Entries, ack, basis, joined, run, start, u
 from lib import HVRECV, HVSEND, Skipped, case, check, check_equal, each, noise, put, wait_until
-from peer import MADE, RECEIVER, SENDER, WANT, Closed, Listener, NoWord, Peer
+from peer import FILE, MADE, RECEIVER, SENDER, WANT, Closed, Listener, NoWord, Peer
 from rig import Fence, ends_when_told, greeted, is_served
 
 PER_MESSAGE = 4000
@@ -67,6 +68,31 @@ def a_sender_that_takes_no_answers_is_shown_out(ws, window):
     is_served(ws, address, fence.dest)
     ends_when_told(receiver)
     fence.check_nothing_changed()
+
+
+def descriptors(process):
+    return len(os.listdir(f"/proc/{process.pid}/fd"))
+
+
+@case
+def files_that_are_listed_and_not_sent_are_not_kept_open(ws):
+    """What there is of each is read for its digests, once."""
+    fence, address, count = Fence(ws), ws.unix(), 500
+    entries = Entries()
+    for i in range(count):
+        put(fence.dest / str(i), noise(5000, i))
+        entries.add(FILE, str(i), size=200_000)
+    receiver = ws.receiver(address, fence.dest, *rig.ONE_TRY, once=False)
+    with greeted(address, features=FEATURE_DELTA) as one:
+        one.send("START", start(0))
+        before = descriptors(receiver)
+        one.send("ENTRIES", entries.parts)
+        for _ in range(count):
+            while one.recv().kind != "BASIS":
+                pass
+        more = descriptors(receiver) - before
+        check(more < 16, f"{more} descriptors more")
+    ends_when_told(receiver)
 
 
 @case
