@@ -84,9 +84,9 @@ def a_listener_without_descriptors_goes_on_when_there_are_some(ws):
 
 @case
 def sessions_that_open_all_they_can_leave_descriptors_for_others(ws):
-    """16 streams each, more directories than are kept, old copies of files; the limit that most processes begin with."""
+    """16 streams each, more directories than are kept, an old copy of a file; half of what most processes may open."""
     fence, address = Fence(ws), ws.unix()
-    usual = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 4096))}
+    usual = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (512, 4096))}
     options = ["--max-sessions", "16", "--contimeout", "60", *peer_options]
     listener = ws.receiver(address, fence.dest, *options, once=False, **usual)
     entries = Entries()
@@ -108,7 +108,7 @@ def sessions_that_open_all_they_can_leave_descriptors_for_others(ws):
         held[-1].send("FILE_BEGIN", file_begin(13, 301 * KIB, 0))
         held += [join(address, session_id, intent=JOIN, stream=i, streams=16) for i in range(1, 16)]
     held += [peer.Peer.dial(address) for _ in range(31)]  # that wait to begin
-    wait_until(lambda: len(os.listdir(f"/proc/{listener.pid}/fd")) > 1024, "more are open than most processes may have")
+    wait_until(lambda: len(os.listdir(f"/proc/{listener.pid}/fd")) > 512, "more are open than it began with")
     is_served(ws, address, fence.dest)
     for one in held:
         one.stream.close()
