@@ -94,12 +94,6 @@ static void rename_one(struct sink *sink, struct sink_commit *c) {
         fail(sink, c, &err);
 }
 
-static size_t parent_length(const char *path, size_t n) {
-    while (n > 0 && path[--n] != '/') {
-    }
-    return n;
-}
-
 /* True when the directory that is the first n bytes of `path` lies above `last`, too. */
 static bool is_above(const char *path, size_t n, const char *last) {
     return last && (n == 0 || (strncmp(path, last, n) == 0 && last[n] == '/'));
@@ -111,7 +105,7 @@ static int flush_upwards(struct sink *sink, const char *path, const char *last, 
     struct os_dir dir;
     size_t n = strlen(path);
     do {
-        n = parent_length(path, n);
+        n = path_parent_length(path, n);
         if (is_above(path, n, last))
             return 0;
         if ((*left)-- == 0)

@@ -74,8 +74,7 @@ static bool is_dead(struct sink *sink, const char *path, uint64_t salt, uint64_t
     if (salt == sink->opt.name_salt || up > path_depth(path))
         return false;
     for (; up > 0; up--)
-        while (n > 0 && path[--n] != '/') {
-        }
+        n = path_parent_length(path, n);
     return dir_cache_get(&sink->dirs, path, n, &claimed) == 0 && os_dir_stat(claimed, &st) == 0 &&
            st.device == sink->volume && os_is_claimed(claimed, salt) == 0;
 }

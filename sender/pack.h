@@ -45,7 +45,8 @@ struct pack_policy {
 };
 
 /* `choice`: enum codec_id or CODEC_AUTO; `agreed`: codecs of the session. level 0: the codec's default, or all of its ladder
- * with CODEC_AUTO. `told`: pack_policy_acked will be used. 0, or -1 and err (EXIT_UNSUPPORTED when the peer lacks a codec that was asked for). */
+ * with CODEC_AUTO. `told`: pack_policy_acked will be used. 0, or -1 and err (EXIT_UNSUPPORTED when the peer lacks a codec
+ * that was asked for). */
 int pack_policy_init(struct pack_policy *policy, unsigned choice, int level, uint32_t agreed, bool told,
                      unsigned threads, struct err *err);
 /* The send stage wrote `bytes` of data frame from start_ns to end_ns. */

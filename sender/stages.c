@@ -297,7 +297,7 @@ int send_step(struct sender *s, struct item **items, unsigned count, struct err 
         return -1;
     }
     uint64_t bytes = 0, data = 0; /* data: of what goes here */
-    struct link_state before = {.streams = 1 + lanes_open(&s->line)}; /* the lanes carry as much meanwhile */
+    struct link_state before;
     for (unsigned i = 0; i < count; i++)
         bytes += FRAME_HEADER_SIZE + items[i]->frame.body_length + items[i]->frame.data_length;
     lanes_note_traffic(&s->line);
@@ -305,6 +305,7 @@ int send_step(struct sender *s, struct item **items, unsigned count, struct err 
     for (unsigned i = 0; i < here; i++)
         data += items[i]->frame.data_length;
     int64_t start = data > 0 ? os_now_ns() : 0;
+    before.streams = data > 0 ? 1 + lanes_open(&s->line) : 1; /* the lanes carry as much meanwhile */
     /* What a limit held back is no backlog of the stream. */
     bool told = data > 0 && s->policy.told && !pace_limits(s->pace) &&
                 line_acked(&s->line, &before.written, &before.acked);

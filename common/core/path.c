@@ -87,6 +87,12 @@ bool path_are_neighbours(const char *a, const char *b) {
     return n == m && memcmp(a, b, n) == 0;
 }
 
+size_t path_parent_length(const char *path, size_t n) {
+    while (n > 0 && path[--n] != '/') {
+    }
+    return n;
+}
+
 bool path_is_within(const char *path, const char *above) {
     size_t n = strlen(above);
     return n == 0 || (strncmp(path, above, n) == 0 && (path[n] == '\0' || path[n] == '/'));

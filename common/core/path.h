@@ -50,6 +50,9 @@ const char *path_base(const char *path, size_t *ret_parent_len);
 /* True when both have the same parent. */
 bool path_are_neighbours(const char *a, const char *b);
 
+/* Of the first n bytes of `path`, those of the directory that holds what they name; 0: the root. */
+size_t path_parent_length(const char *path, size_t n);
+
 /* True when `path` is `above` or lies below it. "" is above everything. */
 bool path_is_within(const char *path, const char *above);
 
