@@ -41,9 +41,9 @@ def only_whole_files(source, dest):
 
 @each(["sender", "receiver"])
 def any_number_of_descriptors(ws, end):
-    """From the fewest with which a program starts at all."""
+    """From the fewest with which a program starts at all. Between few and enough, the scheduler decides how many are open at once."""
     source = make_source(ws)
-    good = 0
+    failures = 0
     for n in [*range(4, 40, 3 if SMALL else 1), ENOUGH]:
         dest, address = ws.dir(f"dest{n}"), ws.unix()
         few = limited(resource.RLIMIT_NOFILE, n)
@@ -55,13 +55,14 @@ def any_number_of_descriptors(ws, end):
             check(sender.code == 0 or sender.err, f"{n} descriptors: it failed and said nothing")
             if not receiver.ended() and sender.code != 0:
                 receiver.signal(signal.SIGTERM)
-            good += sender.code == 0
+            check(sender.code == 0 or n < ENOUGH, f"{n} descriptors are not enough ({sender})")
+            failures += sender.code != 0
         code = receiver.wait()
         check(code.code >= 0, f"{n} descriptors: the receiver died ({code})")
         only_whole_files(source, dest)
         if n == ENOUGH:
             check_equal({p.relative_to(source) for p in source.rglob("*")}, {p.relative_to(dest) for p in dest.rglob("*")}, "names")
-    check(good > 5, f"only {good} runs went well")
+    check(failures > 0, "no limit was ever reached")
 
 
 peer_options = ["--timeout", "10", "--contimeout", "3", "--retry", "0", "--grace", "0"]
