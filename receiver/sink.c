@@ -3,10 +3,13 @@
 
 #include "core/path.h"
 #include "core/text.h"
+#include "os/os.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { YOUNG_S = 600 }; /* systems write what waits after 5 to 60 seconds, laptops after some minutes */
 
 int sink_open(struct os_dir root, const struct sink_options *opt, sink_settled_fn *settled, void *ctx,
               struct sink **ret, struct err *err) {
@@ -19,6 +22,7 @@ int sink_open(struct os_dir root, const struct sink_options *opt, sink_settled_f
         return os_file_error(err, result, "cannot receive into the directory");
     }
     sink->volume = st.device;
+    sink->young_sec = os_wall_ns() / 1000000000 - YOUNG_S;
     sink->root = root;
     sink->opt = *opt;
     sink->settled = settled;
@@ -48,6 +52,24 @@ int sink_name_changed(struct sink *sink, struct os_dir dir) {
     return result;
 }
 
+/* Where a flush of the volume does not do for all, neighbours need one. */
+int sink_found(struct sink *sink, struct os_dir dir, const struct os_stat *st) {
+    struct os_stat of_dir;
+    if (sink->opt.durable == DURABLE_NONE || st->ctime_sec < sink->young_sec)
+        return 0;
+    if (sink_volume_reaches(sink, st)) {
+        sink->names_changed = true;
+        return 0;
+    }
+    int result = os_dir_stat(dir, &of_dir);
+    if (result != 0 || (of_dir.device == sink->young_volume && of_dir.inode == sink->young_dir))
+        return result;
+    result = sink_flush_dir(sink, dir);
+    sink->young_volume = result == 0 ? of_dir.device : 0;
+    sink->young_dir = of_dir.inode;
+    return result;
+}
+
 int sink_long_error(const struct sink *sink, int result, const char *path, const char *what,
                     struct err *err) {
     if (sink_is_cancelled(sink))
@@ -63,11 +85,8 @@ int sink_parent(struct sink *sink, const char *path, struct os_dir *ret, const c
     return 0;
 }
 
-int sink_replace(struct sink *sink, struct os_dir dir, const char *temp, const char *name, const char *path,
-                 struct err *err) {
-    struct os_stat old = {.kind = OS_NONE};
-    if (sink->opt.usage && os_stat_at(dir, name, &old) != 0)
-        old.kind = OS_NONE;
+static int replace(struct sink *sink, struct os_dir dir, const char *temp, const char *name, const char *path,
+                   struct err *err) {
     int result = os_rename_at(dir, temp, name);
     if (result == -EISDIR) {
         dir_cache_forget(&sink->dirs, path);
@@ -77,11 +96,21 @@ int sink_replace(struct sink *sink, struct os_dir dir, const char *temp, const c
                            ESCAPED(path));
         result = os_rename_at(dir, temp, name);
     }
-    if (result != 0)
-        return os_file_error(err, result, "%s: cannot rename into place", ESCAPED(path));
-    if (old.kind != OS_NONE) /* a file that has other names is still there */
+    return result == 0 ? 0 : os_file_error(err, result, "%s: cannot rename into place", ESCAPED(path));
+}
+
+int sink_replace(struct sink *sink, struct os_dir dir, const char *temp, const char *name, const char *path,
+                 struct err *err) {
+    struct os_stat old;
+    if (sink->opt.usage == NULL)
+        return replace(sink, dir, temp, name, path, err);
+    usage_lock(sink->opt.usage); /* or two sessions would be given back the same file */
+    bool there = os_stat_at(dir, name, &old) == 0 && old.kind != OS_NONE;
+    int result = replace(sink, dir, temp, name, path, err);
+    if (result == 0 && there) /* a file that has other names is still there */
         usage_give(sink->opt.usage, old.kind == OS_FILE && old.links <= 1 ? old.size : 0, 1);
-    return 0;
+    usage_unlock(sink->opt.usage);
+    return result;
 }
 
 /* A directory that is there already becomes writable; ENTRY_DIR_END sets its mode. Where modes are not preserved
@@ -116,6 +145,8 @@ int sink_make_dir(struct sink *sink, const char *path, uint32_t mode, struct err
         if (st.kind == OS_DIR) {
             sink_remove_orphans(sink, path);
             result = make_writable(sink, at, name, st.mode);
+            if (result == 0)
+                result = sink_found(sink, at, &st);
             return result == 0 ? 0 : os_file_error(err, result, "%s: cannot make it writable", ESCAPED(path));
         }
         if (st.kind != OS_SYMLINK)
@@ -214,7 +245,12 @@ int sink_make_link(struct sink *sink, const struct entry *e, struct span target,
     text[target.n] = '\0';
     if (!has_link(at, name, target))
         return create_link(sink, e, text, at, name, err);
-    int result = finish_link(sink, e, at, name);
+    struct os_stat st;
+    int result = os_stat_at(at, name, &st);
+    if (result == 0)
+        result = sink_found(sink, at, &st);
+    if (result == 0)
+        result = finish_link(sink, e, at, name);
     return result == 0
                ? 0
                : os_file_error(err, result, "%s: cannot set owner and time of the link", ESCAPED(e->path));

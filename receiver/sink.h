@@ -24,6 +24,7 @@ enum {
     SINK_BATCH_BYTES = 64 * 1024 * 1024,
     SINK_BLOCK_BYTES = 1024 * 1024,
     SINK_KEPT_FILES = 16, /* files of a batch that are open at a time: a session needs few descriptors */
+    SINK_LOOKED_AT = 1024, /* a power of 2 */
     SINK_SYNC_DIRS = 8, /* more directories than this in a batch: the volume is flushed instead */
 };
 
@@ -84,6 +85,8 @@ struct sink {
     struct sink_options opt;
     sink_settled_fn *settled;
     void *ctx;
+    uint64_t looked_at
+        [SINK_LOOKED_AT]; /* directories in which orphans were looked for, by a number made of their inodes */
     struct os_file claim; /* says on the root that this session lives; open: its temporary names tell where */
     /* The file being written. */
     struct os_file file, old; /* old: what a basis is in, open once it was needed */
@@ -110,6 +113,8 @@ struct sink {
     bool batch_elsewhere; /* some of it is on another volume than the root */
     int flush_failed; /* result of a flush of the volume or of a directory: nothing is committed after it */
     bool names_changed; /* directories, links: names to flush that are in no batch entry */
+    int64_t young_sec; /* what changed since then may not be on storage, whoever changed it */
+    uint64_t young_volume, young_dir; /* what was flushed last because something young is in it */
 };
 
 /* `root` is taken over. 0, or -1 and err. */
@@ -135,7 +140,7 @@ int sink_digest(struct sink *sink, const char *path, uint32_t block_size, uint64
 /* Set the metadata of an existing file whose content is right (FILE_SAME). */
 int sink_touch(struct sink *sink, const char *path, const struct metadata *meta, struct err *err);
 
-/* One file at a time: begin, write*, then end or drop. After a failure of write or end it is dropped already.
+/* One file at a time, whose file_id is of none that waits to be committed: begin, write*, then end or drop. After a failure of write or end it is dropped already.
  * meta: what will be set at the end, where that is known; may be NULL. */
 int sink_file_begin(struct sink *sink, uint64_t file_id, const char *path, uint64_t data_size,
                     const struct metadata *meta, struct err *err);

@@ -20,17 +20,6 @@ static int check_space(const struct sink *sink, struct os_dir at, const char *pa
                    SIZE_TEXT(need, true), SIZE_TEXT(have, true));
 }
 
-static bool is_in_batch(const struct sink *sink, uint64_t file_id) {
-    for (unsigned i = 0; i < sink->batch_count; i++)
-        if (sink->batch[i].file_id == file_id)
-            return true;
-    return false;
-}
-
-static int came_again(const char *path, struct err *err) {
-    return err_set(err, EXIT_STREAM, "%s: came again before it was committed", ESCAPED(path));
-}
-
 /* True when the file that is to be created will be as `sink->made`, but for its mode: it comes after its neighbour. */
 static bool is_foretold(const struct sink *sink, const char *path) {
     return sink->batch_count > 0 && sink->made_known &&
@@ -54,8 +43,6 @@ static int create_temp(struct sink *sink, struct os_dir at, uint64_t file_id, co
     struct temp_name temp;
     sink_temp_name(sink, path, file_id, &temp);
     int result = os_create(at, temp.s, mode, &sink->file);
-    if (result == -EEXIST && is_in_batch(sink, file_id)) /* what waits to be renamed must stay as it is */
-        return came_again(path, err);
     if (result == -EEXIST) { /* an earlier attempt at the same file of this session */
         (void)os_unlink_at(at, temp.s);
         result = os_create(at, temp.s, mode, &sink->file);
@@ -131,7 +118,7 @@ static int count_file(struct sink *sink, struct err *err) {
 /* True when blocks of an old file may be written before it is known that they stay: whatever turns out, they fit. A peer that
  * may have so much only gets nothing that it has not sent, for it could have it looked at and then send something else. */
 static bool may_go_ahead(const struct sink *sink, struct os_dir at, uint64_t size) {
-    const struct limits *limits = sink->opt.usage ? sink->opt.usage->limits : NULL;
+    const struct limits *limits = sink->opt.usage ? sink->opt.usage->table->limits : NULL;
     uint64_t have = 0, most = size > sink->basis.size ? size : sink->basis.size;
     return sink->opt.ahead && sink->basis.size > sink->basis.split && sink->place != SINK_INPLACE &&
            sink->verify.digest == NULL && !(limits && (limits->quota || limits->min_free)) &&
@@ -188,8 +175,6 @@ int sink_file_begin(struct sink *sink, uint64_t file_id, const char *path, uint6
 
 int sink_file_begin_large(struct sink *sink, uint64_t file_id, const char *path,
                           const struct msg_file_begin *m, const struct sink_basis *basis, struct err *err) {
-    if (is_in_batch(sink, file_id)) /* or the second would take the name of the first, and not its account */
-        return came_again(path, err);
     return begin(sink, file_id, path, m->size, m->data_size, 0600, basis, err);
 }
 
@@ -270,19 +255,18 @@ static int take_up_to(struct sink *sink, uint64_t size, struct err *err) {
     return 0;
 }
 
-int sink_check_room(struct sink *sink, uint64_t n, uint64_t end, struct err *err) {
+int sink_take_room(struct sink *sink, uint64_t n, uint64_t end, struct err *err) {
     struct os_dir at;
     const char *name;
     if (sink->opt.usage == NULL)
         return 0;
-    if (sink_parent(sink, sink->path, &at, &name, err) != 0 ||
-        usage_check_free(sink->opt.usage, at, n, sink->path, err) != 0)
+    if (take_up_to(sink, end, err) != 0 || sink_parent(sink, sink->path, &at, &name, err) != 0)
         return -1;
-    return take_up_to(sink, end, err);
+    return usage_take_room(sink->opt.usage, at, n, sink->path, err);
 }
 
 int sink_file_write(struct sink *sink, const void *p, size_t n, uint64_t offset, struct err *err) {
-    if (sink_check_room(sink, n, offset + n, err) != 0) {
+    if (sink_take_room(sink, n, offset + n, err) != 0) {
         sink_file_drop(sink);
         return -1;
     }
@@ -290,6 +274,7 @@ int sink_file_write(struct sink *sink, const void *p, size_t n, uint64_t offset,
     int result = sink_leave_hole(sink, offset);
     if (result == 0)
         result = os_pwrite(sink->file, p, n, offset);
+    usage_room_used(sink->opt.usage, n);
     if (result != 0) {
         (void)os_file_error(err, result, "%s: cannot write", ESCAPED(sink->path));
         sink_file_drop(sink);
@@ -362,6 +347,10 @@ static int make_ready(struct sink *sink, uint64_t size, const struct metadata *m
     int result = sink_leave_hole(sink, size);
     if (result == 0 && (sink->end_of_data != size || was_filled_to(sink) > size))
         result = os_truncate(sink->file, size);
+    /* Where the file system has no holes, that took room. */
+    if (result == 0 && sink->end_of_data < size &&
+        usage_check_free(sink->opt.usage, at, 0, sink->path, err) != 0)
+        return -1;
     if (result == 0 && !sink->as_before)
         result = os_fstat(sink->file, &sink->made);
     if (result == 0 && sink->taken > size) {

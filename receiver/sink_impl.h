@@ -49,9 +49,9 @@ static inline void sink_claim(struct sink *sink, uint64_t end) {
         sink->filled = ahead_claim(sink->opt.ahead, end);
 }
 
-/* n bytes more are to be written at an offset that is before `end`: whether the peer may have them. 0, or -1 and err
- * (EXIT_NO_SPACE). */
-int sink_check_room(struct sink *sink, uint64_t n, uint64_t end, struct err *err);
+/* n bytes more are to be written at an offset that is before `end`: whether the peer may have them. 0, and they are the
+ * caller's until usage_room_used, or -1 and err (EXIT_NO_SPACE). */
+int sink_take_room(struct sink *sink, uint64_t n, uint64_t end, struct err *err);
 
 /* sink_verify.c. For every file: start, then add all that is written, in order of offset; once it is flushed, check reads
  * it back: 0, or -1 and err (EXIT_VERIFY: it differs). Without --verify they do nothing. */
@@ -68,6 +68,10 @@ int sink_flush_dir(struct sink *sink, struct os_dir dir);
 /* A name in `dir` was made or changed that belongs to no file of the batch. 0, or a negative result when it had to be
  * flushed at once and that failed. */
 int sink_name_changed(struct sink *sink, struct os_dir dir);
+
+/* Something is in `dir` already and stays as it is: `st`. A session that died may have made it, so that its name is flushed when it
+ * is not old. As sink_name_changed. */
+int sink_found(struct sink *sink, struct os_dir dir, const struct os_stat *st);
 
 /* Nothing was sent for what lies before `offset`: it becomes a hole, whatever was there before. 0, or a negative result. */
 int sink_leave_hole(struct sink *sink, uint64_t offset);

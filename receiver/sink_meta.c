@@ -121,6 +121,16 @@ static int open_to_change(struct os_dir at, const char *name, struct os_file *re
     return result;
 }
 
+/* What was changed of a file that stays. */
+static int flush_changed(struct sink *sink, struct os_file file, const struct os_stat *st) {
+    if (sink->opt.durable == DURABLE_NONE)
+        return 0;
+    if (!sink_volume_reaches(sink, st))
+        return os_sync(file);
+    sink->names_changed = true;
+    return 0;
+}
+
 bool sink_has(struct sink *sink, const struct entry *e, bool same_time) {
     struct os_dir at;
     const char *name;
@@ -137,11 +147,12 @@ bool sink_has(struct sink *sink, const struct entry *e, bool same_time) {
         return false;
     sink_remove_partial(sink, e->path, st.size);
     if (has_metadata(sink, &st, &meta))
-        return true;
+        return sink_found(sink, at, &st) == 0;
     struct os_file file = OS_FILE_NONE; /* metadata that cannot be set make the file be sent again */
     struct err ignored;
     bool done = open_to_change(at, name, &file, &st) == 0 &&
-                sink_set_metadata(sink, file, &st, &meta, &st, e->path, &ignored) == 0;
+                sink_set_metadata(sink, file, &st, &meta, &st, e->path, &ignored) == 0 &&
+                flush_changed(sink, file, &st) == 0;
     os_close(&file);
     return done;
 }
@@ -156,15 +167,16 @@ int sink_touch(struct sink *sink, const char *path, const struct metadata *meta,
     bool found = os_stat_at(at, name, &st) == 0 && st.kind == OS_FILE;
     if (found)
         sink_remove_partial(sink, path, st.size);
-    if (found && has_metadata(sink, &st, meta))
-        return 0;
-    int result = open_to_change(at, name, &file, &st);
-    if (result == 0)
-        result = sink_set_metadata(sink, file, &st, meta, &st, path, err);
-    else
-        (void)os_file_error(err, result, "%s: cannot open", ESCAPED(path));
+    bool right = found && has_metadata(sink, &st, meta);
+    int result = right ? sink_found(sink, at, &st) : open_to_change(at, name, &file, &st);
+    if (result == 0 && !right && sink_set_metadata(sink, file, &st, meta, &st, path, err) != 0) {
+        os_close(&file);
+        return -1;
+    }
+    if (result == 0 && !right)
+        result = flush_changed(sink, file, &st);
     os_close(&file);
-    return result == 0 ? 0 : -1;
+    return result == 0 ? 0 : os_file_error(err, result, "%s: cannot open or flush", ESCAPED(path));
 }
 
 int sink_digest(struct sink *sink, const char *path, uint32_t block_size, uint64_t *ret_size,

@@ -144,13 +144,15 @@ int sink_file_reuse(struct sink *sink, uint64_t offset, uint64_t n, sink_block_f
                     struct err *err) {
     if (sink->block == NULL)
         sink->block = os_page_alloc(SINK_BLOCK_BYTES);
-    if (sink_check_room(sink, brought(sink, offset, n), offset + n, err) != 0)
-        return -1;
     sink_claim(sink, offset + n);
     int result = sink->block ? sink_leave_hole(sink, offset) : -ENOMEM;
     for (uint64_t at = offset, part; result == 0 && at < offset + n; at += part) {
         part = lower(offset + n - at, REUSE_AT_ONCE);
+        uint64_t more = brought(sink, at, part);
+        if (sink_take_room(sink, more, at + part, err) != 0)
+            return -1;
         result = sink_is_cancelled(sink) ? -EINTR : use_all(sink, (struct blocks){at, at + part, add, ctx});
+        usage_room_used(sink->opt.usage, more);
     }
     if (offset + n > sink->end_of_data)
         sink->end_of_data = offset + n;

@@ -1,19 +1,11 @@
 #include "receiver/usage.h"
 
 #include "core/text.h"
-#include "os/os.h"
 #include "program/allow.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct usage_table {
-    const struct limits *limits;
-    struct os_mutex lock;
-    struct usage *first; /* lock */
-    unsigned count; /* lock */
-};
 
 struct usage_table *usage_table_new(const struct limits *limits) {
     struct usage_table *table = calloc(1, sizeof *table);
@@ -21,6 +13,7 @@ struct usage_table *usage_table_new(const struct limits *limits) {
         return NULL;
     table->limits = limits;
     os_mutex_init(&table->lock);
+    os_mutex_init(&table->replacing);
     return table;
 }
 
@@ -31,6 +24,7 @@ void usage_table_free(struct usage_table *table) {
         next = u->next;
         free(u);
     }
+    os_mutex_free(&table->replacing);
     os_mutex_free(&table->lock);
     free(table);
 }
@@ -47,7 +41,7 @@ static struct usage *add_peer(struct usage_table *table, const struct peer_id *p
         (void)err_set(err, EXIT_MEMORY, "out of memory");
         return NULL;
     }
-    u->limits = table->limits;
+    u->table = table;
     u->peer = *peer;
     u->next = table->first;
     table->first = u;
@@ -86,7 +80,7 @@ static void subtract(_Atomic uint64_t *sum, uint64_t n) {
 int usage_take(struct usage *usage, uint64_t bytes, uint64_t files, const char *path, struct err *err) {
     if (usage == NULL)
         return 0;
-    const struct limits *limits = usage->limits;
+    const struct limits *limits = usage->table->limits;
     if (!add(&usage->files, files, limits->max_files))
         return err_set(err, EXIT_NO_SPACE,
                        "%s: this peer may add no more than %" PRIu64 " files (--max-files)", ESCAPED(path),
@@ -105,18 +99,58 @@ void usage_give(struct usage *usage, uint64_t bytes, uint64_t files) {
     subtract(&usage->files, files);
 }
 
-int usage_check_free(const struct usage *usage, struct os_dir dir, uint64_t bytes, const char *path,
-                     struct err *err) {
-    uint64_t least = usage ? usage->limits->min_free : 0, free_bytes;
-    if (least == 0)
-        return 0;
+/* Room for what is needed, of which a part may be counted in `least` already. */
+static int check_free(uint64_t least, uint64_t coming, struct os_dir dir, const char *path, struct err *err) {
+    uint64_t free_bytes;
     int result = os_volume_free(dir, &free_bytes);
     if (result != 0)
         return os_file_error(err, result, "%s: cannot see how much is free", ESCAPED(path));
-    if (free_bytes >= least && free_bytes - least >= bytes)
+    if (free_bytes >= least && free_bytes - least >= coming)
         return 0;
     return err_set(err, EXIT_NO_SPACE, "%s: %s bytes are free, and %s must stay so (--min-free)",
                    ESCAPED(path), SIZE_TEXT(free_bytes, true), SIZE_TEXT(least, true));
+}
+
+static bool is_free_limited(const struct usage *usage) {
+    return usage && usage->table->limits->min_free > 0;
+}
+
+int usage_check_free(const struct usage *usage, struct os_dir dir, uint64_t bytes, const char *path,
+                     struct err *err) {
+    uint64_t sum;
+    if (!is_free_limited(usage))
+        return 0;
+    if (!add_u64(atomic_load(&usage->table->coming), bytes, &sum))
+        sum = UINT64_MAX;
+    return check_free(usage->table->limits->min_free, sum, dir, path, err);
+}
+
+/* Of two who come at once the second counts what the first takes, and who looks at what is free looks after that. What was
+ * written is counted twice for a moment, never not at all. */
+int usage_take_room(struct usage *usage, struct os_dir dir, uint64_t bytes, const char *path,
+                    struct err *err) {
+    if (!is_free_limited(usage))
+        return 0;
+    uint64_t coming = atomic_fetch_add(&usage->table->coming, bytes) + bytes;
+    int result = check_free(usage->table->limits->min_free, coming, dir, path, err);
+    if (result != 0)
+        usage_room_used(usage, bytes);
+    return result;
+}
+
+void usage_room_used(struct usage *usage, uint64_t bytes) {
+    if (is_free_limited(usage))
+        atomic_fetch_sub(&usage->table->coming, bytes);
+}
+
+void usage_lock(struct usage *usage) {
+    if (usage)
+        os_lock(&usage->table->replacing);
+}
+
+void usage_unlock(struct usage *usage) {
+    if (usage)
+        os_unlock(&usage->table->replacing);
 }
 
 int usage_take_name(struct usage *usage, struct os_dir dir, const char *path, struct err *err) {

@@ -172,18 +172,6 @@ static void leftover_under_the_temporary_name_is_replaced(void **state) {
     assert_text(scratch.dir, "outside", "untouched");
 }
 
-static void file_that_waits_for_its_commit_is_not_begun_again(void **state) {
-    (void)state;
-    struct err err;
-    open_sink(plain);
-    send_file(1, "f", "whole");
-    assert_int_equal(sink_file_begin(sink, 1, "f", 0, NULL, &err), -1);
-    assert_int_equal(err.code, EXIT_STREAM);
-    sink_commit(sink);
-    assert_text(root, "f", "whole");
-    assert_durable(1, 5);
-}
-
 static void link_on_the_way_to_the_file_is_not_followed(void **state) {
     (void)state;
     struct err err;
@@ -362,7 +350,6 @@ int main(void) {
         SINK_TEST(failed_end_drops_the_file),
         SINK_TEST(file_that_cannot_fit_is_refused_before_it_begins),
         SINK_TEST(leftover_under_the_temporary_name_is_replaced),
-        SINK_TEST(file_that_waits_for_its_commit_is_not_begun_again),
         SINK_TEST(link_on_the_way_to_the_file_is_not_followed),
         SINK_TEST(file_without_a_byte_and_file_of_pieces_have_their_sizes),
         SINK_TEST(what_is_not_written_is_a_hole),

@@ -174,6 +174,49 @@ static void longest_target_fits(void **state) {
 
 /* ---- what is there already ---------------------------------------------------------------------------- */
 
+/* Who made it may have died before it was flushed. */
+static void require_flush(bool wanted) {
+    assert_int_equal(sink->names_changed, wanted);
+    sink->names_changed = false;
+}
+
+static void what_is_found_and_young_is_flushed_in_the_end(void **state) {
+    (void)state;
+    need_links(root);
+    struct entry file = entry_of(ENTRY_FILE, "f", 0644, 5);
+    make_dir(root, "dir", 0755);
+    put_text(root, "f", "12345");
+    set_time(root, "f", 1000, 5);
+    (void)put_link(root, "link", "to");
+    for (unsigned i = 0; i < 3; i++) {
+        open_sink((struct sink_options){.times = true, .durable = i == 2 ? DURABLE_NONE : DURABLE_BATCH});
+        if (i == 1)
+            sink->young_sec = INT64_MAX; /* as if all of it had been there for long */
+        bool wanted = OS_CAN_SYNC_VOLUME && i == 0;
+        assert_int_equal(sink_make_dir(sink, "dir", 0755, NULL), 0);
+        require_flush(wanted);
+        assert_true(sink_has(sink, &file, true));
+        require_flush(wanted);
+        assert_int_equal(make_link("link", "to", NULL), 0);
+        require_flush(wanted);
+        assert_int_equal(sink_finish(sink, NULL), 0);
+        sink_close(sink);
+        sink = NULL;
+    }
+}
+
+static void what_is_corrected_is_flushed_in_the_end(void **state) {
+    (void)state;
+    struct metadata meta = {.mode = 0600, .mtime_sec = 1000, .mtime_nsec = 5};
+    put_text(root, "f", "12345");
+    open_sink((struct sink_options){.times = true, .durable = DURABLE_BATCH});
+    sink->young_sec = INT64_MAX;
+    assert_int_equal(sink_touch(sink, "f", &meta, NULL), 0);
+    require_flush(OS_CAN_SYNC_VOLUME);
+    assert_int_equal(sink_touch(sink, "f", &meta, NULL), 0);
+    require_flush(false);
+}
+
 enum { DATED_UNIT = 100 }; /* nanoseconds that every system tells apart */
 
 static void put_dated(const char *path, const char *text, uint32_t mode) {
@@ -306,6 +349,8 @@ int main(void) {
         SINK_TEST(link_with_the_same_target_is_kept_and_gets_its_time),
         SINK_TEST(link_does_not_replace_a_directory_that_is_not_empty),
         SINK_TEST(longest_target_fits),
+        SINK_TEST(what_is_found_and_young_is_flushed_in_the_end),
+        SINK_TEST(what_is_corrected_is_flushed_in_the_end),
         SINK_TEST(has_compares_kind_size_and_time),
         SINK_TEST(has_corrects_a_mode_that_is_preserved),
         SINK_TEST(touch_sets_mode_and_time_of_files_only),

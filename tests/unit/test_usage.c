@@ -150,17 +150,89 @@ static void so_much_stays_free(void **state) {
     require_full(sink_make_dir(sink, "dir", 0755, &err), &err, "--min-free");
 }
 
-/* It is said to be small, and comes again, large, while it waits for its name. */
-static void a_large_file_does_not_come_twice(void **state) {
+/* What one session is about to write is not there for another. */
+static void room_is_given_once(void **state) {
+    (void)state;
+    enum { MANY = 1000000 };
+    struct err err = {0};
+    uint64_t room;
+    assert_int_equal(os_volume_free(root, &room), 0);
+    limits = (struct limits){.min_free = room - room / 2};
+    const uint64_t most = room / 2 - room / 8; /* others write there too */
+    assert_int_equal(usage_take_room(user(1), root, most, "first", NULL), 0);
+    require_full(usage_take_room(user(2), root, most, "second", &err), &err, "--min-free");
+    require_full(usage_check_free(user(2), root, most, "third", &err), &err, "--min-free");
+    assert_int_equal(usage_take_room(user(2), root, MANY, "small", NULL), 0);
+    usage_room_used(user(2), MANY);
+    usage_room_used(user(1), most);
+    assert_int_equal(usage_take_room(user(2), root, most, "again", NULL), 0);
+    usage_room_used(user(2), most);
+    assert_int_equal(atomic_load(&user(1)->table->coming), 0);
+}
+
+/* Whatever becomes of a file, nothing is held back for it. */
+static void room_is_given_back(void **state) {
     (void)state;
     struct err err = {0};
-    struct msg_file_begin begin = {.file_id = 1, .size = 2};
-    limits = (struct limits){.quota = 100};
+    limits = (struct limits){.min_free = 1};
     limited_sink();
-    assert_int_equal(sink_file_begin_large(sink, 1, "file", &begin, &(struct sink_basis){0}, NULL), 0);
-    assert_int_equal(sink_file_end(sink, 0, &(struct metadata){.mode = 0600}, NULL), 0);
-    assert_int_equal(sink_file_begin_large(sink, 1, "file", &begin, &(struct sink_basis){0}, &err), -1);
-    assert_int_equal(err.code, EXIT_STREAM);
+    send_file(1, "file", "twenty bytes, or so..");
+    assert_int_equal(sink_file_begin(sink, 2, "other", 0, NULL, NULL), 0);
+    assert_int_equal(sink_file_write(sink, "12345", 5, 20, NULL), 0);
+    limits.min_free = UINT64_MAX;
+    require_full(sink_file_write(sink, "12345", 5, 25, &err), &err, "--min-free");
+    assert_int_equal(atomic_load(&user(1)->table->coming), 0);
+}
+
+enum { REPLACERS = 4, REPLACEMENTS = 100, EACH_BYTES = 5 };
+
+struct replacer {
+    struct sink *sink;
+    bool well;
+};
+
+static void ignore(void *ctx, uint64_t file_id, uint64_t size, const struct err *err) {
+    struct replacer *r = ctx;
+    (void)file_id;
+    (void)size;
+    r->well = r->well && err == NULL;
+}
+
+static void *replace_again_and_again(void *arg) {
+    struct replacer *r = arg;
+    const struct metadata meta = {.mode = 0644};
+    for (uint64_t id = 1; id <= REPLACEMENTS; id++) {
+        r->well = r->well && sink_file_begin(r->sink, id, "same", 0, NULL, NULL) == 0 &&
+                  sink_file_write(r->sink, "12345", EACH_BYTES, 0, NULL) == 0 &&
+                  sink_file_end(r->sink, EACH_BYTES, &meta, NULL) == 0;
+        sink_commit(r->sink);
+    }
+    return NULL;
+}
+
+/* Sessions of one peer replace the same file: each is given back what it replaced, and nobody twice. */
+static void what_two_replace_is_given_back_once(void **state) {
+    (void)state;
+    struct replacer all[REPLACERS];
+    struct os_thread threads[REPLACERS];
+    struct usage *usage = user(1);
+    limits = (struct limits){.quota = UINT32_MAX};
+    for (uint64_t i = 0; i < REPLACERS; i++) {
+        const struct sink_options opt = {.usage = usage, .durable = DURABLE_NONE, .name_salt = i + 1};
+        struct os_dir own;
+        all[i].well = true;
+        assert_int_equal(os_dir_dup(root, &own), 0);
+        assert_int_equal(sink_open(own, &opt, ignore, &all[i], &all[i].sink, NULL), 0);
+    }
+    for (unsigned i = 0; i < REPLACERS; i++)
+        assert_int_equal(os_thread_start(&threads[i], "replacer", replace_again_and_again, &all[i], NULL), 0);
+    for (unsigned i = 0; i < REPLACERS; i++) {
+        os_thread_join(&threads[i]);
+        sink_close(all[i].sink);
+    }
+    for (unsigned i = 0; i < REPLACERS; i++)
+        assert_true(all[i].well);
+    require_usage(EACH_BYTES, 1);
 }
 
 #define USAGE_TEST(f) cmocka_unit_test_setup_teardown(f, start, stop)
@@ -174,7 +246,9 @@ int main(void) {
         USAGE_TEST(a_file_beyond_the_quota_is_not_written),
         USAGE_TEST(directories_and_links_count_as_files),
         USAGE_TEST(so_much_stays_free),
-        USAGE_TEST(a_large_file_does_not_come_twice),
+        USAGE_TEST(room_is_given_once),
+        USAGE_TEST(room_is_given_back),
+        USAGE_TEST(what_two_replace_is_given_back_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
