@@ -2,7 +2,8 @@
 """The power goes at a random moment: ext4 and xfs are shut down and mounted again.
 
 The shutdown does not write the log out. Every file that was acknowledged before is there and exact, with the new
-directories above it; every other name is old or new.
+directories above it; every other name is old or new. What a session that ended with 0 only found, because one before it
+was killed after it had made it, is there too.
 """
 
 import base64
@@ -42,6 +43,7 @@ def make_source(root, version):
         (root / directory).mkdir(parents=True)
         for i in range(12):
             put(root / directory / f"{i}", prose(rng.randrange(1, 9000), f"{version}{directory}{i}"))
+        (root / directory / f"empty{version}").mkdir()
     put(root / "same/medium", noise(300 * KIB, version))
     put(root / "same/large", noise(1100 * KIB + rng.randrange(9000), version))
     return root
@@ -87,6 +89,15 @@ def acknowledged(events):
     return found
 
 
+def directories_of(root):
+    return {path.relative_to(root) for path in root.rglob("*") if path.is_dir()}
+
+
+def ends_well(sender, receiver):
+    codes = sender.wait().code, receiver.wait().code
+    check(codes == (0, 0), f"the session failed: {codes} {sender.err()} {receiver.err()}")
+
+
 class Torture:
     def __init__(self, directory):
         self.sources = [make_source(directory / f"v{i}", i) for i in range(VERSIONS)]
@@ -105,6 +116,7 @@ class Torture:
                 self.absent.append(str(reason))
         self.seconds = {}  # of a whole session
         self.checked = self.in_the_middle = 0
+        self.directories = set()  # that were there after the last cut
 
     def session(self, ws, image, version, durable, moment=None):
         """Cuts the power when moment(sender, receiver) returns (None: never). What was acknowledged before, and how
@@ -127,6 +139,15 @@ class Torture:
         receiver.kill()
         return acknowledged(events[0]) | acknowledged(events[1]), None
 
+    def killed(self, ws, image, version, durable, seconds):
+        """A session whose ends are killed after that time."""
+        address = ws.unix()
+        receiver = ws.receiver(address, image.at / "dest", "--durable", durable, "--grace", "0", *OPTIONS)
+        sender = ws.start(HVSEND, "-a", *OPTIONS, f"{self.sources[version]}/", address)
+        time.sleep(seconds)
+        receiver.kill()
+        sender.kill()
+
     def random_moment(self, rng, kind, durable):
         """A part of the session's time, or right after an acknowledgement. What is said about it, and the moment."""
         part, files = rng.random() * 1.1, rng.randrange(1, FILES)
@@ -142,15 +163,18 @@ class Torture:
             return f"{part:.3f} of a session", after_time
         return f"acknowledgement {files}", after_files
 
-    def cut(self, ws, image, version, durable, moment, first=True):
-        """One whole session of the version before, unless not `first`, then one that is cut. Returns what is there when
-        the file system is mounted again, and what was acknowledged."""
+    def cut(self, ws, image, version, durable, moment, first=True, killed=None):
+        """One whole session of the version before, unless not `first`, one that is killed after such a part of the time of
+        that, unless None, then one that is cut. Returns what is there when the file system is mounted again, and what was
+        acknowledged."""
         image.mount()
         try:
             shutil.rmtree(image.at / "dest", ignore_errors=True)
             if first:
                 _, self.seconds[image.kind, durable] = self.session(ws, image, (version - 1) % VERSIONS, durable)
             subprocess.run(["sync", "-f", image.at], check=True)
+            if killed is not None:
+                self.killed(ws, image, version, durable, self.seconds[image.kind, durable] * killed)
             found, _ = self.session(ws, image, version, durable, moment)
         finally:
             for process in ws.processes:
@@ -158,15 +182,34 @@ class Torture:
             image.umount()
         image.mount()
         try:
+            self.directories = directories_of(image.at / "dest")
             return module.read_files(image.at / "dest"), found
         finally:
             image.umount()
+
+    def found_again(self, rng, kind, durable, version):
+        """A session is killed, the next one does the rest and ends, and then the power goes."""
+        part = rng.random() * 1.1
+        what = f"killed after {part:.3f} of a session"
+        with Workspace() as ws:
+            there, _ = self.cut(ws, self.images[kind], version, durable, ends_well, killed=part)
+        try:
+            for path, content in self.contents[version].items():
+                check(path in there, f"{path!r} is gone")
+                check(there[path] == content, f"{path!r} is not exact")
+            for path in directories_of(self.sources[version]):
+                check(path in self.directories, f"directory {path!r} is gone")
+        except Failed as error:
+            raise Failed(f"{kind}, --durable {durable}, {what}, done again: {error}") from None
+        self.checked += len(self.contents[version])
 
     def run(self, rng, number):
         kinds = sorted(self.images)
         kind = kinds[number % len(kinds)]
         durable = DURABLE[number // len(kinds) % 2]
         version = rng.randrange(VERSIONS)
+        if rng.random() < 0.25:
+            return self.found_again(rng, kind, durable, version)
         what, moment = self.random_moment(rng, kind, durable)
         with Workspace() as ws:
             there, found = self.cut(ws, self.images[kind], version, durable, moment)
