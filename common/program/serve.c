@@ -94,10 +94,10 @@ static void tell_manager(const struct server *s) {
         notify("STATUS=%u session%s", n, n == 1 ? "" : "s");
 }
 
-/* Lock held. With --once: one that has lost its peer makes way. */
-static int replace_the_one(struct server *s, struct err *err) {
+/* Lock held. With --once: one that has lost its peer makes way, for that peer alone. */
+static int replace_the_one(struct server *s, const struct peer_id *peer, struct err *err) {
     struct err why = {0};
-    if (!registry_all_broken(s->registry))
+    if (!registry_all_broken(s->registry) || running_sessions(s, peer) < running_sessions(s, NULL))
         return err_set(err, EXIT_REFUSED, "it is busy with another session, and serves only one (--once)");
     (void)err_set(&why, EXIT_STREAM, "the stream broke, and a new session took the place of this one");
     for (size_t i = 0; i < SLOTS; i++) {
@@ -158,7 +158,7 @@ static int admit(void *arg, struct err *err) {
     int result = 0;
     os_lock(&s->lock);
     if (s->options->once && running_sessions(s, NULL) > 0)
-        result = replace_the_one(s, err);
+        result = replace_the_one(s, &slot->peer, err);
     if (result == 0 && wait_for_room(s, slot, &full) != 0) {
         *err = full;
         result = -1;
@@ -263,8 +263,9 @@ static void make_room(struct server *s) {
     os_cond_broadcast(&s->over); /* it may wait for that */
 }
 
-/* Lock held. A free slot; while all are busy, the greediest outside of a session makes room. NULL: stopped. */
-static struct slot *free_slot(struct server *s) {
+/* Lock held. A free slot; while all are busy, the greediest outside of a session makes room, though not for one who is only
+ * told that he is refused. NULL: there is none. */
+static struct slot *free_slot(struct server *s, bool allowed) {
     while (!s->stopped && !s->one_over) {
         for (size_t i = 0; i < SLOTS; i++) {
             if (s->slots[i].state == SLOT_OVER)
@@ -272,6 +273,8 @@ static struct slot *free_slot(struct server *s) {
             if (s->slots[i].state == SLOT_FREE)
                 return &s->slots[i];
         }
+        if (!allowed)
+            return NULL;
         make_room(s);
         os_cond_wait(&s->over, &s->lock);
     }
@@ -330,7 +333,7 @@ static void start_session(struct server *s, struct conn *conn) {
     struct err err = {0};
     bool allowed = is_allowed(s, conn);
     os_lock(&s->lock);
-    struct slot *slot = allowed || has_time_to_refuse(s) ? free_slot(s) : NULL;
+    struct slot *slot = allowed || has_time_to_refuse(s) ? free_slot(s, allowed) : NULL;
     bool started = slot && start_in(s, slot, conn, allowed, &err);
     os_unlock(&s->lock);
     if (started)

@@ -15,7 +15,7 @@ from rig import Fence, ends_when_told, greeted, is_served, sessions_of
 
 SLOTS = 48  # serve.h: SESSIONS_MAX + GREETINGS_MAX
 WAITING_MAX = 16  # serve.h: PEER_WAITING_MAX
-FEATURE_STREAMS = 1
+FEATURE_STREAMS, FEATURE_RESUME = 1, 2
 FDS_MAX = SLOTS * 2 + 32  # descriptors of that many streams, and those of one session
 
 
@@ -186,6 +186,55 @@ def who_waits_for_a_session_keeps_nobody_from_one_that_runs(ws):
     for one in held:
         one.stream.close()
     ends_when_told(listener)
+
+
+def as_user(user, do):
+    os.seteuid(user)
+    try:
+        return do()
+    finally:
+        os.seteuid(0)
+
+
+@case
+def the_place_of_a_broken_session_is_its_own_users(ws):
+    """--once: it waits for its peer, whom another user does not replace. The same user does."""
+    if os.geteuid() != 0:
+        raise lib.Skipped("a second user is needed, and only root can be one")
+    fence, address = Fence(ws), ws.unix()
+    listener = ws.receiver(address, fence.dest, "--contimeout", "60", "--grace", "60")
+    os.chmod(address.removeprefix("unix:"), 0o777)
+    broken = greeted(address, features=FEATURE_RESUME)
+    before = descriptors(listener)
+    broken.stream.close()
+    wait_until(lambda: descriptors(listener) < before, "the stream broke")
+    with as_user(lib.NOBODY, lambda: asking(address)) as other:
+        other.read(peer.PREAMBLE)
+        code, text = other.ended_with()
+        check_equal(code, 5, text)
+        check("busy with another session" in text, text)
+    is_served(ws, address, fence.dest)
+    listener.wait()
+
+
+@case
+def who_is_refused_pushes_nobody_out(ws):
+    """--allow-peer, and not a slot is free: the streams of the allowed peer, which say nothing yet, all stay."""
+    if os.geteuid() != 0:
+        raise lib.Skipped("a second user is needed, and only root can be one")
+    fence, address = Fence(ws), ws.unix()
+    ours = f"uid:{os.getuid()}"
+    listener = ws.receiver(address, fence.dest, "--contimeout", "600", "--allow-peer", ours, once=False)
+    os.chmod(address.removeprefix("unix:"), 0o777)
+    early = crowd(address, SLOTS)
+    wait_until(lambda: sessions_of(listener) == SLOTS, "all slots are taken")
+    for stream in as_user(lib.NOBODY, lambda: crowd(address, 5)):
+        check(dropped(stream), "who is refused is closed")
+    check_equal(sessions_of(listener), SLOTS, "streams")
+    for stream in early:
+        stream.close()
+    result = ends_when_told(listener)
+    check("are dropped" not in result.err, result.err)
 
 
 lib.main()
