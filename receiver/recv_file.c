@@ -16,6 +16,10 @@ void recv_fail_open_file(struct recv_session *s, const struct err *why) {
     recv_forget(s, w);
 }
 
+static int is_complete(const char *name, uint64_t file_id, struct err *err) {
+    return err_set(err, EXIT_STREAM, "%s: file %" PRIu64 " came already", name, file_id);
+}
+
 int recv_file_begin(struct recv_session *s, struct item *item, struct err *err) {
     struct msg_file_begin m;
     if (msg_file_begin_decode(item_body(item), &m, err) != 0)
@@ -24,8 +28,10 @@ int recv_file_begin(struct recv_session *s, struct item *item, struct err *err) 
         return err_set(err, EXIT_STREAM, "FILE_BEGIN: file %" PRIu64 " is still open", s->file.begin.file_id);
     if (m.file_id > s->highest_id)
         return err_set(err, EXIT_STREAM, "FILE_BEGIN: file %" PRIu64 " was never listed", m.file_id);
-    sink_file_drop(s->sink); /* an earlier attempt at the same file */
     struct wanted *w = recv_find(s, m.file_id);
+    if (w && w->complete)
+        return is_complete("FILE_BEGIN", m.file_id, err);
+    sink_file_drop(s->sink); /* an earlier attempt at the same file */
     s->file.open = true;
     s->file.reused = false;
     s->file.ignored = w == NULL; /* it failed here while the sender was already sending it */
@@ -107,6 +113,7 @@ int recv_file_end(struct recv_session *s, struct item *item, struct err *err) {
         int again = same ? 0 : recv_want_whole(s, w, err);
         if (again < 0)
             return -1;
+        w->complete = same;
         if (again > 0) {
             sink_file_drop(s->sink);
         } else if (!same) {
@@ -130,11 +137,14 @@ static int take_member(struct recv_session *s, const struct bundle_member *m, co
     struct err why = {0};
     if (w == NULL)
         return err_set(err, EXIT_STREAM, "BUNDLE: file %" PRIu64 " was not asked for", m->file_id);
+    if (w->complete)
+        return is_complete("BUNDLE", m->file_id, err);
     struct metadata meta = {m->mode, m->mtime_sec, m->mtime_nsec, w->uid, w->gid, w->win};
     count(&s->report->bytes_done, m->size);
     int result = sink_file_begin(s->sink, m->file_id, w->path, 0, &meta, &why);
     if (result == 0 && m->size > 0)
         result = sink_file_write(s->sink, data, m->size, 0, &why);
+    w->complete = result == 0;
     if (result == 0)
         result = sink_file_end(s->sink, m->size, &meta, &why);
     if (result != 0) {
@@ -179,6 +189,8 @@ int recv_file_fail(struct recv_session *s, struct item *item, struct err *err) {
     struct wanted *w = recv_find(s, m.file_id);
     if (w == NULL)
         return 0; /* it failed here first, and is counted */
+    if (w->complete)
+        return is_complete("FILE_FAIL", m.file_id, err);
     struct err why = {0};
     (void)err_set(&why, m.text.code, "the sender gave up %s",
                   escape_said((const char *)m.text.text.p, m.text.text.n, &text));
@@ -195,10 +207,12 @@ int recv_file_same(struct recv_session *s, struct item *item, struct err *err) {
         return -1;
     struct wanted *w = recv_find(s, m.file_id);
     struct err why = {0};
-    if (w == NULL)
-        return err_set(err, EXIT_STREAM, "FILE_SAME: file %" PRIu64 " was not asked for", m.file_id);
+    if (w == NULL || !w->told)
+        return err_set(err, EXIT_STREAM, "FILE_SAME: file %" PRIu64 " was not compared", m.file_id);
     if (s->file.open && s->file.begin.file_id == m.file_id) /* or nobody would close it */
         return err_set(err, EXIT_STREAM, "FILE_SAME: file %" PRIu64 " is still open", m.file_id);
+    if (w->complete)
+        return is_complete("FILE_SAME", m.file_id, err);
     int result = 0;
     struct metadata meta = {m.mode, m.mtime_sec, m.mtime_nsec, w->uid, w->gid, w->win};
     if (sink_touch(s->sink, w->path, &meta, &why) != 0) {

@@ -89,6 +89,7 @@ int recv_want(struct recv_session *s, const struct entry *e, struct err *err) {
     w->bytes = n + PER_ENTRY;
     w->basis = (struct sink_basis){0};
     w->job = NULL;
+    w->told = w->complete = false;
     memcpy(w->path, e->path, n + 1);
     s->wanted_bytes += w->bytes;
     s->wanted_count++;
@@ -235,11 +236,13 @@ static void tell_how_verified(const struct recv_session *s) {
 
 static int recv_finish(struct recv_session *s, struct item *item, struct err *err) {
     struct msg_totals theirs;
-    if (msg_totals_decode(item_body(item), &theirs, err) != 0 || sink_finish(s->sink, err) != 0)
+    if (msg_totals_decode(item_body(item), &theirs, err) != 0)
+        return -1;
+    if (!atomic_load(&s->report->list_complete))
+        return err_set(err, EXIT_STREAM, "FINISH: it came before LIST_END");
+    if (sink_finish(s->sink, err) != 0)
         return -1;
     recv_session_answer(s);
-    if (!atomic_load(&s->report->list_complete)) /* no LIST_END came, at which this is looked for */
-        recv_report_missing(s);
     if (s->sink->verify.how)
         tell_how_verified(s);
     if (!msg_totals_equal(&theirs, &s->totals))

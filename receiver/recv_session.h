@@ -31,6 +31,8 @@ struct wanted {
     size_t bytes; /* what it counts against UNSETTLED_BYTES_MAX */
     struct sink_basis basis; /* size 0: all of it is to come */
     struct basis_job *job; /* its digests, until they are of no use any more; NULL: none */
+    bool told; /* the sender has its content digest, and may say that it is the same */
+    bool complete; /* it waits to be committed */
     char path[];
 };
 

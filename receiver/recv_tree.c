@@ -9,12 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What START may ask of this version. */
-enum {
-    SUPPORTED = OPT_RECURSIVE | OPT_LINKS | OPT_PERMS | OPT_TIMES | OPT_IGNORE_TIMES | OPT_CHECKSUM |
-                OPT_OWNER | OPT_GROUP | OPT_INPLACE | OPT_VERIFY,
-};
-
 int recv_session_request(struct recv_session *s, struct err *err) {
     static char encoded[PATH_BYTES_MAX + 1 + PATH_DEPTH_MAX]; /* main thread only, before any other starts */
     struct item *item = item_new(MSG_REQUEST, BODY_MAX);
@@ -96,10 +90,10 @@ int recv_start(struct recv_session *s, struct item *item, struct err *err) {
     struct msg_start m;
     if (msg_start_decode(item_body(item), &m, err) != 0 || read_start_tags(m.tags, s->path, err) != 0)
         return -1;
-    if (m.flags & ~(uint64_t)SUPPORTED)
+    if (m.flags & ~(uint64_t)OPT_SUPPORTED)
         return err_set(err, EXIT_UNSUPPORTED,
                        "the sender asks for options that this hvrecv does not support (%#" PRIx64 ")",
-                       m.flags & ~(uint64_t)SUPPORTED);
+                       m.flags & ~(uint64_t)OPT_SUPPORTED);
     struct os_dir root;
     int result = s->path[0] ? open_into(s, s->path, &root, err) : os_dir_dup(s->config.root, &root);
     if (result != 0)
@@ -177,6 +171,7 @@ static int send_basis(struct recv_session *s, const struct entry *e, struct err 
     struct wr w = item_writer(item);
     msg_basis_encode(&w, &m);
     item_written(item, &w);
+    recv_find(s, e->file_id)->told = true;
     s->bases[s->base_count++] = item; /* an answer by itself: no verdict */
     if (s->base_count == BASES_PER_REPLY)
         recv_session_answer(s);
@@ -258,6 +253,8 @@ int recv_entries(struct recv_session *s, struct item *item, struct err *err) {
     while ((more = entry_next(&er, &e, &fault, err)) == 1) {
         if (recv_find(s, e.file_id) || (e.type != ENTRY_DIR_END && e.file_id <= s->highest_id))
             return err_set(err, EXIT_STREAM, "ENTRIES: file_id %" PRIu64 " was used before", e.file_id);
+        if (e.type != ENTRY_DIR_END && atomic_load(&s->report->list_complete))
+            return err_set(err, EXIT_STREAM, "ENTRIES: file_id %" PRIu64 " came after LIST_END", e.file_id);
         bool dir = e.type == ENTRY_DIR || e.type == ENTRY_DIR_END;
         if (fault == NAME_OK && !was_asked_for(s, e.path, dir))
             return err_set(err, EXIT_STREAM, "ENTRIES: the sender offers %s, which was not asked for",

@@ -6,15 +6,6 @@
 
 /* ---- ingest: socket -> frames, one thread a stream ---------------------------------------------------- */
 
-static int take_ack(struct receiver *r, struct item *item, struct err *err) {
-    struct msg_ack ack;
-    if (msg_ack_decode(item_body(item), &ack, err) != 0)
-        return -1;
-    outbox_flown(r->out, flight_done(r->flight, ack.processed));
-    outbox_raise(r->out, ack.credit);
-    return 0;
-}
-
 int ingest_item(struct receiver *r, struct item *item, struct item **ret, struct err *err) {
     os_lock(&r->arriving);
     int result = link_in_arrived(&r->in, &item->frame, &item->cost, err);
@@ -30,7 +21,7 @@ int ingest_item(struct receiver *r, struct item *item, struct item **ret, struct
     if (result == 0 && item->frame.type == MSG_ABORT)
         result = stream_refusal(item, "sender", err);
     else if (result == 0 && item->frame.type == MSG_ACK)
-        result = take_ack(r, item, err);
+        result = outbox_take_ack(r->out, r->flight, item, err);
     item_free(item);
     return result;
 }

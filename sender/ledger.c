@@ -280,6 +280,7 @@ static void want(struct ledger *l, struct pending *p) {
 static void want_again(struct ledger *l, struct pending *p, bool refused) {
     if (refused)
         atomic_store(&p->damaged, true);
+    atomic_store(&p->sent, SENT_NOTHING);
     want(l, p);
 }
 
@@ -323,13 +324,15 @@ static bool judge(struct ledger *l, struct pending *p, unsigned verdict) {
     }
     switch (verdict) {
     case VERDICT_SKIP:
-        if (file && (first || p->has_basis))
+        if (file && (first || atomic_load(&p->sent) == SENT_SAME))
             return skipped(l, p), true;
         return false;
     case VERDICT_WANT:
-        if (file && (first || (p->delta && !p->whole)))
-            return p->whole = true, want(l, p), true;
-        return false;
+        if (!file || !(first || (p->delta && !p->whole && atomic_load(&p->sent) == SENT_ALL)))
+            return false;
+        p->whole = true;
+        atomic_store(&p->sent, SENT_NOTHING);
+        return want(l, p), true;
     case VERDICT_MADE:
         if (!file)
             return made(l, p), true;
@@ -390,7 +393,7 @@ int ledger_durable(struct ledger *l, const struct run_of_ids *run, struct err *e
     os_lock(&l->lock);
     for (uint64_t id = run->first_id; result == 0 && id - run->first_id < run->count; id++) {
         struct pending *p = find(l, id);
-        if (p == NULL || !p->answered || p->type != ENTRY_FILE) {
+        if (p == NULL || atomic_load(&p->sent) != SENT_ALL) {
             result = unasked("DURABLE: an acknowledgement", id, err);
             break;
         }

@@ -17,6 +17,9 @@
 #include "sender/scan.h"
 #include "wire/msg.h"
 
+/* What the receiver was told of a wanted file, to the end. */
+enum sent { SENT_NOTHING, SENT_SAME, SENT_ALL };
+
 struct pending {
     uint64_t file_id;
     _Atomic unsigned users; /* ledger, and the read stage while it works on it; the last one frees it */
@@ -29,6 +32,7 @@ struct pending {
     struct os_stat
         st; /* at listing; the read stage, which alone uses it then, renews it if the file changed */
     _Atomic uint64_t sent_size; /* read stage: size of what was sent last */
+    _Atomic enum sent sent; /* the answer that may come follows from it */
     bool has_basis; /* ack stage sets both before it puts it into `wants` */
     struct msg_basis basis;
     struct digest basis_digest;
@@ -51,7 +55,7 @@ uint64_t ledger_add(struct ledger *l, const struct found *found);
 bool ledger_has_room(struct ledger *l); /* ledger_add would not wait */
 int ledger_list_end(struct ledger *l, struct err *err);
 
-/* Ack stage. 0, or -1 and err (EXIT_STREAM) when the peer answers what was not asked. */
+/* Ack stage. 0, or -1 and err (EXIT_STREAM) when the peer answers what was not asked, or what is not sent yet. */
 int ledger_verdicts(struct ledger *l, const struct run_of_ids *run, struct err *err);
 int ledger_basis(struct ledger *l, const struct msg_basis *basis, struct err *err);
 int ledger_durable(struct ledger *l, const struct run_of_ids *run, struct err *err);

@@ -66,6 +66,10 @@ static int take_request(struct send_session *s, struct item *item, struct err *e
     int more;
     if (msg_start_decode(item_body(item), &m, err) != 0)
         return -1;
+    if (m.flags & ~(uint64_t)OPT_SUPPORTED)
+        return err_set(err, EXIT_UNSUPPORTED,
+                       "the receiver asks for options that this hvsend does not support (%#" PRIx64 ")",
+                       m.flags & ~(uint64_t)OPT_SUPPORTED);
     struct rd r = rd_of(m.tags.p, m.tags.n);
     while ((more = tag_next(&r, &tag)) == 1) {
         if (tag.tag == TAG_SELECT && add_select(s, tag.value, err) != 0)
@@ -109,8 +113,9 @@ static int take_basis(struct send_session *s, struct item *item, struct err *err
     struct msg_basis m;
     if (msg_basis_decode(item_body(item), &m, err) != 0)
         return -1;
-    if (m.kind == BASIS_BLOCKS && !(s->agreed.features & FEATURE_DELTA))
-        return err_set(err, EXIT_STREAM, "BASIS: delta was not agreed on");
+    uint32_t feature = m.kind == BASIS_BLOCKS ? FEATURE_DELTA : FEATURE_CHECK;
+    if (!(s->agreed.features & feature))
+        return err_set(err, EXIT_STREAM, "BASIS: kind %u was not agreed on", (unsigned)m.kind);
     return ledger_basis(s->ledger, &m, err);
 }
 
@@ -284,16 +289,9 @@ static send_handler *const handlers[SEND_STATES][MSG_TYPE_LIMIT] = {
 static const char *const state_names[SEND_STATES] = {"AWAIT_REQUEST", "TRANSFER", "DONE"};
 
 static int take_unordered(struct send_session *s, struct item *item, struct err *err) {
-    struct msg_ack ack;
     if (item->frame.type == MSG_ABORT)
         return stream_refusal(item, "receiver", err);
-    if (item->frame.type != MSG_ACK)
-        return 0;
-    if (msg_ack_decode(item_body(item), &ack, err) != 0)
-        return -1;
-    outbox_flown(s->out, flight_done(s->flight, ack.processed));
-    outbox_raise(s->out, ack.credit);
-    return 0;
+    return item->frame.type == MSG_ACK ? outbox_take_ack(s->out, s->flight, item, err) : 0;
 }
 
 static int take_ordered(struct send_session *s, struct item *item, struct err *err) {

@@ -113,9 +113,11 @@ static int prepare_again(void *ctx, struct ticketed *chain, struct err *err) {
     return send_session_prepare(ctx, chain, err);
 }
 
-/* A sender that listened hears first what the receiver wants. */
+/* A sender that listened hears first what the receiver wants. One that is quiet gets another try on a new stream; however
+ * often it comes back, the time in which it has a stream is bounded. */
 static int take_request(struct sender *s, struct err *err) {
     int64_t deadline = os_now_ms() + s->config->handshake_ms;
+    bool once_more = true;
     while (s->session.state == SEND_AWAIT_REQUEST) {
         struct item *item;
         int64_t left = deadline - os_now_ms();
@@ -128,9 +130,13 @@ static int take_request(struct sender *s, struct err *err) {
                               s->config->handshake_ms / 1000);
             else
                 (void)ack_failed(s, result, err);
-            if (line_recover(&s->line, result, err) != 0)
+            int64_t began = os_now_ms();
+            if ((result == STREAM_QUIET && !once_more) || line_recover(&s->line, result, err) != 0)
                 return -1;
-            deadline = os_now_ms() + s->config->handshake_ms;
+            deadline += os_now_ms() - began;
+            if (result == STREAM_QUIET)
+                deadline += s->config->handshake_ms;
+            once_more = once_more && result != STREAM_QUIET;
             continue;
         }
         if (send_session_take(&s->session, item, err) != 0)

@@ -276,6 +276,7 @@ static enum attempt read_small(struct source *s, struct pending *p, struct err *
         return ATTEMPT_CHANGED;
     }
     add_member(s, p);
+    atomic_store(&p->sent, SENT_ALL);
     count(&s->report->bytes_raw, p->st.size);
     count(&s->report->bytes_done, p->st.size);
     return ATTEMPT_DONE;

@@ -40,7 +40,8 @@ static int emit_hole(struct source *s, const struct pending *p, uint64_t offset,
     return source_put(s, item, err);
 }
 
-static int emit_end(struct source *s, const struct pending *p, uint64_t chunks, struct err *err) {
+static int emit_end(struct source *s, struct pending *p, uint64_t chunks, struct err *err) {
+    atomic_store(&p->sent, SENT_ALL);
     struct item *item = item_new(MSG_FILE_END, 64);
     if (item) { /* the send stage, which sees the chunks in order, fills the digest in */
         struct wr w = item_writer(item);
@@ -221,7 +222,8 @@ out:
 
 /* ---- comparing by content -------------------------------------------------------------------------------- */
 
-static enum attempt emit_same(struct source *s, const struct pending *p, struct err *err) {
+static enum attempt emit_same(struct source *s, struct pending *p, struct err *err) {
+    atomic_store(&p->sent, SENT_SAME);
     struct msg_file_same m = {
         .file_id = p->file_id,
         .mtime_sec = p->st.mtime_sec,

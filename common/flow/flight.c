@@ -6,7 +6,7 @@
 struct flight {
     struct os_mutex lock;
     struct ticketed *first, *last; /* lock; ticket = order, ascending */
-    uint64_t processed; /* lock */
+    uint64_t processed, sent; /* lock; the highest orders */
     struct flown flown; /* lock */
 };
 
@@ -49,7 +49,16 @@ void flight_add(struct flight *f, struct item *item) {
     else
         f->first = &item->t;
     f->last = &item->t;
+    if (item->frame.order > f->sent)
+        f->sent = item->frame.order;
     os_unlock(&f->lock);
+}
+
+bool flight_was_sent(struct flight *f, uint64_t order) {
+    os_lock(&f->lock);
+    bool result = order <= f->sent;
+    os_unlock(&f->lock);
+    return result;
 }
 
 void flight_leaves(struct flight *f, struct item *item) {

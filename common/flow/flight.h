@@ -28,6 +28,8 @@ void flight_leaves(struct flight *f, struct item *item);
 void flight_sent(struct flight *f, struct item *item);
 
 /* Reading thread. */
+/* True when a message of that order was added, or none has to have been: 0. */
+bool flight_was_sent(struct flight *f, uint64_t order);
 /* Everything up to `processed` has arrived well. What that is in all, of what was sent. */
 struct flown flight_done(struct flight *f, uint64_t processed);
 /* A refused data frame: a copy of its type and body, without data, and how often it was refused; NULL when that order is not in flight or carries no data. */

@@ -1,7 +1,9 @@
 #include "flow/outbox.h"
 
 #include "os/os_waits.h"
+#include "wire/msg.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 struct fifo {
@@ -217,6 +219,17 @@ void outbox_flown(struct outbox *ob, struct flown flown) {
     ob->flown = flown;
     os_cond_broadcast(&ob->changed);
     os_unlock(&ob->lock);
+}
+
+int outbox_take_ack(struct outbox *ob, struct flight *flight, const struct item *item, struct err *err) {
+    struct msg_ack ack;
+    if (msg_ack_decode(item_body(item), &ack, err) != 0)
+        return -1;
+    if (!flight_was_sent(flight, ack.processed))
+        return err_set(err, EXIT_STREAM, "ACK: message %" PRIu64 " was never sent", ack.processed);
+    outbox_flown(ob, flight_done(flight, ack.processed));
+    outbox_raise(ob, ack.credit);
+    return 0;
 }
 
 /* Lock held. */

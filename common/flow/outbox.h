@@ -43,6 +43,8 @@ void outbox_raise(struct outbox *ob, uint64_t limit); /* a lower limit than befo
 enum { FLYING_MIN = 1024 };
 void outbox_bound(struct outbox *ob, uint64_t most);
 void outbox_flown(struct outbox *ob, struct flown flown); /* what it has processed by now */
+/* An ACK, which stays the caller's: both of these. 0, or -1 and err (EXIT_STREAM). */
+int outbox_take_ack(struct outbox *ob, struct flight *flight, const struct item *item, struct err *err);
 /* A message of that cost can leave, when nothing waits before it. */
 bool outbox_has_credit(struct outbox *ob, uint64_t cost);
 /* No more puts; QUEUE_CLOSED once all is out. */

@@ -138,6 +138,9 @@ enum {
     OPT_HARD_LINKS = 1 << 15,
     OPT_FORCE = 1 << 16,
     OPT_KNOWN = (1 << 17) - 1,
+    /* What both ends of this version do; the others have their number only. */
+    OPT_SUPPORTED = OPT_RECURSIVE | OPT_LINKS | OPT_PERMS | OPT_TIMES | OPT_IGNORE_TIMES | OPT_CHECKSUM |
+                    OPT_OWNER | OPT_GROUP | OPT_INPLACE | OPT_VERIFY,
 };
 
 enum durable { DURABLE_BATCH = 0, DURABLE_FILE = 1, DURABLE_NONE = 2 };

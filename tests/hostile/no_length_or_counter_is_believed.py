@@ -116,6 +116,7 @@ def bodies():
     yield "list end with a body", "LIST_END", [note(ONE, "")]
     yield "void in the place of nothing", "VOID", []
     yield "ack, credit", "ACK", ack(0, 1 << 63, 0)
+    yield "ack, of what was never sent", "ACK", ack(99, 0, 0)
     yield "ack, cut", "ACK", ack(0, 0, 0)[:-1]
     yield "heartbeat with a body", "HEARTBEAT", [note(ONE, "")]
 
@@ -226,6 +227,7 @@ def what_is_at_the_limit_is_taken(ws):
         members = [(2, b"two"), (16384, b"far")]
         one.send("BUNDLE", bundle(members), b"twofar")
         one.send("SYNC")
+        one.send("LIST_END")
         one.send("FINISH", totals(3, 3, 0, 0, 0, CHUNK_SIZE + 6))
         while one.expect("DURABLE", "FINISH_ACK").kind != "FINISH_ACK":
             pass

@@ -100,6 +100,7 @@ def a_sender_that_never_says_bye_is_shown_out(ws):
     listener = ws.receiver(address, fence.dest, "--timeout", "3", "--grace", "0", once=False)
     with greeted(address) as one:
         one.send("START", start(0))
+        one.send("LIST_END")
         one.send("FINISH", totals(0, 0, 0, 0, 0, 0))
         one.expect("FINISH_ACK")
         code, text = heartbeats(one, "BYE")

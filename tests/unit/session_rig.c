@@ -78,6 +78,8 @@ void recv_rig_reach(struct recv_rig *rig, enum recv_state state) {
     if (state == RECV_TRANSFER)
         recv_rig_good(rig, say_entries(&file, 1));
     if (state >= RECV_FINISHED)
+        recv_rig_good(rig, say_empty(MSG_LIST_END));
+    if (state >= RECV_FINISHED)
         recv_rig_good(rig, say_totals(MSG_FINISH, &nothing));
     if (state >= RECV_DONE)
         recv_rig_good(rig, say_empty(MSG_BYE));

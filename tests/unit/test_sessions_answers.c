@@ -73,9 +73,17 @@ static void entry_is_answered_once(void **state) {
     require_broken(say_basis(file, 9), "does not wait for it");
 }
 
+/* As the read stage does. */
+static void mark_sent(enum sent sent) {
+    struct pending *p = ledger_borrow(rig.session.ledger, file);
+    atomic_store(&p->sent, sent);
+    pending_release(p);
+}
+
 static void settled_file_has_no_more_answers(void **state) {
     (void)state;
     send_rig_good(&rig, verdict(file, VERDICT_WANT));
+    mark_sent(SENT_ALL);
     send_rig_good(&rig, say_runs(MSG_DURABLE, file, 1, 0));
     require_broken(say_runs(MSG_DURABLE, file, 1, 0), "does not wait for it");
     require_broken(say_text(MSG_FILE_ERROR, file), "does not wait for it");
@@ -84,6 +92,53 @@ static void settled_file_has_no_more_answers(void **state) {
 static void only_what_was_wanted_becomes_durable(void **state) {
     (void)state;
     require_broken(say_runs(MSG_DURABLE, file, 1, 0), "does not wait for it");
+}
+
+/* Its end was not sent: whoever acknowledges it does not have it. */
+static void what_was_not_sent_is_not_durable(void **state) {
+    (void)state;
+    send_rig_good(&rig, verdict(file, VERDICT_WANT));
+    require_broken(say_runs(MSG_DURABLE, file, 1, 0), "does not wait for it");
+    mark_sent(SENT_SAME);
+    require_broken(say_runs(MSG_DURABLE, file, 1, 0), "does not wait for it");
+}
+
+static void bundle_that_is_void_was_not_sent(void **state) {
+    (void)state;
+    send_rig_good(&rig, verdict(file, VERDICT_WANT));
+    mark_sent(SENT_ALL);
+    send_rig_sent(&rig, say_bundle(rig.pool, &file, 1, 9), 5);
+    send_rig_good(&rig, say_refused(5));
+    require_broken(say_runs(MSG_DURABLE, file, 1, 0), "does not wait for it");
+}
+
+static void compared_file_is_skipped_once_it_is_said_to_be_the_same(void **state) {
+    (void)state;
+    send_rig_good(&rig, say_basis(file, 9));
+    require_broken(verdict(file, VERDICT_SKIP), "does not wait for it");
+    mark_sent(SENT_SAME);
+    send_rig_good(&rig, verdict(file, VERDICT_SKIP));
+}
+
+static void basis_needs_its_feature(void **state) {
+    (void)state;
+    rig.session.agreed.features = FEATURE_DELTA;
+    require_broken(say_basis(file, 9), "was not agreed on");
+}
+
+static int take_ack(uint64_t processed) {
+    struct err err = {0};
+    struct item *ack = item_of_ack(&(struct msg_ack){.processed = processed});
+    assert_non_null(ack);
+    (void)send_session_take(&rig.session, ack, &err);
+    return err.code;
+}
+
+static void acknowledgement_of_what_was_never_sent_is_refused(void **state) {
+    (void)state;
+    send_rig_sent(&rig, say_chunk(rig.pool, file, 0, 9), 5);
+    assert_int_equal(take_ack(5), 0);
+    assert_int_equal(take_ack(6), EXIT_STREAM);
 }
 
 static void file_that_was_not_given_up_is_not_gone(void **state) {
@@ -222,6 +277,17 @@ static void request_opens_the_session_once(void **state) {
     assert_int_equal(send_rig_take(&rig, say_request(NULL), &err), EXIT_STREAM);
 }
 
+static void request_for_what_is_not_supported_is_refused(void **state) {
+    (void)state;
+    struct err err;
+    send_rig_free(&rig);
+    send_rig_new(&rig, set.source, SEND_AWAIT_REQUEST);
+    struct item *request = say_start(OPT_HARD_LINKS);
+    request->frame.type = MSG_REQUEST;
+    assert_int_equal(send_rig_take(&rig, request, &err), EXIT_UNSUPPORTED);
+    assert_int_equal(rig.session.state, SEND_AWAIT_REQUEST);
+}
+
 static void request_with_a_bad_name_is_refused(void **state) {
     (void)state;
     struct err err;
@@ -240,6 +306,11 @@ int main(void) {
         ANSWER(entry_is_answered_once),
         ANSWER(settled_file_has_no_more_answers),
         ANSWER(only_what_was_wanted_becomes_durable),
+        ANSWER(what_was_not_sent_is_not_durable),
+        ANSWER(bundle_that_is_void_was_not_sent),
+        ANSWER(compared_file_is_skipped_once_it_is_said_to_be_the_same),
+        ANSWER(basis_needs_its_feature),
+        ANSWER(acknowledgement_of_what_was_never_sent_is_refused),
         ANSWER(file_that_was_not_given_up_is_not_gone),
         ANSWER(file_that_was_given_up_is_gone),
         ANSWER(file_error_is_the_exit_code),
@@ -253,6 +324,7 @@ int main(void) {
         ANSWER(file_in_too_many_refused_bundles_ends_the_session),
         ANSWER(request_opens_the_session_once),
         ANSWER(request_with_a_bad_name_is_refused),
+        ANSWER(request_for_what_is_not_supported_is_refused),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

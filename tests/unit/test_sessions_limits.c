@@ -121,7 +121,8 @@ static void file_that_was_never_listed_is_not_begun(void **state) {
     require_broken(say_begin(2, 9), "was never listed");
     require_broken(say_text(MSG_FILE_FAIL, 2), "was never listed");
     require_broken(say_bundle(rig.pool, &id, 1, 9), "was not asked for");
-    require_broken(say_same(2), "was not asked for");
+    require_broken(say_same(2), "was not compared");
+    require_broken(say_same(1), "was not compared"); /* it is wanted, and no digest was told */
 }
 
 static void contents_belong_to_the_open_file(void **state) {
@@ -160,12 +161,19 @@ static void offsets_do_not_go_back(void **state) {
 static void file_that_waits_for_its_commit_does_not_come_again(void **state) {
     (void)state;
     const uint64_t id = 1;
-    struct err err;
     recv_rig_good(&rig, say_bundle(rig.pool, &id, 1, 9));
-    (void)recv_rig_take(&rig, say_begin(1, 5), &err);
-    (void)recv_rig_take(&rig, say_chunk(rig.pool, 1, 0, 4), &err);
-    (void)recv_rig_take(&rig, say_empty(MSG_SYNC), &err);
-    assert_true(!exists(rig.scratch.dir, "one") || stat_of(rig.scratch.dir, "one").size == 9);
+    require_broken(say_begin(1, 5), "came already");
+    require_broken(say_bundle(rig.pool, &id, 1, 8), "came already");
+    require_broken(say_text(MSG_FILE_FAIL, 1), "came already");
+    recv_rig_good(&rig, say_empty(MSG_SYNC));
+    assert_int_equal(stat_of(rig.scratch.dir, "one").size, 9);
+}
+
+static void new_id_does_not_follow_the_end_of_the_list(void **state) {
+    (void)state;
+    const struct listed late = {.id = 9, .type = ENTRY_FILE, .path = "late", .size = 9};
+    recv_rig_good(&rig, say_empty(MSG_LIST_END));
+    require_broken(say_entries(&late, 1), "after LIST_END");
 }
 
 static void wrong_file_digest_fails_the_file_alone(void **state) {
@@ -225,6 +233,8 @@ static void totals_must_agree(void **state) {
     };
     recv_rig_good(&rig, say_bundle(rig.pool, &id, 1, 9));
     recv_rig_good(&rig, say_empty(MSG_SYNC));
+    require_broken(say_totals(MSG_FINISH, &right), "before LIST_END");
+    recv_rig_good(&rig, say_empty(MSG_LIST_END));
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
         require_broken(say_totals(MSG_FINISH, &wrong[i]), "the totals differ");
     recv_rig_good(&rig, say_totals(MSG_FINISH, &right));
@@ -234,6 +244,7 @@ static void totals_must_agree(void **state) {
 static void finish_before_all_is_settled_is_refused(void **state) {
     (void)state;
     const struct msg_totals claimed = {.entries = 1, .committed = 1, .bytes = 9};
+    recv_rig_good(&rig, say_empty(MSG_LIST_END));
     require_broken(say_totals(MSG_FINISH, &claimed), "the totals differ");
 }
 
@@ -308,6 +319,7 @@ int main(void) {
         LIMIT(one_file_is_open_at_a_time),
         LIMIT(offsets_do_not_go_back),
         LIMIT(file_that_waits_for_its_commit_does_not_come_again),
+        LIMIT(new_id_does_not_follow_the_end_of_the_list),
         LIMIT(wrong_file_digest_fails_the_file_alone),
         LIMIT(missing_chunk_fails_the_file_alone),
         LIMIT(void_stands_in_for_a_refused_frame_only),
