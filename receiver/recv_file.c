@@ -16,7 +16,7 @@ void recv_fail_open_file(struct recv_session *s, const struct err *why) {
     recv_forget(s, w);
 }
 
-static int is_complete(const char *name, uint64_t file_id, struct err *err) {
+static int came_already(const char *name, uint64_t file_id, struct err *err) {
     return err_set(err, EXIT_STREAM, "%s: file %" PRIu64 " came already", name, file_id);
 }
 
@@ -30,7 +30,7 @@ int recv_file_begin(struct recv_session *s, struct item *item, struct err *err) 
         return err_set(err, EXIT_STREAM, "FILE_BEGIN: file %" PRIu64 " was never listed", m.file_id);
     struct wanted *w = recv_find(s, m.file_id);
     if (w && w->complete)
-        return is_complete("FILE_BEGIN", m.file_id, err);
+        return came_already("FILE_BEGIN", m.file_id, err);
     sink_file_drop(s->sink); /* an earlier attempt at the same file */
     s->file.open = true;
     s->file.reused = false;
@@ -138,7 +138,7 @@ static int take_member(struct recv_session *s, const struct bundle_member *m, co
     if (w == NULL)
         return err_set(err, EXIT_STREAM, "BUNDLE: file %" PRIu64 " was not asked for", m->file_id);
     if (w->complete)
-        return is_complete("BUNDLE", m->file_id, err);
+        return came_already("BUNDLE", m->file_id, err);
     struct metadata meta = {m->mode, m->mtime_sec, m->mtime_nsec, w->uid, w->gid, w->win};
     count(&s->report->bytes_done, m->size);
     int result = sink_file_begin(s->sink, m->file_id, w->path, 0, &meta, &why);
@@ -190,7 +190,7 @@ int recv_file_fail(struct recv_session *s, struct item *item, struct err *err) {
     if (w == NULL)
         return 0; /* it failed here first, and is counted */
     if (w->complete)
-        return is_complete("FILE_FAIL", m.file_id, err);
+        return came_already("FILE_FAIL", m.file_id, err);
     struct err why = {0};
     (void)err_set(&why, m.text.code, "the sender gave up %s",
                   escape_said((const char *)m.text.text.p, m.text.text.n, &text));
@@ -212,7 +212,7 @@ int recv_file_same(struct recv_session *s, struct item *item, struct err *err) {
     if (s->file.open && s->file.begin.file_id == m.file_id) /* or nobody would close it */
         return err_set(err, EXIT_STREAM, "FILE_SAME: file %" PRIu64 " is still open", m.file_id);
     if (w->complete)
-        return is_complete("FILE_SAME", m.file_id, err);
+        return came_already("FILE_SAME", m.file_id, err);
     int result = 0;
     struct metadata meta = {m.mode, m.mtime_sec, m.mtime_nsec, w->uid, w->gid, w->win};
     if (sink_touch(s->sink, w->path, &meta, &why) != 0) {

@@ -85,8 +85,7 @@ struct sink {
     struct sink_options opt;
     sink_settled_fn *settled;
     void *ctx;
-    uint64_t looked_at
-        [SINK_LOOKED_AT]; /* directories in which orphans were looked for, by a number made of their inodes */
+    uint64_t looked_at[SINK_LOOKED_AT]; /* where orphans were looked for: a number made of the inode */
     struct os_file claim; /* says on the root that this session lives; open: its temporary names tell where */
     /* The file being written. */
     struct os_file file, old; /* old: what a basis is in, open once it was needed */
@@ -140,8 +139,8 @@ int sink_digest(struct sink *sink, const char *path, uint32_t block_size, uint64
 /* Set the metadata of an existing file whose content is right (FILE_SAME). */
 int sink_touch(struct sink *sink, const char *path, const struct metadata *meta, struct err *err);
 
-/* One file at a time, whose file_id is of none that waits to be committed: begin, write*, then end or drop. After a failure of write or end it is dropped already.
- * meta: what will be set at the end, where that is known; may be NULL. */
+/* One file at a time, whose file_id is of none that waits to be committed: begin, write*, then end or drop. After a failure of
+ * write or end it is dropped already. meta: what will be set at the end, where that is known; may be NULL. */
 int sink_file_begin(struct sink *sink, uint64_t file_id, const char *path, uint64_t data_size,
                     const struct metadata *meta, struct err *err);
 /* The same for a file of `size` bytes that travels alone. What is larger than partial_min is written under a name made of

@@ -79,8 +79,8 @@ static bool is_dead(struct sink *sink, const char *path, uint64_t salt, uint64_t
            st.device == sink->volume && os_is_claimed(claimed, salt) == 0;
 }
 
-/* A sender may list a directory again and again, and there may be a hundred thousand names in it. Two that share a place are looked
- * through by turns; the salt keeps it from knowing which do. */
+/* A sender may list a directory again and again, and there may be a hundred thousand names in it. Two that share a place are
+ * looked through by turns; the salt keeps it from knowing which do. */
 static bool was_looked_at(struct sink *sink, uint64_t inode) {
     uint64_t number = (inode ^ sink->opt.name_salt) * 0x9E3779B97F4A7C15;
     uint64_t *place = &sink->looked_at[number / (UINT64_MAX / SINK_LOOKED_AT + 1)];
