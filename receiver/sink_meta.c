@@ -121,9 +121,9 @@ static int open_to_change(struct os_dir at, const char *name, struct os_file *re
     return result;
 }
 
-/* What was changed of a file that stays. */
+/* What was changed of a file that stays. Windows flushes no file that is not open for writing; a name is not at stake. */
 static int flush_changed(struct sink *sink, struct os_file file, const struct os_stat *st) {
-    if (sink->opt.durable == DURABLE_NONE)
+    if (sink->opt.durable == DURABLE_NONE || !OS_CAN_SYNC_VOLUME)
         return 0;
     if (!sink_volume_reaches(sink, st))
         return os_sync(file);

@@ -182,12 +182,11 @@ static void require_flush(bool wanted) {
 
 static void what_is_found_and_young_is_flushed_in_the_end(void **state) {
     (void)state;
-    need_links(root);
     struct entry file = entry_of(ENTRY_FILE, "f", 0644, 5);
     make_dir(root, "dir", 0755);
     put_text(root, "f", "12345");
     set_time(root, "f", 1000, 5);
-    (void)put_link(root, "link", "to");
+    bool link = put_link(root, "link", "to");
     for (unsigned i = 0; i < 3; i++) {
         open_sink((struct sink_options){.times = true, .durable = i == 2 ? DURABLE_NONE : DURABLE_BATCH});
         if (i == 1)
@@ -197,8 +196,9 @@ static void what_is_found_and_young_is_flushed_in_the_end(void **state) {
         require_flush(wanted);
         assert_true(sink_has(sink, &file, true));
         require_flush(wanted);
-        assert_int_equal(make_link("link", "to", NULL), 0);
-        require_flush(wanted);
+        if (link)
+            assert_int_equal(make_link("link", "to", NULL), 0);
+        require_flush(wanted && link);
         assert_int_equal(sink_finish(sink, NULL), 0);
         sink_close(sink);
         sink = NULL;
