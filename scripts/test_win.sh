@@ -36,6 +36,12 @@ if [ -e "$WINEPREFIX/ready" ]; then
 else
     wine wineboot -i </dev/null >/dev/null 2>&1
     wine winecfg -v win10 </dev/null >/dev/null 2>&1
+    # A service has 10 seconds to start, which a busy machine may take. It is read when the service manager starts.
+    wine reg add 'HKLM\System\CurrentControlSet\Control' /v ServicesPipeTimeout /t REG_SZ /d 120000 /f \
+        </dev/null >/dev/null 2>&1
+    wineserver -k </dev/null >/dev/null 2>&1 || true
+    wineserver -p </dev/null >/dev/null 2>&1
+    wine wineboot </dev/null >/dev/null 2>&1
     touch "$WINEPREFIX/ready"
 fi
 rm -f "$dir/meson-logs/testlog.json"
