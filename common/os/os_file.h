@@ -93,6 +93,10 @@ int os_set_mtime(struct os_file file, int64_t sec, uint32_t nsec);
 /* Attributes and time of creation. Only where OS_KEEPS_WIN_ATTR (os_types.h); elsewhere -ENOTSUP. */
 int os_set_win_attr(struct os_file file, const struct win_attr *win);
 int os_sync(struct os_file file);
+/* The system begins to write the range to storage, and does not wait until it is there: os_sync then finds less to do. 0
+ * proves nothing, and is the result too where there is no such thing. A negative one: some of it is lost, and os_sync may
+ * not say so again. */
+int os_write_out_soon(struct os_file file, uint64_t offset, uint64_t n);
 /* Reads all of a file of `size` bytes from storage, not from memory: `take` gets its pieces in order, until it gives false.
  * The file is `name` in `at`, open for reading, and flushed; afterwards it is good for closing only. *ret_how says, for
  * people, how the cache was kept out. 0 or -errno (-EIO: it is shorter; -EINTR: `take` gave false). */

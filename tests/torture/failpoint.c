@@ -140,6 +140,7 @@ FAILS(int, renameat2, IO, (int a, const char *from, int b, const char *to, unsig
       (a, from, b, to, flags))
 FAILS(int, stat, IO, (const char *path, struct stat *st), (path, st))
 FAILS(int, symlinkat, IO, (const char *target, int fd, const char *name), (target, fd, name))
+FAILS(int, sync_file_range, IO, (int fd, off64_t from, off64_t n, unsigned flags), (fd, from, n, flags))
 FAILS(int, unlink, IO, (const char *path), (path))
 FAILS(int, unlinkat, IO, (int fd, const char *name, int flags), (fd, name, flags))
 FAILS(int, utimensat, IO, (int fd, const char *name, const struct timespec times[2], int flags),

@@ -37,6 +37,8 @@ static void bytes_are_written_whole_and_read_to_the_end(void **state) {
     assert_int_equal(os_truncate(file, 7), 0);
     assert_int_equal(os_fstat(file, &st), 0);
     assert_int_equal(st.size, 7);
+    assert_int_equal(os_write_out_soon(file, 0, 7), 0);
+    assert_int_equal(os_write_out_soon(file, 4, 1000), 0);
     assert_int_equal(os_sync(file), 0);
     assert_int_equal(os_close_checked(&file), 0);
     assert_int_equal(os_open_read(scratch.dir, "f", &file), 0);

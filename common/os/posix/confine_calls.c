@@ -93,6 +93,11 @@ static const struct row rows[] = {
     {SYS_fadvise64, ALLOW, {{0}}},
     {SYS_fsync, ALLOW, {{0}}},
     {SYS_fdatasync, ALLOW, {{0}}},
+#ifdef SYS_sync_file_range
+    {SYS_sync_file_range, ALLOW, {{0}}},
+#else
+    {SYS_sync_file_range2, ALLOW, {{0}}}, /* the same, where the order of arguments matters */
+#endif
     {SYS_syncfs, ALLOW, {{0}}},
     {SYS_fstatfs, ALLOW, {{0}}},
     {SYS_fcntl, ALLOW, {{0}}},

@@ -101,6 +101,21 @@ int os_sync(struct os_file file) {
     return fsync(file.fd) == 0 ? 0 : -errno;
 }
 
+/* True for what loses nothing: it cannot be had here (a filter of system calls says EPERM or ENOSYS), or not now. */
+static bool is_no_loss(int sys) {
+    return sys == ENOSYS || sys == EPERM || sys == EINVAL || sys == ESPIPE || sys == EOPNOTSUPP ||
+           sys == EINTR || sys == EAGAIN || sys == ENOMEM;
+}
+
+/* Linux tells an error of writing to storage once to each open file. The flags of this call that wait would take that away
+ * from fsync (file_check_and_advance_wb_err); SYNC_FILE_RANGE_WRITE alone does not look at it. What it does return is an
+ * error of finding a place for the data just now, for which a file system may have dropped it without a note for fsync
+ * (ext4, delayed allocation): so it is not a hint only. */
+int os_write_out_soon(struct os_file file, uint64_t offset, uint64_t n) {
+    int result = sync_file_range(file.fd, (off_t)offset, (off_t)n, SYNC_FILE_RANGE_WRITE);
+    return result == 0 || is_no_loss(errno) ? 0 : -errno;
+}
+
 int os_next_data(struct os_file file, uint64_t offset, uint64_t size, uint64_t *ret_start,
                  uint64_t *ret_end) {
     off_t start = lseek(file.fd, (off_t)offset, SEEK_DATA);
