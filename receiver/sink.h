@@ -23,6 +23,7 @@ enum {
     SINK_BATCH_FILES = 2048,
     SINK_BATCH_BYTES = 64 * 1024 * 1024,
     SINK_BLOCK_BYTES = 1024 * 1024,
+    SINK_WRITE_OUT_BYTES = 1024 * 1024, /* of a large file, handed to storage at a time (decision 0014) */
     SINK_KEPT_FILES = 16, /* files of a batch that are open at a time: a session needs few descriptors */
     SINK_LOOKED_AT = 1024, /* a power of 2 */
     SINK_SYNC_DIRS = 8, /* more directories than this in a batch: the volume is flushed instead */
@@ -98,6 +99,8 @@ struct sink {
     bool as_before; /* it is as `made` */
     uint64_t had; /* bytes that were in it before anything was written */
     uint64_t filled; /* where that ends which was put into it ahead */
+    uint64_t written_out; /* what lies before is on its way to storage; UINT64_MAX: the flush does it all */
+    int lost; /* result of sending that to storage; not 0: the file fails, and is not flushed */
     struct sink_basis basis;
     uint8_t *block; /* SINK_BLOCK_BYTES, for blocks that are used again; NULL until then */
     struct content_room content; /* for sink_digest */

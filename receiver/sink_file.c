@@ -9,6 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* True for a file that is flushed by itself, not with its batch. */
+static bool is_large(uint64_t size) {
+    return size > CHUNK_SIZE_DEFAULT;
+}
+
 static int check_space(const struct sink *sink, struct os_dir at, const char *path, uint64_t need,
                        struct err *err) {
     uint64_t have = 0;
@@ -152,6 +157,8 @@ static int begin(struct sink *sink, uint64_t file_id, const char *path, uint64_t
     sink->file_id = file_id;
     sink->end_of_data = sink->had = sink->filled = sink->taken = 0;
     sink->counted = false;
+    sink->written_out = is_large(size) && sink->opt.durable != DURABLE_NONE ? 0 : UINT64_MAX;
+    sink->lost = 0;
     sink->basis = *basis;
     sink_verify_start(sink);
     if (sink->path == NULL)
@@ -265,6 +272,16 @@ int sink_take_room(struct sink *sink, uint64_t n, uint64_t end, struct err *err)
     return usage_take_room(sink->opt.usage, at, n, sink->path, err);
 }
 
+void sink_write_out(struct sink *sink, uint64_t end) {
+    uint64_t from = sink->written_out;
+    if (end < from || end - from < SINK_WRITE_OUT_BYTES)
+        return;
+    sink->written_out = end;
+    int result = os_write_out_soon(sink->file, from, end - from);
+    if (sink->lost == 0)
+        sink->lost = result;
+}
+
 int sink_file_write(struct sink *sink, const void *p, size_t n, uint64_t offset, struct err *err) {
     if (sink_take_room(sink, n, offset + n, err) != 0) {
         sink_file_drop(sink);
@@ -280,6 +297,7 @@ int sink_file_write(struct sink *sink, const void *p, size_t n, uint64_t offset,
         sink_file_drop(sink);
         return -1;
     }
+    sink_write_out(sink, offset + n);
     sink_verify_add(sink, p, n, offset);
     if (offset + n > sink->end_of_data)
         sink->end_of_data = offset + n;
@@ -305,12 +323,17 @@ static void batch_add(struct sink *sink, uint64_t size, bool synced, bool elsewh
     os_close(&sink->old);
 }
 
+/* A flush may not find what was lost before it. */
+static int flush_file(const struct sink *sink) {
+    return sink->lost != 0 ? sink->lost : os_sync(sink->file);
+}
+
 /* An unfinished file that is another's already is of no use to the next session. What may take long is done before. */
 static int flush_before_owner(const struct sink *sink, const struct metadata *meta) {
     uint32_t uid, gid;
     bool changes = sink_owner_differs(sink, &sink->made, meta->uid, meta->gid, &uid, &gid);
     bool first = changes && sink->place == SINK_PARTIAL && sink->opt.durable != DURABLE_NONE;
-    return first ? os_sync(sink->file) : 0;
+    return first ? flush_file(sink) : 0;
 }
 
 /* --inplace: another session may have put another file there, or a link. 0, or -1 and err. */
@@ -397,9 +420,8 @@ int sink_file_end(struct sink *sink, uint64_t size, const struct metadata *meta,
     }
     /* A large file is flushed by itself, and so is one that the flush of the root's volume does not reach. */
     bool elsewhere = !sink_volume_reaches(sink, &st);
-    bool alone =
-        size > CHUNK_SIZE_DEFAULT || sink->opt.durable == DURABLE_FILE || elsewhere || sink->opt.verify;
-    int result = alone && sink->opt.durable != DURABLE_NONE ? os_sync(sink->file) : 0;
+    bool alone = is_large(size) || sink->opt.durable == DURABLE_FILE || elsewhere || sink->opt.verify;
+    int result = alone && sink->opt.durable != DURABLE_NONE ? flush_file(sink) : sink->lost;
     if (result != 0) {
         (void)os_file_error(err, result, "%s: cannot flush", ESCAPED(sink->path));
         sink_file_drop(sink);

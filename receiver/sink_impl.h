@@ -53,6 +53,10 @@ static inline void sink_claim(struct sink *sink, uint64_t end) {
  * caller's until usage_room_used, or -1 and err (EXIT_NO_SPACE). */
 int sink_take_room(struct sink *sink, uint64_t n, uint64_t end, struct err *err);
 
+/* The open file is complete up to `end`. A large one begins to go to storage while the rest comes, so that the flush finds
+ * little left to do. */
+void sink_write_out(struct sink *sink, uint64_t end);
+
 /* sink_verify.c. For every file: start, then add all that is written, in order of offset; once it is flushed, check reads
  * it back: 0, or -1 and err (EXIT_VERIFY: it differs). Without --verify they do nothing. */
 int sink_verify_open(struct sink *sink, struct err *err);

@@ -153,6 +153,8 @@ int sink_file_reuse(struct sink *sink, uint64_t offset, uint64_t n, sink_block_f
             return -1;
         result = sink_is_cancelled(sink) ? -EINTR : use_all(sink, (struct blocks){at, at + part, add, ctx});
         usage_room_used(sink->opt.usage, more);
+        if (result == 0)
+            sink_write_out(sink, at + part);
     }
     if (offset + n > sink->end_of_data)
         sink->end_of_data = offset + n;

@@ -275,6 +275,28 @@ def directories_above_a_file_are_flushed_too(ws):
     check("syncfs(" in flushed or not above, f"not flushed: {above}\n{flushed}")
 
 
+@each([("large", 3 * MIB, [], True), ("in place", 3 * MIB, ["--inplace"], True), ("small", MIB, [], False),
+       ("not to be flushed", 3 * MIB, ["--durable", "none"], False)])  # fmt: skip
+def storage_begins_while_a_large_file_arrives(ws, value):
+    """In steps, so that the flush before the rename finds little left; a confined process may do so."""
+    _, size, options, early = value
+    if shutil.which("strace") is None:
+        raise Skipped("strace is not installed")
+    source, dest = source_and_dest(ws, size)
+    put(dest / "f", noise(size, "old"), mtime_ns=10**18)
+    address, log = ws.unix(), ws.path / "strace"
+    trace = ["strace", "-f", "-qq", "-e", "trace=?sync_file_range,?sync_file_range2,fsync", "-o", log]
+    receiver = ws.listen(address, *trace, HVRECV, "--once", "--listen", address, dest, env={**os.environ, **TRACED})
+    sender = ws.run(HVSEND, *SEND, *options, f"{source}/", address)
+    check_equal((sender.code, receiver.wait().code), (0, 0), "codes")
+    require_equal(source, dest)
+    text = log.read_text()
+    begun = text.count("SYNC_FILE_RANGE_WRITE) = 0")
+    check_equal(begun, text.count("sync_file_range"), "calls that began something")
+    check_equal(begun, size // MIB if early else 0, "calls")
+    check(not early or text.rindex("sync_file_range") < text.rindex("fsync("), "no flush came after it")
+
+
 @case
 def unchanged_contents_cost_their_digests(ws):
     source, dest = source_and_dest(ws)
