@@ -52,15 +52,18 @@ static unsigned unpack_threads(void) {
 
 /* ---- after a break ---------------------------------------------------------------------------------------- */
 
-static int settle(void *ctx, uint64_t *ret_processed, struct err *err) {
+static enum queue_result settle(void *ctx, int64_t deadline_ms, uint64_t *ret_processed) {
     struct receiver *r = ctx;
-    if (!tally_wait(&r->unpacking) || !sequencer_settle(r->ordered))
-        return err_set(err, EXIT_SIGNAL, "cancelled");
+    enum queue_result result = tally_wait(&r->unpacking, deadline_ms);
+    if (result == QUEUE_OK)
+        result = sequencer_settle(r->ordered, deadline_ms);
+    if (result != QUEUE_OK)
+        return result;
     sequencer_clear(r->ordered, item_drop_ticketed);
     refusals_clear(r->refusals);
     link_in_resume(&r->in);
     *ret_processed = r->in.processed;
-    return 0;
+    return QUEUE_OK;
 }
 
 /* What was refused comes again unasked: all above `processed` does. */

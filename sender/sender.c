@@ -104,9 +104,10 @@ static int build(struct sender *s, struct err *err) {
                             packers, err);
 }
 
-static int settle(void *ctx, uint64_t *ret_processed, struct err *err) {
-    (void)err;
-    return send_session_settle(ctx, ret_processed);
+static enum queue_result settle(void *ctx, int64_t deadline_ms, uint64_t *ret_processed) {
+    (void)deadline_ms; /* nothing is waited for */
+    send_session_settle(ctx, ret_processed);
+    return QUEUE_OK;
 }
 
 static int prepare_again(void *ctx, struct ticketed *chain, struct err *err) {

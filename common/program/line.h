@@ -43,8 +43,8 @@ struct way {
 /* What the session does around a break. Reading thread. */
 struct line_hooks {
     /* What has arrived is processed, or forgotten where it cannot be; *ret_processed is the highest order of those
-     * processed. 0, or -1 and err. */
-    int (*settle)(void *ctx, uint64_t *ret_processed, struct err *err);
+     * processed. QUEUE_TIMEOUT: not before the deadline, and it can be called again; QUEUE_CLOSED: cancelled. */
+    enum queue_result (*settle)(void *ctx, int64_t deadline_ms, uint64_t *ret_processed);
     /* `chain` is what the other end has not processed (in `flight` before): make it ready to be sent again. */
     int (*prepare)(void *ctx, struct ticketed *chain, struct err *err);
     void *ctx;
@@ -79,6 +79,7 @@ struct line {
     struct os_cond changed;
     struct stream *trying; /* a stream that is being opened */
     struct stream *offered; /* the peer came back with this */
+    uint64_t offers; /* that were made */
     struct comeback back;
     struct err cause; /* why the sending thread could not go on; code 0: it could */
     bool cancelled, over;

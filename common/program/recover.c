@@ -32,6 +32,7 @@ bool line_offer(struct line *line, const struct comeback *back, struct stream *s
     struct stream *older = taken ? line->offered : NULL;
     if (taken) {
         line->offered = stream;
+        line->offers++;
         line->back = *back;
         atomic_store(&line->broken, true); /* this end may not have noticed */
         if (line->stream)
@@ -255,6 +256,31 @@ static void explain(struct line *line, struct err *err) {
     os_unlock(&line->lock);
 }
 
+static uint64_t offers_made(struct line *line) {
+    os_lock(&line->lock);
+    uint64_t offers = line->offers;
+    os_unlock(&line->lock);
+    return offers;
+}
+
+/* What came before the break may take long, though it was short to say. It goes on for as long as a peer is waited for, and
+ * as long as one comes back. */
+static int settle(struct line *line, uint64_t *ret_processed, struct err *err) {
+    int patience_ms = line->way->to ? line->timeout_ms : line->way->grace_ms;
+    uint64_t offers = 0, before;
+    do {
+        before = offers;
+        int64_t deadline = os_now_ms() + (patience_ms < 0 ? INT32_MAX : patience_ms);
+        enum queue_result result = line->hooks.settle(line->hooks.ctx, deadline, ret_processed);
+        if (result == QUEUE_OK)
+            return 0;
+        if (result == QUEUE_CLOSED)
+            return err_set(err, EXIT_SIGNAL, "cancelled");
+        offers = offers_made(line);
+    } while (offers > before || patience_ms < 0);
+    return err_set(err, EXIT_STREAM, "what had come before took longer than %d s", patience_ms / 1000);
+}
+
 static int recover(struct line *line, struct err *err) {
     struct stream *stream = NULL;
     uint64_t processed, theirs = 0;
@@ -262,7 +288,7 @@ static int recover(struct line *line, struct err *err) {
         return err_set(err, EXIT_SIGNAL, "cancelled");
     lanes_close(line);
     uint64_t next_order = retire(line);
-    if (line->hooks.settle(line->hooks.ctx, &processed, err) != 0 ||
+    if (settle(line, &processed, err) != 0 ||
         (line->way->to ? dial_back : wait_back)(line, processed, &stream, &theirs, err) != 0)
         return -1;
     if (count_break(line, processed, theirs, err) == 0 && go_on(line, stream, next_order, theirs, err) == 0)

@@ -144,13 +144,14 @@ static void stop(struct sequencer *seq, bool *flag) {
     os_unlock(&seq->lock);
 }
 
-bool sequencer_settle(struct sequencer *seq) {
+enum queue_result sequencer_settle(struct sequencer *seq, int64_t deadline_ms) {
+    bool in_time = true;
     os_lock(&seq->lock);
-    while (!(seq->waiting && !is_ready(seq)) && !seq->closed && !seq->cancelled)
-        os_cond_wait(&seq->idle, &seq->lock);
+    while (!(seq->waiting && !is_ready(seq)) && !seq->closed && !seq->cancelled && in_time)
+        in_time = os_cond_wait_until(&seq->idle, &seq->lock, deadline_ms);
     bool open = !seq->closed && !seq->cancelled;
     os_unlock(&seq->lock);
-    return open;
+    return !open ? QUEUE_CLOSED : in_time ? QUEUE_OK : QUEUE_TIMEOUT;
 }
 
 void sequencer_clear(struct sequencer *seq, void (*drop)(struct ticketed *item)) {

@@ -107,8 +107,8 @@ bool sequencer_lacks(struct sequencer *seq, uint64_t ticket);
 bool sequencer_awaits(struct sequencer *seq, uint64_t ticket);
 void sequencer_close(struct sequencer *seq);
 /* Waits until the taker waits in sequencer_get for a ticket that is not there: all before it is done with. For when
- * nobody puts. False: cancelled or closed. */
-bool sequencer_settle(struct sequencer *seq);
+ * nobody puts. QUEUE_TIMEOUT: not until then (os_now_ms); QUEUE_CLOSED: cancelled or closed. */
+enum queue_result sequencer_settle(struct sequencer *seq, int64_t deadline_ms);
 /* Drops what waits for its turn. */
 void sequencer_clear(struct sequencer *seq, void (*drop)(struct ticketed *item));
 void sequencer_cancel(void *seq);
@@ -126,7 +126,8 @@ void tally_init(struct tally *t);
 void tally_free(struct tally *t);
 void tally_up(struct tally *t);
 void tally_down(struct tally *t);
-bool tally_wait(struct tally *t); /* until there are none; false: cancelled */
+enum queue_result tally_wait(struct tally *t,
+                             int64_t deadline_ms); /* until there are none; as sequencer_settle */
 void tally_cancel(void *tally);
 
 /* ---- run ---------------------------------------------------------------------------------------------- */

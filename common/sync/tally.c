@@ -25,13 +25,14 @@ void tally_down(struct tally *t) {
     os_unlock(&t->lock);
 }
 
-bool tally_wait(struct tally *t) {
+enum queue_result tally_wait(struct tally *t, int64_t deadline_ms) {
+    bool in_time = true;
     os_lock(&t->lock);
-    while (t->n > 0 && !t->cancelled)
-        os_cond_wait(&t->zero, &t->lock);
+    while (t->n > 0 && !t->cancelled && in_time)
+        in_time = os_cond_wait_until(&t->zero, &t->lock, deadline_ms);
     bool open = !t->cancelled;
     os_unlock(&t->lock);
-    return open;
+    return !open ? QUEUE_CLOSED : in_time ? QUEUE_OK : QUEUE_TIMEOUT;
 }
 
 void tally_cancel(void *arg) {

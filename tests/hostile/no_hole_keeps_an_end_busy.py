@@ -11,11 +11,11 @@ import rig
 from golden_build import Entries, basis, file_begin, file_digest, file_end, hole, run, start, xxh128
 from lib import HVSEND, case, each, put_sparse
 from peer import CHECK, DIR, FILE, MADE, RECEIVER, WANT
-from rig import Fence, ends_when_told, greeted, is_served, listed
+from rig import Fence, ends_when_told, greeted, is_served, listed, sessions_of, wait_until
 
 HUGE = 8 << 40  # what ext4 can hold, and minutes to read even where it is only zeros
 CHECKSUM, INPLACE, VERIFY = 1 << 5, 1 << 9, 1 << 10
-DELTA, BY_CONTENT = 1 << 3, 1 << 6
+RESUME, DELTA, BY_CONTENT = 1 << 1, 1 << 3, 1 << 6
 
 
 def whole_hole(one, file_id=1):
@@ -54,20 +54,24 @@ def unfinished(dest):
     return dest / f".hvferry.part.{xxh128(b'old').hex()}"
 
 
-@each([(f.__name__, f) for f in (read_back, compared, taken_over, taken_over_in_place)])
+@each([(f"{f.__name__}, {how}", f, how) for f in (read_back, compared, taken_over, taken_over_in_place)
+       for how in ("the break is the end", "it may come back")])  # fmt: skip
 def a_hole_is_no_work_for_ever(ws, value):
-    attack = value[1]
+    _, attack, how = value
+    waits = how == "it may come back"
     fence, address = Fence(ws), ws.unix()
     put_sparse(fence.dest / "old", HUGE)
     os.utime(fence.dest / "old", (1, 1))
     if attack is taken_over:
         (fence.dest / "old").rename(unfinished(fence.dest))  # so that nothing is copied
-    listener = ws.receiver(address, fence.dest, *rig.ONE_TRY, "--timeout", "5", once=False)
-    with greeted(address, features=DELTA | BY_CONTENT) as one:
+    options = ["--timeout", "5", *(["--grace", "1"] if waits else rig.ONE_TRY)]
+    listener = ws.receiver(address, fence.dest, *options, once=False)
+    with greeted(address, features=DELTA | BY_CONTENT | (RESUME if waits else 0)) as one:
         attack(one)
         for _ in range(2):
             while one.recv().kind != "HEARTBEAT":
                 pass
+    wait_until(lambda: sessions_of(listener) == 0, "it is given up")
     is_served(ws, address, fence.dest)
     ends_when_told(listener)
     unfinished(fence.dest).unlink(missing_ok=True)

@@ -58,11 +58,11 @@ static int prepare(void *ctx, struct ticketed *chain, struct err *err) {
     return 0;
 }
 
-static int settle(void *ctx, uint64_t *ret_processed, struct err *err) {
+static enum queue_result settle(void *ctx, int64_t deadline_ms, uint64_t *ret_processed) {
     (void)ctx;
-    (void)err;
+    (void)deadline_ms;
     *ret_processed = 0;
-    return 0;
+    return QUEUE_OK;
 }
 
 static int start(void **state) {

@@ -253,18 +253,19 @@ static void settled_means_that_all_before_the_gap_is_done_with(void **state) {
     waiters_start(&w, 1, take_slowly, &t);
     for (unsigned i = 0; i < 4; i++)
         assert_int_equal(sequencer_put(t.seq, &items[i]), SEQ_PUT);
-    assert_true(sequencer_settle(t.seq));
+    assert_int_equal(sequencer_settle(t.seq, os_now_ms() + LONG_MS), QUEUE_OK);
     assert_int_equal(atomic_load(&t.taken), 3);
     drops = 0;
     sequencer_clear(t.seq, count_drop);
     assert_int_equal(drops, 1);
     assert_int_equal(sequencer_put(t.seq, &items[4]), SEQ_PUT);
-    assert_true(sequencer_settle(t.seq));
+    assert_int_equal(sequencer_settle(t.seq, os_now_ms() + LONG_MS), QUEUE_OK);
     assert_int_equal(atomic_load(&t.taken), 4);
     assert_true(sequencer_lacks(t.seq, 5));
+    assert_int_equal(sequencer_settle(t.seq, os_now_ms()), QUEUE_OK);
     sequencer_cancel(t.seq);
     waiters_join(&w);
-    assert_false(sequencer_settle(t.seq));
+    assert_int_equal(sequencer_settle(t.seq, os_now_ms() + LONG_MS), QUEUE_CLOSED);
     sequencer_free(t.seq, NULL);
 }
 
@@ -279,16 +280,17 @@ static void tally_waits_for_all_of_them(void **state) {
     struct tally t;
     struct waiters w;
     tally_init(&t);
-    assert_true(tally_wait(&t));
+    assert_int_equal(tally_wait(&t, os_now_ms() + LONG_MS), QUEUE_OK);
     for (unsigned i = 0; i < WAITERS; i++)
         tally_up(&t);
     waiters_start(&w, WAITERS, count_down, &t);
-    assert_true(tally_wait(&t));
+    assert_int_equal(tally_wait(&t, os_now_ms() + LONG_MS), QUEUE_OK);
     assert_int_equal(t.n, 0);
     waiters_join(&w);
     tally_up(&t);
+    assert_int_equal(tally_wait(&t, os_now_ms()), QUEUE_TIMEOUT);
     tally_cancel(&t);
-    assert_false(tally_wait(&t));
+    assert_int_equal(tally_wait(&t, os_now_ms() + LONG_MS), QUEUE_CLOSED);
     tally_free(&t);
 }
 
