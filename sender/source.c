@@ -62,20 +62,21 @@ bool same_file(const struct os_stat *a, const struct os_stat *b) {
            a->ctime_nsec == b->ctime_nsec;
 }
 
-/* File systems stamp with a clock that ticks, every 10 ms at most: a second change within a tick leaves ctime as it
- * is. So a file that changed just now is read only when a further change would show. A clock elsewhere (a network
- * file system) that is far from ours tells nothing. */
-enum { TICK_MS = 20 };
+/* File systems stamp with a clock that ticks, every 10 ms at most, and some keep whole seconds (FAT: every second one): a
+ * second change within a tick leaves ctime as it is. So a file that changed just now is read only when a further change would
+ * show. A clock elsewhere (a network file system) that is far from ours tells nothing. */
+enum { TICK_MS = 20, COARSE_TICK_MS = 2000 + TICK_MS, COARSE_TICK_S = 3 };
 
 void source_await_tick(const struct source *s, const struct os_stat *st) {
-    if (st->ctime_sec < s->began_sec - 1)
+    if (st->ctime_sec < s->began_sec - COARSE_TICK_S)
         return; /* without asking for the time */
     int64_t now_ns = os_wall_ns(), now_sec = now_ns / 1000000000;
-    if (st->ctime_sec < now_sec - 1 || st->ctime_sec > now_sec + 1)
+    if (st->ctime_sec < now_sec - COARSE_TICK_S || st->ctime_sec > now_sec + 1)
         return;
+    int64_t tick_ms = st->ctime_nsec == 0 ? COARSE_TICK_MS : TICK_MS;
     int64_t age_ms = (now_ns - (st->ctime_sec * 1000000000 + st->ctime_nsec)) / 1000000;
-    if (age_ms > -TICK_MS && age_ms < TICK_MS)
-        os_sleep_ms((int)(TICK_MS - age_ms));
+    if (age_ms > -tick_ms && age_ms < tick_ms)
+        os_sleep_ms((int)(tick_ms - age_ms));
 }
 
 static void use_root(struct source *s, int root) {

@@ -19,7 +19,7 @@ enum attempt source_compare(struct source *s, struct pending *p, struct err *err
 int source_open(struct source *s, const struct pending *p, struct os_file *ret, struct os_stat *ret_found);
 /* Close a file that was read, together with others, at the latest when the bundle is emitted. */
 void source_close_later(struct source *s, struct os_file file);
-/* Wait, for 40 ms at most, until any change to a file that is `st` now would change its ctime. */
+/* Wait, for 40 ms at most (4 s where times are whole seconds), until any change to a file that is `st` now would change its ctime. */
 void source_await_tick(const struct source *s, const struct os_stat *st);
 bool same_file(const struct os_stat *a, const struct os_stat *b);
 /* Give p up: report it, and FILE_FAIL. */

@@ -289,10 +289,23 @@ class Workspace:
 
     def tmpfs(self, name, options):
         """Mounts one; Skipped where that is not allowed."""
+        return self.mount(name, "tmpfs", "-t", "tmpfs", "-o", options, "hvferry-test")
+
+    def whole_seconds(self, name, size):
+        """A file system whose times are whole seconds: ext4 with small inodes. Skipped where that is not allowed."""
+        image = self.path / f"{name}.img"
+        with open(image, "wb") as f:
+            f.truncate(size)
+        made = subprocess.run(["mkfs.ext4", "-q", "-F", "-I", "128", image], capture_output=True)
+        if made.returncode != 0:
+            raise Skipped(f"no ext4 can be made: {made.stderr.decode().strip()}")
+        return self.mount(name, "image", "-o", "loop", image)
+
+    def mount(self, name, what, *how):
         at = self.dir(name)
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "hvferry-test", at], capture_output=True)
+        done = subprocess.run(["mount", *how, at], capture_output=True)
         if done.returncode != 0:
-            raise Skipped(f"no tmpfs can be mounted: {done.stderr.decode().strip()}")
+            raise Skipped(f"no {what} can be mounted: {done.stderr.decode().strip()}")
         self.mounts.append(at)
         return at
 
