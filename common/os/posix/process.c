@@ -9,7 +9,8 @@
 
 enum {
     PAGE_BYTES = 4096,
-    DESCRIPTORS = 5120, /* up to 72 for each of 64 sessions of a sender; a listener has 16 and 32 streams */
+    /* For each of 64 sessions of a sender up to 144: two a level of the tree, 64 levels deep. A listener has 16 and 32 streams. */
+    DESCRIPTORS = 64 * 144,
 };
 
 /* What two peers can make a listener open, or many targets a sender, is more than the 1024 that most processes begin with. */
