@@ -146,8 +146,10 @@ static bool write_dir_end(struct ledger *l, struct item **item, struct entry_wri
             l->last_path[0] = '\0';
             *ew = (struct entry_writer){.w = item_writer(*item), .last = l->last_path};
         }
-        if (entry_encode(ew, &e))
+        if (entry_encode(ew, &e)) {
+            p->held = false;
             return true;
+        }
         item_written(*item, &ew->w);
         (void)outbox_put(l->out, *item);
         *item = NULL;
@@ -247,6 +249,7 @@ uint64_t ledger_add(struct ledger *l, const struct found *f) {
     uint64_t id = 0;
     if (!l->cancelled) {
         id = p->file_id = l->next_id++;
+        p->held = held;
         p->answered = held; /* it waits for others, not for a verdict that a SYNC would have to wait for */
         l->unanswered += !held;
         l->bytes += strlen(p->path) + COST_PER_ENTRY;
@@ -316,8 +319,11 @@ static int unasked(const char *what, uint64_t file_id, struct err *err) {
 static bool judge(struct ledger *l, struct pending *p, unsigned verdict) {
     bool file = p->type == ENTRY_FILE;
     bool first = !p->answered;
-    if (verdict == VERDICT_CHECK)
-        return file && first; /* answered when the basis comes */
+    if (verdict == VERDICT_CHECK) { /* answered when the basis comes */
+        bool fits = file && first && !p->checked;
+        p->checked = true;
+        return fits;
+    }
     if (first) {
         p->answered = true;
         l->unanswered--;
@@ -334,7 +340,7 @@ static bool judge(struct ledger *l, struct pending *p, unsigned verdict) {
         atomic_store(&p->sent, SENT_NOTHING);
         return want(l, p), true;
     case VERDICT_MADE:
-        if (!file)
+        if (!file && !p->held)
             return made(l, p), true;
         return false;
     default: /* VERDICT_GONE */

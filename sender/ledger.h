@@ -38,7 +38,8 @@ struct pending {
     struct digest basis_digest;
     struct delta *delta; /* as has_basis; it goes on growing */
     bool whole; /* ledger's lock; it was asked for a second time, without a basis */
-    bool answered; /* ledger's lock */
+    bool answered, checked; /* ledger's lock; checked: VERDICT_CHECK came */
+    bool held; /* ledger's lock; a DIR_END that is not sent yet */
     char path[];
 };
 

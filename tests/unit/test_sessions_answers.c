@@ -134,6 +134,24 @@ static int take_ack(uint64_t processed) {
     return err.code;
 }
 
+static void check_comes_once(void **state) {
+    (void)state;
+    send_rig_good(&rig, verdict(file, VERDICT_CHECK));
+    require_broken(verdict(file, VERDICT_CHECK), "does not wait for it");
+    rig.session.agreed.features = 0;
+    require_broken(verdict(file, VERDICT_CHECK), "no comparison");
+}
+
+static void end_of_a_directory_is_answered_once_it_is_sent(void **state) {
+    (void)state;
+    uint64_t end = send_rig_list(&rig, ENTRY_DIR_END, "a"); /* held: `file` is not settled */
+    require_broken(verdict(end, VERDICT_MADE), "does not wait for it");
+    send_rig_good(&rig, verdict(dir, VERDICT_MADE));
+    send_rig_good(&rig, verdict(file, VERDICT_SKIP));
+    assert_non_null(answer_of(&rig.answers, MSG_ENTRIES));
+    send_rig_good(&rig, verdict(end, VERDICT_MADE));
+}
+
 static void acknowledgement_of_what_was_never_sent_is_refused(void **state) {
     (void)state;
     send_rig_sent(&rig, say_chunk(rig.pool, file, 0, 9), 5);
@@ -310,6 +328,8 @@ int main(void) {
         ANSWER(bundle_that_is_void_was_not_sent),
         ANSWER(compared_file_is_skipped_once_it_is_said_to_be_the_same),
         ANSWER(basis_needs_its_feature),
+        ANSWER(check_comes_once),
+        ANSWER(end_of_a_directory_is_answered_once_it_is_sent),
         ANSWER(acknowledgement_of_what_was_never_sent_is_refused),
         ANSWER(file_that_was_not_given_up_is_not_gone),
         ANSWER(file_that_was_given_up_is_gone),
