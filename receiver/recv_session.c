@@ -10,7 +10,7 @@
 #include <string.h>
 
 /* Answers that wait to be sent: an unsettled id has no more than CHECK, BASIS and one that ends it. */
-enum { ANSWERS_MAX = 4 * UNSETTLED_MAX };
+enum { ANSWERS_MAX = 4 * UNSETTLED_MAX, ANSWER_BYTES_MAX = 8 * 1024 * 1024 };
 enum { RUNS_PER_REPLY = 128 }; /* runs collected before a reply is sent: 2 KiB */
 
 int recv_session_new(const struct recv_config *config, const struct agreement *agreed, struct link_in *in,
@@ -89,7 +89,8 @@ int recv_want(struct recv_session *s, const struct entry *e, struct err *err) {
     w->bytes = n + PER_ENTRY;
     w->basis = (struct sink_basis){0};
     w->job = NULL;
-    w->told = w->complete = false;
+    w->told = (struct file_state){0};
+    w->complete = false;
     memcpy(w->path, e->path, n + 1);
     s->wanted_bytes += w->bytes;
     s->wanted_count++;
@@ -202,7 +203,7 @@ void recv_settled(void *ctx, uint64_t file_id, uint64_t size, const struct err *
 /* After every step: 0, or -1 and err when the destination is full, an answer was lost for want of memory, or the sender
  * goes on without having taken those that it waits for. */
 static int check_room(const struct recv_session *s, struct err *err) {
-    if (outbox_waiting(s->out) > ANSWERS_MAX)
+    if (outbox_waiting(s->out) > ANSWERS_MAX || outbox_bytes(s->out) > ANSWER_BYTES_MAX)
         return err_set(err, EXIT_STREAM, "the sender does not take the answers to what it sends");
     if (s->no_memory)
         return err_set(err, EXIT_MEMORY, "out of memory");

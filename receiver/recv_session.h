@@ -31,7 +31,8 @@ struct wanted {
     size_t bytes; /* what it counts against UNSETTLED_BYTES_MAX */
     struct sink_basis basis; /* size 0: all of it is to come */
     struct basis_job *job; /* its digests, until they are of no use any more; NULL: none */
-    bool told; /* the sender has its content digest, and may say that it is the same */
+    struct file_state
+        told; /* the sender has the content digest of this, and may say that it is the same; inode 0: it has none */
     bool complete; /* it waits to be committed */
     char path[];
 };
@@ -66,6 +67,7 @@ struct recv_session {
     size_t wanted_bytes;
     unsigned wanted_count;
     uint64_t oldest_id; /* none below is wanted */
+    uint64_t last_dir_end; /* file_id of the last DIR_END */
     struct {
         bool open; /* between FILE_BEGIN and FILE_END */
         bool ignored; /* it has failed: what comes for it is passed over */

@@ -41,8 +41,10 @@ int recv_session_request(struct recv_session *s, struct err *err) {
 /* ---- START ------------------------------------------------------------------------------------------ */
 
 /* Make the directories of `into` below the root, and give the last one back. */
-static int open_into(struct recv_session *s, const char *into, struct os_dir *ret, struct err *err) {
-    struct sink_options plain = {.durable = DURABLE_NONE, .usage = s->config.usage};
+static int open_into(struct recv_session *s, const char *into, enum durable durable, struct os_dir *ret,
+                     struct err *err) {
+    const struct sink_options plain = {
+        .durable = durable, .usage = s->config.usage, .cancelled = s->config.cancelled};
     struct os_dir root, dir;
     struct sink *sink;
     int result = os_dir_dup(s->config.root, &root);
@@ -66,6 +68,10 @@ static int open_into(struct recv_session *s, const char *into, struct os_dir *re
             result = os_dir_dup(dir, ret);
         if (result != 0)
             (void)os_file_error(err, result, "cannot open %s below the destination", ESCAPED(into));
+        else if (sink_finish(sink, err) != 0) { /* the names on the way */
+            os_dir_close(ret);
+            result = -1;
+        }
     }
     sink_close(sink);
     return result == 0 ? 0 : -1;
@@ -95,7 +101,8 @@ int recv_start(struct recv_session *s, struct item *item, struct err *err) {
                        "the sender asks for options that this hvrecv does not support (%#" PRIx64 ")",
                        m.flags & ~(uint64_t)OPT_SUPPORTED);
     struct os_dir root;
-    int result = s->path[0] ? open_into(s, s->path, &root, err) : os_dir_dup(s->config.root, &root);
+    enum durable durable = s->config.durable_given ? s->config.durable : (enum durable)m.durable;
+    int result = s->path[0] ? open_into(s, s->path, durable, &root, err) : os_dir_dup(s->config.root, &root);
     if (result != 0)
         return s->path[0] ? -1 : os_file_error(err, result, "cannot open the destination");
     s->flags = m.flags | s->config.flags_or;
@@ -105,7 +112,7 @@ int recv_start(struct recv_session *s, struct item *item, struct err *err) {
         .owner = s->flags & OPT_OWNER,
         .group = s->flags & OPT_GROUP,
         .verify = s->flags & OPT_VERIFY,
-        .durable = s->config.durable_given ? s->config.durable : (enum durable)m.durable,
+        .durable = durable,
         .umask = s->config.umask,
         .partial_min = s->config.no_partial ? 0 : s->agreed.our_window,
         .inplace = s->flags & OPT_INPLACE,
@@ -160,10 +167,12 @@ static int send_basis(struct recv_session *s, const struct entry *e, struct err 
     struct msg_basis m = {
         .file_id = e->file_id, .kind = BASIS_CONTENT, .block_size = s->agreed.chunk_size, .count = 1};
     struct err unreadable;
-    if (sink_digest(s->sink, e->path, s->agreed.chunk_size, &m.size, &digest, &unreadable) != 0)
+    struct file_state *told = &recv_find(s, e->file_id)->told;
+    if (sink_digest(s->sink, e->path, s->agreed.chunk_size, told, &digest, &unreadable) != 0)
         return unreadable.code == EXIT_SIGNAL
                    ? recv_cancelled(err)
                    : recv_verdict(s, e->file_id, VERDICT_WANT, err); /* what cannot be read is sent anew */
+    m.size = told->size;
     m.digests = (struct span){.p = digest.b, .n = sizeof digest.b};
     struct item *item = item_new(MSG_BASIS, 128);
     if (item == NULL)
@@ -171,7 +180,6 @@ static int send_basis(struct recv_session *s, const struct entry *e, struct err 
     struct wr w = item_writer(item);
     msg_basis_encode(&w, &m);
     item_written(item, &w);
-    recv_find(s, e->file_id)->told = true;
     s->bases[s->base_count++] = item; /* an answer by itself: no verdict */
     if (s->base_count == BASES_PER_REPLY)
         recv_session_answer(s);
@@ -244,6 +252,20 @@ static int judge_entry(struct recv_session *s, struct entry *e, enum name_fault 
     return 0;
 }
 
+/* They are held until all before them is settled, and so they come in the order of their ids. */
+static int check_end_of_dir(struct recv_session *s, uint64_t file_id, struct err *err) {
+    if (file_id <= s->last_dir_end)
+        return err_set(err, EXIT_STREAM, "ENTRIES: file_id %" PRIu64 " of a DIR_END was used before",
+                       file_id);
+    s->last_dir_end = file_id;
+    while (s->wanted_count > 0 && s->oldest_id < file_id && recv_find(s, s->oldest_id) == NULL)
+        s->oldest_id++;
+    if (s->wanted_count == 0 || s->oldest_id >= file_id)
+        return 0;
+    return err_set(err, EXIT_STREAM, "ENTRIES: DIR_END %" PRIu64 " came before file %" PRIu64 " was settled",
+                   file_id, s->oldest_id);
+}
+
 int recv_entries(struct recv_session *s, struct item *item, struct err *err) {
     struct entry_reader er = {.r = rd_of(item->body, item->frame.body_length), .path = s->path};
     struct entry e;
@@ -255,6 +277,8 @@ int recv_entries(struct recv_session *s, struct item *item, struct err *err) {
             return err_set(err, EXIT_STREAM, "ENTRIES: file_id %" PRIu64 " was used before", e.file_id);
         if (e.type != ENTRY_DIR_END && atomic_load(&s->report->list_complete))
             return err_set(err, EXIT_STREAM, "ENTRIES: file_id %" PRIu64 " came after LIST_END", e.file_id);
+        if (e.type == ENTRY_DIR_END && check_end_of_dir(s, e.file_id, err) != 0)
+            return -1;
         bool dir = e.type == ENTRY_DIR || e.type == ENTRY_DIR_END;
         if (fault == NAME_OK && !was_asked_for(s, e.path, dir))
             return err_set(err, EXIT_STREAM, "ENTRIES: the sender offers %s, which was not asked for",
@@ -290,6 +314,8 @@ int recv_unlisted(struct recv_session *s, struct item *item, struct err *err) {
 }
 
 int recv_list_end(struct recv_session *s, struct item *item, struct err *err) {
+    if (atomic_load(&s->report->list_complete))
+        return err_set(err, EXIT_STREAM, "LIST_END: it came before");
     atomic_store(&s->report->list_complete, true);
     recv_report_missing(s);
     return msg_empty_decode(item_body(item), "LIST_END", err);

@@ -41,9 +41,11 @@ static int take_one(struct receiver *r, struct item *item, struct codec_state *s
 }
 
 /* Waits for the next frame; commits and says that it is alive meanwhile. */
-static int wait_for_item(struct receiver *r, struct item **ret, struct err *err) {
+static int wait_for_item(struct receiver *r, int64_t due_ms, struct item **ret, struct err *err) {
     int64_t heard = os_now_ms();
     for (;;) {
+        if (due_ms >= 0 && os_now_ms() >= due_ms) /* heartbeats come here too */
+            return overdue(r->session, err);
         bool batch = recv_session_has_batch(r->session);
         enum stream_result result = stream_recv(
             r->line.stream, r->pool, batch ? COMMIT_IDLE_MS : stream_pause(r->config->timeout_ms), ret, err);
@@ -67,9 +69,14 @@ int receive_serially(struct receiver *r, struct err *err) {
     if (state == NULL)
         return err_set(err, EXIT_MEMORY, "out of memory");
     int result = send_answers(r, err); /* REQUEST, if this end dialled */
+    enum recv_state before = r->session->state;
+    int64_t due_ms = time_of_one_due(r);
     while (result == 0 && r->session->state != RECV_DONE) {
         struct item *item;
-        result = wait_for_item(r, &item, err);
+        if (r->session->state != before)
+            due_ms = time_of_one_due(r);
+        before = r->session->state;
+        result = wait_for_item(r, due_ms, &item, err);
         if (result == 0)
             result = take_one(r, item, state, err);
         if (result == 0)

@@ -52,22 +52,26 @@ int sink_name_changed(struct sink *sink, struct os_dir dir) {
     return result;
 }
 
-/* Where a flush of the volume does not do for all, neighbours need one. */
-int sink_found(struct sink *sink, struct os_dir dir, const struct os_stat *st) {
-    struct os_stat of_dir;
+/* Windows flushes only what is open for writing: there it is the name alone. */
+static int flush_found(struct os_dir dir, const char *name) {
+    struct os_file file;
+    int result = OS_CAN_SYNC_VOLUME ? os_open_read(dir, name, &file) : -ENOTSUP;
+    if (result != 0)
+        return result == -ENOTSUP ? 0 : result;
+    result = os_sync(file);
+    os_close(&file);
+    return result;
+}
+
+int sink_found(struct sink *sink, struct os_dir dir, const char *name, const struct os_stat *st) {
     if (sink->opt.durable == DURABLE_NONE || st->ctime_sec < sink->young_sec)
         return 0;
     if (sink_volume_reaches(sink, st)) {
         sink->names_changed = true;
         return 0;
     }
-    int result = os_dir_stat(dir, &of_dir);
-    if (result != 0 || (of_dir.device == sink->young_volume && of_dir.inode == sink->young_dir))
-        return result;
-    result = sink_flush_dir(sink, dir);
-    sink->young_volume = result == 0 ? of_dir.device : 0;
-    sink->young_dir = of_dir.inode;
-    return result;
+    int result = st->kind == OS_FILE ? flush_found(dir, name) : 0;
+    return result == 0 ? sink_flush_dir(sink, dir) : result;
 }
 
 int sink_long_error(const struct sink *sink, int result, const char *path, const char *what,
@@ -146,7 +150,7 @@ int sink_make_dir(struct sink *sink, const char *path, uint32_t mode, struct err
             sink_remove_orphans(sink, path);
             result = make_writable(sink, at, name, st.mode);
             if (result == 0)
-                result = sink_found(sink, at, &st);
+                result = sink_found(sink, at, name, &st);
             return result == 0 ? 0 : os_file_error(err, result, "%s: cannot make it writable", ESCAPED(path));
         }
         if (st.kind != OS_SYMLINK)
@@ -248,7 +252,7 @@ int sink_make_link(struct sink *sink, const struct entry *e, struct span target,
     struct os_stat st;
     int result = os_stat_at(at, name, &st);
     if (result == 0)
-        result = sink_found(sink, at, &st);
+        result = sink_found(sink, at, name, &st);
     if (result == 0)
         result = finish_link(sink, e, at, name);
     return result == 0

@@ -38,6 +38,13 @@ struct metadata {
     struct win_attr win;
 };
 
+/* Which file it is, and since when: what differs in one of them may differ in its content. */
+struct file_state {
+    uint64_t device, inode, size;
+    int64_t ctime_sec;
+    uint32_t ctime_nsec;
+};
+
 /* Called for every file handed to sink_file_end: err NULL when it is durable. */
 typedef void sink_settled_fn(void *ctx, uint64_t file_id, uint64_t size, const struct err *err);
 
@@ -116,7 +123,6 @@ struct sink {
     int flush_failed; /* result of a flush of the volume or of a directory: nothing is committed after it */
     bool names_changed; /* directories, links: names to flush that are in no batch entry */
     int64_t young_sec; /* what changed since then may not be on storage, whoever changed it */
-    uint64_t young_volume, young_dir; /* what was flushed last because something young is in it */
 };
 
 /* `root` is taken over. 0, or -1 and err. */
@@ -136,11 +142,12 @@ int sink_make_link(struct sink *sink, const struct entry *e, struct span target,
  * with `same_time` of that mtime. Corrects the metadata of such a file, unless it has other names, for which they would
  * change too: then it is to come anew. */
 bool sink_has(struct sink *sink, const struct entry *e, bool same_time);
-/* Content digest (BASIS_CONTENT) of the file at `path`. */
-int sink_digest(struct sink *sink, const char *path, uint32_t block_size, uint64_t *ret_size,
+/* Content digest (BASIS_CONTENT) of the file at `path`, and of which. */
+int sink_digest(struct sink *sink, const char *path, uint32_t block_size, struct file_state *ret_was,
                 struct digest *ret, struct err *err);
-/* Set the metadata of an existing file whose content is right (FILE_SAME). */
-int sink_touch(struct sink *sink, const char *path, const struct metadata *meta, struct err *err);
+/* Set the metadata of an existing file whose content is right (FILE_SAME): that of `was`, as sink_digest found it. */
+int sink_touch(struct sink *sink, const char *path, const struct file_state *was, const struct metadata *meta,
+               struct err *err);
 
 /* One file at a time, whose file_id is of none that waits to be committed: begin, write*, then end or drop. After a failure of
  * write or end it is dropped already. meta: what will be set at the end, where that is known; may be NULL. */

@@ -73,9 +73,9 @@ int sink_flush_dir(struct sink *sink, struct os_dir dir);
  * flushed at once and that failed. */
 int sink_name_changed(struct sink *sink, struct os_dir dir);
 
-/* Something is in `dir` already and stays as it is: `st`. A session that died may have made it, so that its name is flushed
- * when it is not old. As sink_name_changed. */
-int sink_found(struct sink *sink, struct os_dir dir, const struct os_stat *st);
+/* `name` is in `dir` already and stays as it is: `st`. A session that died may have made it, so that it is flushed when it is not
+ * old. As sink_name_changed. */
+int sink_found(struct sink *sink, struct os_dir dir, const char *name, const struct os_stat *st);
 
 /* Nothing was sent for what lies before `offset`: it becomes a hole, whatever was there before. 0, or a negative result. */
 int sink_leave_hole(struct sink *sink, uint64_t offset);

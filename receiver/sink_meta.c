@@ -147,7 +147,7 @@ bool sink_has(struct sink *sink, const struct entry *e, bool same_time) {
         return false;
     sink_remove_partial(sink, e->path, st.size);
     if (has_metadata(sink, &st, &meta))
-        return sink_found(sink, at, &st) == 0;
+        return sink_found(sink, at, name, &st) == 0;
     struct os_file file = OS_FILE_NONE; /* metadata that cannot be set make the file be sent again */
     struct err ignored;
     bool done = open_to_change(at, name, &file, &st) == 0 &&
@@ -157,29 +157,38 @@ bool sink_has(struct sink *sink, const struct entry *e, bool same_time) {
     return done;
 }
 
-int sink_touch(struct sink *sink, const char *path, const struct metadata *meta, struct err *err) {
+static bool is_still(const struct file_state *was, const struct os_stat *st) {
+    return st->device == was->device && st->inode == was->inode && st->size == was->size &&
+           st->ctime_sec == was->ctime_sec && st->ctime_nsec == was->ctime_nsec;
+}
+
+int sink_touch(struct sink *sink, const char *path, const struct file_state *was, const struct metadata *meta,
+               struct err *err) {
     struct os_dir at;
     const char *name;
     struct os_stat st = {.kind = OS_NONE};
     struct os_file file = OS_FILE_NONE;
     if (sink_parent(sink, path, &at, &name, err) != 0)
         return -1;
-    bool found = os_stat_at(at, name, &st) == 0 && st.kind == OS_FILE;
-    if (found)
+    bool right = os_stat_at(at, name, &st) == 0 && st.kind == OS_FILE && has_metadata(sink, &st, meta);
+    int result = right ? 0 : open_to_change(at, name, &file, &st);
+    if (result == 0 && !is_still(was, &st)) {
+        os_close(&file);
+        return err_set(err, EXIT_PARTIAL, "%s: changed since it was compared; send it again", ESCAPED(path));
+    }
+    if (result == 0)
         sink_remove_partial(sink, path, st.size);
-    bool right = found && has_metadata(sink, &st, meta);
-    int result = right ? sink_found(sink, at, &st) : open_to_change(at, name, &file, &st);
     if (result == 0 && !right && sink_set_metadata(sink, file, &st, meta, &st, path, err) != 0) {
         os_close(&file);
         return -1;
     }
-    if (result == 0 && !right)
-        result = flush_changed(sink, file, &st);
+    if (result == 0)
+        result = right ? sink_found(sink, at, name, &st) : flush_changed(sink, file, &st);
     os_close(&file);
     return result == 0 ? 0 : os_file_error(err, result, "%s: cannot open or flush", ESCAPED(path));
 }
 
-int sink_digest(struct sink *sink, const char *path, uint32_t block_size, uint64_t *ret_size,
+int sink_digest(struct sink *sink, const char *path, uint32_t block_size, struct file_state *ret_was,
                 struct digest *ret, struct err *err) {
     struct os_dir at;
     const char *name;
@@ -193,6 +202,6 @@ int sink_digest(struct sink *sink, const char *path, uint32_t block_size, uint64
     os_close(&file);
     if (result != 0)
         return sink_long_error(sink, result, path, "cannot read for comparison", err);
-    *ret_size = st.size;
+    *ret_was = (struct file_state){st.device, st.inode, st.size, st.ctime_sec, st.ctime_nsec};
     return 0;
 }

@@ -201,15 +201,13 @@ int stage_unpack(void *arg, struct err *err) {
 
 /* ---- sink: one thread owns session and files ----------------------------------------------------------- */
 
-/* What the sender has to say next is one message, and nothing keeps it from saying it: alive or not, it gets no more time
- * than two timeouts and a break take. -1: no bound. */
-static int64_t time_of_one_due(const struct receiver *r, enum recv_state state) {
-    bool one = state == RECV_AWAIT_START || state == RECV_FINISHED;
+int64_t time_of_one_due(const struct receiver *r) {
+    bool one = r->session->state == RECV_AWAIT_START || r->session->state == RECV_FINISHED;
     int64_t timeout_ms = r->config->timeout_ms;
     return one && timeout_ms >= 0 ? os_now_ms() + 2 * timeout_ms + r->line.way->grace_ms : -1;
 }
 
-static int overdue(const struct recv_session *s, struct err *err) {
+int overdue(const struct recv_session *s, struct err *err) {
     return s->state == RECV_FINISHED
                ? err_set(err, EXIT_TIMEOUT, "the sender did not say BYE; all of its files are committed")
                : err_set(err, EXIT_TIMEOUT, "the sender did not begin the transfer");
@@ -233,7 +231,7 @@ int stage_sink(void *arg, struct err *err) {
     struct receiver *r = arg;
     struct recv_session *s = r->session;
     enum recv_state state = s->state;
-    int64_t due_ms = time_of_one_due(r, state);
+    int64_t due_ms = time_of_one_due(r);
     while (s->state != RECV_DONE) {
         struct ticketed *t;
         enum queue_result got = next_in_order(r, due_ms, &t);
@@ -246,7 +244,8 @@ int stage_sink(void *arg, struct err *err) {
         if (result != 0)
             return -1;
         if (s->state != state)
-            due_ms = time_of_one_due(r, state = s->state);
+            due_ms = time_of_one_due(r);
+        state = s->state;
     }
     if (s->basis)
         basis_close(s->basis);

@@ -20,6 +20,11 @@ int reply_step(struct receiver *r, struct item **items, unsigned count, struct e
 /* What the end of the input means in the middle of a session. Always -1. */
 int ingest_failed(struct receiver *r, enum stream_result result, struct err *err);
 
+/* When what the sender has to say next is one message, and nothing keeps it from saying it: alive or not, it gets no more time
+ * than two timeouts and a break take. os_now_ms; -1: no bound. */
+int64_t time_of_one_due(const struct receiver *r);
+int overdue(const struct recv_session *s, struct err *err); /* it did not say it. Always -1 */
+
 /* The whole session on the calling thread. */
 int receive_serially(struct receiver *r, struct err *err);
 

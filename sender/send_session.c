@@ -92,9 +92,12 @@ static int take_runs(struct send_session *s, struct item *item, struct err *err)
     struct rd r = rd_of(item->body, item->frame.body_length);
     struct run_of_ids run;
     int more;
-    while ((more = run_next(&r, type, &run, err)) == 1)
+    while ((more = run_next(&r, type, &run, err)) == 1) {
+        if (run.verdict == VERDICT_CHECK && !(s->agreed.features & (FEATURE_DELTA | FEATURE_CHECK)))
+            return err_set(err, EXIT_STREAM, "VERDICTS: no comparison was agreed on");
         if ((type == MSG_DURABLE ? ledger_durable : ledger_verdicts)(s->ledger, &run, err) != 0)
             return -1;
+    }
     return more;
 }
 
@@ -116,6 +119,9 @@ static int take_basis(struct send_session *s, struct item *item, struct err *err
     uint32_t feature = m.kind == BASIS_BLOCKS ? FEATURE_DELTA : FEATURE_CHECK;
     if (!(s->agreed.features & feature))
         return err_set(err, EXIT_STREAM, "BASIS: kind %u was not agreed on", (unsigned)m.kind);
+    if (m.kind == BASIS_CONTENT && m.block_size != s->agreed.chunk_size)
+        return err_set(err, EXIT_STREAM, "BASIS: its grid of %" PRIu32 " is not that of the session",
+                       m.block_size);
     return ledger_basis(s->ledger, &m, err);
 }
 
@@ -202,10 +208,9 @@ static int take_refused(struct send_session *s, struct item *item, struct err *e
 
 /* ---- after a break ---------------------------------------------------------------------------------------------- */
 
-int send_session_settle(struct send_session *s, uint64_t *ret_processed) {
+void send_session_settle(struct send_session *s, uint64_t *ret_processed) {
     link_in_resume(&s->in);
     *ret_processed = s->in.processed;
-    return 0;
 }
 
 /* The files of a bundle come again in new ones. */

@@ -41,7 +41,7 @@ void send_session_free(struct send_session *s); /* what the session allocated it
 int send_session_take(struct send_session *s, struct item *item, struct err *err);
 
 /* After a break; see struct line_hooks. */
-int send_session_settle(struct send_session *s, uint64_t *ret_processed);
+void send_session_settle(struct send_session *s, uint64_t *ret_processed);
 int send_session_prepare(struct send_session *s, struct ticketed *chain, struct err *err);
 /* Send stage: the data of a chunk that is sent again, or VOID in its place. 0, or -1 and err. */
 int send_session_reread(struct send_session *s, struct item *item, struct err *err);

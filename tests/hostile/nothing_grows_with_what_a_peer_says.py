@@ -20,26 +20,27 @@ HUGE = 1 << 62
 FEATURE_DELTA = 8
 
 
-def bad_names(n):
+def bad_names(n, count=PER_MESSAGE, kind=FILE, name=b"."):
     """ENTRIES, each of whose names is refused with a message of its own."""
     fields = struct.Struct("<QBBBBIIIqIIQ")
-    ids = range(1 + n * PER_MESSAGE, 1 + (n + 1) * PER_MESSAGE)
-    return [(b"".join(fields.pack(i, 1, 0, 1, 0, 0o644, 0, 0, 0, 0, 0, 0) + b"\x01." for i in ids), "")]
+    ids = range(1 + n * count, 1 + (n + 1) * count)
+    named = bytes([len(name)]) + name
+    return [(b"".join(fields.pack(i, kind, 0, 1, 0, 0o644, 0, 0, 0, 0, 0, 0) + named for i in ids), "")]
 
 
-def resident(process):
+def resident(process, what="VmRSS"):
     """MiB."""
     for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS"):
+        if line.startswith(what):
             return int(line.split()[1]) >> 10
     raise lib.Failed("it has ended")
 
 
-def bad_names_for_ever(one, granted):
+def bad_names_for_ever(one, granted, **what):
     """Within the credit, until it is shown out: the code and text of that."""
     spent = 256 + 16
     for n in itertools.count():
-        body = bad_names(n)
+        body = bad_names(n, **what)
         spent += 256 + len(joined(body))
         while granted < spent:
             message = one.recv()
@@ -66,6 +67,24 @@ def a_sender_that_takes_no_answers_is_shown_out(ws, window):
             pass
     wait_until(lambda: "answers" in receiver.err(), "the receiver has said why")
     is_served(ws, address, fence.dest)
+    ends_when_told(receiver)
+    fence.check_nothing_changed()
+
+
+@case
+def answers_that_are_long_are_fewer(ws):
+    """Each says a name that takes a kilobyte to be shown, and none of them leaves: the sender has no more credit to give."""
+    if lib.SMALL:
+        raise Skipped("a sanitizer keeps what is freed")
+    unknown_kind, count = 5, 820
+    fence, address = Fence(ws), ws.unix()
+    receiver = ws.listen(address, HVRECV, "-q", "--listen", address, *rig.ONE_TRY, fence.dest)
+    with Peer.dial(address) as one:
+        granted, = struct.unpack_from("<Q", one.greet(SENDER, window=2 * (256 + 262144)).body, 36)
+        one.send("START", start(0))
+        code, text = bad_names_for_ever(one, granted, count=count, kind=unknown_kind, name=b"\x01" * 250)
+        check_equal((code, "answers" in text), (12, True), f"what ABORT says ({text})")
+    check(resident(receiver, "VmHWM") < 40, f"{resident(receiver, 'VmHWM')} MiB at most")
     ends_when_told(receiver)
     fence.check_nothing_changed()
 

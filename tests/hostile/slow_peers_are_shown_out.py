@@ -83,10 +83,13 @@ def heartbeats(one, what):
         beating.join()
 
 
-@case
-def a_sender_that_never_starts_is_shown_out(ws):
+HOW = [("pipeline", []), ("serial", ["--serial"])]
+
+
+@each(HOW)
+def a_sender_that_never_starts_is_shown_out(ws, how):
     fence, address = Fence(ws), ws.unix()
-    listener = ws.receiver(address, fence.dest, "--timeout", "3", "--grace", "0", once=False)
+    listener = ws.receiver(address, fence.dest, "--timeout", "3", "--grace", "0", *how[1], once=False)
     with greeted(address) as one:
         code, text = heartbeats(one, "START")
         check_equal(code, 30, "code")
@@ -94,10 +97,10 @@ def a_sender_that_never_starts_is_shown_out(ws):
     ends_when_told(listener)
 
 
-@case
-def a_sender_that_never_says_bye_is_shown_out(ws):
+@each(HOW)
+def a_sender_that_never_says_bye_is_shown_out(ws, how):
     fence, address = Fence(ws), ws.unix()
-    listener = ws.receiver(address, fence.dest, "--timeout", "3", "--grace", "0", once=False)
+    listener = ws.receiver(address, fence.dest, "--timeout", "3", "--grace", "0", *how[1], once=False)
     with greeted(address) as one:
         one.send("START", start(0))
         one.send("LIST_END")

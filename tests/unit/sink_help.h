@@ -35,6 +35,14 @@ static inline void open_sink(struct sink_options opt) {
     assert_int_equal(sink_open(own, &opt, on_settled, settled, &sink, NULL), 0);
 }
 
+/* sink_touch for the file as it is now. */
+static inline int touch(const char *path, const struct metadata *meta, struct err *err) {
+    struct os_stat st = {.kind = OS_NONE};
+    (void)os_stat_at(root, path, &st);
+    const struct file_state now = {st.device, st.inode, st.size, st.ctime_sec, st.ctime_nsec};
+    return sink_touch(sink, path, &now, meta, err);
+}
+
 static inline int sink_test_start(void **state) {
     (void)state;
     memset(settled, 0, sizeof settled);

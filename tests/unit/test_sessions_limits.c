@@ -67,6 +67,21 @@ static void file_ids_grow(void **state) {
     require_broken(say_entries(&earlier, 1), "was used before");
 }
 
+/* The ends of directories come in order, each once, and after the files before them. */
+static void ends_of_directories_are_held(void **state) {
+    (void)state;
+    const struct listed dir = {.id = 2, .type = ENTRY_DIR, .path = "d"};
+    const struct listed end = {.id = 3, .type = ENTRY_DIR_END, .path = "d"};
+    recv_rig_good(&rig, say_entries(&dir, 1));
+    require_broken(say_entries(&end, 1), "before file 1 was settled");
+    recv_rig_good(&rig, say_text(MSG_FILE_FAIL, 1));
+    require_broken(say_entries(&end, 1),
+                   "was used before"); /* the rig goes on where a session would have ended */
+    const struct listed next = {.id = 4, .type = ENTRY_DIR_END, .path = "d"};
+    recv_rig_good(&rig, say_entries(&next, 1));
+    require_broken(say_entries(&next, 1), "was used before");
+}
+
 static void ids_run_ahead_of_unsettled_ones_by_a_limit(void **state) {
     (void)state;
     const struct listed last = {.id = UNSETTLED_MAX, .type = ENTRY_FILE, .path = "last", .size = 9};
@@ -174,6 +189,7 @@ static void new_id_does_not_follow_the_end_of_the_list(void **state) {
     const struct listed late = {.id = 9, .type = ENTRY_FILE, .path = "late", .size = 9};
     recv_rig_good(&rig, say_empty(MSG_LIST_END));
     require_broken(say_entries(&late, 1), "after LIST_END");
+    require_broken(say_empty(MSG_LIST_END), "it came before");
 }
 
 static void wrong_file_digest_fails_the_file_alone(void **state) {
@@ -311,6 +327,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         LIMIT(file_id_is_used_once),
         LIMIT(file_ids_grow),
+        LIMIT(ends_of_directories_are_held),
         LIMIT(ids_run_ahead_of_unsettled_ones_by_a_limit),
         LIMIT(an_id_too_far_ahead_is_noticed_at_once),
         LIMIT(paths_of_unsettled_files_have_a_limit),

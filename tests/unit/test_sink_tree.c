@@ -211,9 +211,9 @@ static void what_is_corrected_is_flushed_in_the_end(void **state) {
     put_text(root, "f", "12345");
     open_sink((struct sink_options){.times = true, .durable = DURABLE_BATCH});
     sink->young_sec = INT64_MAX;
-    assert_int_equal(sink_touch(sink, "f", &meta, NULL), 0);
+    assert_int_equal(touch("f", &meta, NULL), 0);
     require_flush(OS_CAN_SYNC_VOLUME);
-    assert_int_equal(sink_touch(sink, "f", &meta, NULL), 0);
+    assert_int_equal(touch("f", &meta, NULL), 0);
     require_flush(false);
 }
 
@@ -269,9 +269,8 @@ static void touch_sets_mode_and_time_of_files_only(void **state) {
     struct err err;
     open_sink(archive);
     put_text(root, "f", "text");
-    assert_int_equal(
-        sink_touch(sink, "f", &(struct metadata){.mode = 07640, .mtime_sec = 1000, .mtime_nsec = 5}, NULL),
-        0);
+    assert_int_equal(touch("f", &(struct metadata){.mode = 07640, .mtime_sec = 1000, .mtime_nsec = 5}, NULL),
+                     0);
     struct os_stat st = stat_of(root, "f");
     assert_mode(root, "f", 0640);
     assert_mtime(&st, 1000, 5);
@@ -281,12 +280,36 @@ static void touch_sets_mode_and_time_of_files_only(void **state) {
     bool has_fifo = put_fifo(root, "fifo");
     static const char *const others[] = {"dir", "link", "fifo", "missing"};
     for (size_t i = 0; i < 4; i++)
-        assert_int_equal(sink_touch(sink, others[i],
-                                    &(struct metadata){.mode = 0700, .mtime_sec = 1, .mtime_nsec = 1}, &err),
-                         -1);
+        assert_int_equal(
+            touch(others[i], &(struct metadata){.mode = 0700, .mtime_sec = 1, .mtime_nsec = 1}, &err), -1);
     assert_mode(root, "dir", 0755);
     if (has_fifo)
         assert_mode(root, "fifo", 0600);
+}
+
+/* Another file, or another content, is there by the time that the sender says that it is the same. */
+static void touch_takes_only_what_was_compared(void **state) {
+    (void)state;
+    const struct metadata meta = {.mode = 0644, .mtime_sec = 1000};
+    struct file_state was;
+    struct digest digest;
+    struct err err = {0};
+    open_sink(archive);
+    for (unsigned i = 0; i < 2; i++) {
+        put_text(root, "f", "text");
+        assert_int_equal(sink_digest(sink, "f", 4096, &was, &digest, NULL), 0);
+        if (i == 0) {
+            put_text(root, "other", "same");
+            assert_int_equal(os_rename_at(root, "other", "f"), 0);
+        } else {
+            was.ctime_nsec++; /* as if it had been written to since */
+        }
+        struct os_stat before = stat_of(root, "f");
+        assert_int_equal(sink_touch(sink, "f", &was, &meta, &err), -1);
+        assert_int_equal(err.code, EXIT_PARTIAL);
+        struct os_stat after = stat_of(root, "f");
+        assert_int_equal(after.mtime_sec, before.mtime_sec);
+    }
 }
 
 static struct digest digest_by_hand(const uint8_t *p, uint64_t size, uint32_t block) {
@@ -312,10 +335,10 @@ static void digest_covers_every_block_and_the_size(void **state) {
         bytes[i] = (uint8_t)(i * 7 + i / 256);
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         struct digest got, want = digest_by_hand(bytes, sizes[i], BLOCK);
-        uint64_t size = 99;
+        struct file_state was = {.size = 99};
         put_file(root, "f", bytes, sizes[i]);
-        assert_int_equal(sink_digest(sink, "f", BLOCK, &size, &got, NULL), 0);
-        assert_int_equal(size, sizes[i]);
+        assert_int_equal(sink_digest(sink, "f", BLOCK, &was, &got, NULL), 0);
+        assert_int_equal(was.size, sizes[i]);
         assert_true(digest_equal(&got, &want));
     }
 }
@@ -330,11 +353,11 @@ static void only_files_have_a_digest(void **state) {
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         struct err err = {.code = 0};
         struct digest got;
-        uint64_t size = 99;
-        assert_int_equal(sink_digest(sink, others[i], 4096, &size, &got, &err), -1);
+        struct file_state was = {.size = 99};
+        assert_int_equal(sink_digest(sink, others[i], 4096, &was, &got, &err), -1);
         assert_int_equal(err.code, EXIT_FILE_IO);
         assert_non_null(strstr(err.msg, others[i]));
-        assert_int_equal(size, 99);
+        assert_int_equal(was.size, 99);
     }
 }
 
@@ -354,6 +377,7 @@ int main(void) {
         SINK_TEST(has_compares_kind_size_and_time),
         SINK_TEST(has_corrects_a_mode_that_is_preserved),
         SINK_TEST(touch_sets_mode_and_time_of_files_only),
+        SINK_TEST(touch_takes_only_what_was_compared),
         SINK_TEST(digest_covers_every_block_and_the_size),
         SINK_TEST(only_files_have_a_digest),
     };
