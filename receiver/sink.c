@@ -54,11 +54,12 @@ int sink_name_changed(struct sink *sink, struct os_dir dir) {
 
 /* Windows flushes only what is open for writing: there it is the name alone. */
 static int flush_found(struct os_dir dir, const char *name) {
-    struct os_file file;
-    int result = OS_CAN_SYNC_VOLUME ? os_open_read(dir, name, &file) : -ENOTSUP;
-    if (result != 0)
-        return result == -ENOTSUP ? 0 : result;
-    result = os_sync(file);
+    struct os_file file = OS_FILE_NONE;
+    if (!OS_CAN_SYNC_VOLUME)
+        return 0;
+    int result = os_open_read(dir, name, &file);
+    if (result == 0)
+        result = os_sync(file);
     os_close(&file);
     return result;
 }
