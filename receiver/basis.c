@@ -30,6 +30,8 @@ struct basis_job {
     bool dropped, complete; /* lock */
     bool opened; /* thread of basis_step */
     struct os_file begun, old; /* thread of basis_step */
+    struct usage *usage;
+    struct usage_held held_begun, held_old; /* thread of basis_step */
     uint64_t front; /* lock; blocks before it are asked about, or passed over */
     uint64_t start; /* lock; block at which the last run without gaps began */
     uint64_t passed; /* lock; blocks before it have come */
@@ -94,9 +96,13 @@ struct basis *basis_new(struct outbox *out) {
     return b;
 }
 
+static void close_files(struct basis_job *job) {
+    (void)usage_close(&job->held_begun, &job->begun);
+    (void)usage_close(&job->held_old, &job->old);
+}
+
 static void job_free(struct basis_job *job) {
-    os_close(&job->begun);
-    os_close(&job->old);
+    close_files(job);
     free(job);
 }
 
@@ -149,6 +155,7 @@ struct basis_job *basis_add(struct basis *b, uint64_t file_id, const char *path,
     job->split = basis->split;
     job->block_size = basis->block_size;
     job->inplace = basis->inplace;
+    job->usage = basis->usage;
     job->begun = job->old = OS_FILE_NONE;
     job->stretch = STRETCH_FIRST;
     memcpy(job->path, path, n + 1);
@@ -215,9 +222,9 @@ static void open_files(struct basis *b, struct basis_job *job) {
         return;
     sink_partial_name(name, &partial);
     if (job->split > 0)
-        (void)os_open_read(at, job->inplace ? name : partial.s, &job->begun);
+        (void)usage_open_read(job->usage, &job->held_begun, at, job->inplace ? name : partial.s, &job->begun);
     if (job->split < job->size)
-        (void)os_open_read(at, name, &job->old);
+        (void)usage_open_read(job->usage, &job->held_old, at, name, &job->old);
 }
 
 /* Digests of the blocks of n bytes; their number. */
@@ -379,8 +386,7 @@ static void put_end(struct basis *b, const struct basis_job *job) {
 
 static void complete(struct basis *b, struct basis_job *job, bool say_so) {
     job->complete = true;
-    os_close(&job->begun); /* it may wait long for the sender, and many do */
-    os_close(&job->old);
+    close_files(job); /* it may wait long for the sender, and many do */
     take_out(b, job);
     if (say_so)
         put_end(b, job);

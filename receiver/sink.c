@@ -106,16 +106,38 @@ static int replace(struct sink *sink, struct os_dir dir, const char *temp, const
 
 int sink_replace(struct sink *sink, struct os_dir dir, const char *temp, const char *name, const char *path,
                  struct err *err) {
-    struct os_stat old;
+    struct os_stat old, new;
     if (sink->opt.usage == NULL)
         return replace(sink, dir, temp, name, path, err);
     usage_lock(sink->opt.usage); /* or two sessions would be given back the same file */
     bool there = os_stat_at(dir, name, &old) == 0 && old.kind != OS_NONE;
+    bool file = os_stat_at(dir, temp, &new) == 0 && new.kind == OS_FILE;
     int result = replace(sink, dir, temp, name, path, err);
-    if (result == 0 && there) /* a file that has other names is still there */
-        usage_give(sink->opt.usage, old.kind == OS_FILE && old.links <= 1 ? old.size : 0, 1);
+    if (result == 0 && file) { /* flushed: the file system knows by now what is a hole */
+        struct usage_file counts = {.bytes = new.size};
+        usage_settle(sink->opt.usage, &counts, new.size, new.allocated);
+    }
+    if (result == 0 && there) {
+        usage_give_name(sink->opt.usage);
+        usage_gone(sink->opt.usage, &old);
+    }
     usage_unlock(sink->opt.usage);
     return result;
+}
+
+void sink_remove_counted(struct sink *sink, struct os_dir at, const char *name, struct usage_file *counts) {
+    struct usage *usage = sink->opt.usage;
+    struct os_stat st;
+    usage_lock(usage);
+    int seen = usage ? os_stat_at(at, name, &st) : -ENOENT;
+    int result = os_unlink_at(at, name);
+    if (usage && result == 0) {
+        if (counts && seen == 0)
+            usage_settle(usage, counts, st.size, st.allocated);
+        if (seen == 0)
+            usage_gone(usage, &st);
+    }
+    usage_unlock(usage);
 }
 
 /* A directory that is there already becomes writable; ENTRY_DIR_END sets its mode. Where modes are not preserved
@@ -145,7 +167,7 @@ int sink_make_dir(struct sink *sink, const char *path, uint32_t mode, struct err
         return -1;
     int result = os_mkdir_at(at, name, (mode & 0777) | 0700);
     if (result != 0 && !there)
-        usage_give(sink->opt.usage, 0, 1);
+        usage_give_name(sink->opt.usage);
     if (result == -EEXIST && (result = os_stat_at(at, name, &st)) == 0) {
         if (st.kind == OS_DIR) {
             sink_remove_orphans(sink, path);
@@ -223,7 +245,7 @@ static int create_link(struct sink *sink, const struct entry *e, const char *tar
         return -1;
     int result = os_symlink_at(target, at, temp.s);
     if (result != 0) {
-        usage_give(sink->opt.usage, 0, 1);
+        usage_give_name(sink->opt.usage);
         return os_file_error(err, result, "%s: cannot create the link", ESCAPED(e->path));
     }
     result = finish_link(sink, e, at, temp.s);
@@ -233,7 +255,7 @@ static int create_link(struct sink *sink, const struct entry *e, const char *tar
         result = sink_replace(sink, at, temp.s, name, e->path, err);
     if (result != 0) {
         (void)os_unlink_at(at, temp.s);
-        usage_give(sink->opt.usage, 0, 1);
+        usage_give_name(sink->opt.usage);
         return -1;
     }
     result = sink_name_changed(sink, at);

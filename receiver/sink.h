@@ -67,6 +67,7 @@ struct sink_basis {
     uint64_t split; /* bytes that are in the unfinished file itself; what follows is in the old one */
     uint32_t block_size;
     bool inplace; /* the unfinished file is the old one */
+    struct usage *usage; /* whose account it is; borrowed; NULL: without limits */
 };
 
 /* What was written to the open file, to compare with what is read back. Zeros stand for holes. */
@@ -97,6 +98,7 @@ struct sink {
     struct os_file claim; /* says on the root that this session lives; open: its temporary names tell where */
     /* The file being written. */
     struct os_file file, old; /* old: what a basis is in, open once it was needed */
+    struct usage_held held, held_old; /* of a file that is written in place, and of `old` */
     char *path;
     enum { SINK_TEMP, SINK_PARTIAL, SINK_INPLACE } place;
     uint64_t file_id, end_of_data;
@@ -113,7 +115,8 @@ struct sink {
     struct content_room content; /* for sink_digest */
     struct sink_verify verify; /* digest NULL: not wanted */
     bool counted; /* among the peer's files */
-    uint64_t taken; /* bytes of it that count as the peer's */
+    uint64_t taken; /* it may be so long */
+    struct usage_file counts;
     /* Finished, not yet committed. */
     struct sink_commit batch[SINK_BATCH_FILES];
     unsigned batch_count;

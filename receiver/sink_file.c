@@ -80,7 +80,7 @@ static int open_inplace(struct sink *sink, struct os_dir at, const char *name, c
                         struct err *err) {
     if (!sink->opt.inplace || !sink_may_change(at, name))
         return 1;
-    int result = os_open_locked(at, name, false, &sink->file);
+    int result = usage_open_locked(sink->opt.usage, &sink->held, at, name, &sink->file);
     sink->place = SINK_INPLACE;
     if (result == -EBUSY)
         return err_set(err, EXIT_PARTIAL, "%s: another session is writing into it (--inplace); send it again",
@@ -89,8 +89,8 @@ static int open_inplace(struct sink *sink, struct os_dir at, const char *name, c
 }
 
 static void close_file(struct sink *sink) {
-    os_close(&sink->file);
-    os_close(&sink->old);
+    (void)usage_close(&sink->held, &sink->file);
+    (void)usage_close(&sink->held_old, &sink->old);
     free(sink->path);
     sink->path = NULL;
 }
@@ -107,7 +107,8 @@ static int measure_old(struct sink *sink, struct os_dir at, uint64_t data_size, 
         if (result != 0)
             return os_file_error(err, result, "%s: cannot take its set-id bits away", ESCAPED(sink->path));
     }
-    sink->had = sink->taken = st.size; /* whoever wrote that, it is counted */
+    sink->had = sink->taken = st.size;
+    sink->counts = usage_file_of(sink->opt.usage, &st);
     sink->counted = sink->had > 0 && sink->place == SINK_PARTIAL;
     return check_space(sink, at, sink->path, data_size > st.allocated ? data_size - st.allocated : 0, err);
 }
@@ -157,6 +158,7 @@ static int begin(struct sink *sink, uint64_t file_id, const char *path, uint64_t
     sink->file_id = file_id;
     sink->end_of_data = sink->had = sink->filled = sink->taken = 0;
     sink->counted = false;
+    sink->counts = (struct usage_file){0};
     sink->written_out = is_large(size) && sink->opt.durable != DURABLE_NONE ? 0 : UINT64_MAX;
     sink->lost = 0;
     sink->basis = *basis;
@@ -185,23 +187,30 @@ int sink_file_begin_large(struct sink *sink, uint64_t file_id, const char *path,
     return begin(sink, file_id, path, m->size, m->data_size, 0600, basis, err);
 }
 
-static void remove_temp(struct sink *sink, const char *path, uint64_t file_id) {
+static void remove_temp(struct sink *sink, const char *path, uint64_t file_id, struct usage_file *counts) {
     struct os_dir at;
     const char *name;
     struct temp_name temp;
     sink_temp_name(sink, path, file_id, &temp);
     if (dir_cache_parent(&sink->dirs, path, &at, &name) == 0)
-        (void)os_unlink_at(at, temp.s);
+        sink_remove_counted(sink, at, temp.s, counts);
 }
 
-static void remove_partial(struct sink *sink, const char *path) {
+static void remove_partial(struct sink *sink) {
     struct os_dir at;
     const char *name;
     struct temp_name partial;
-    if (dir_cache_parent(&sink->dirs, path, &at, &name) != 0)
+    if (dir_cache_parent(&sink->dirs, sink->path, &at, &name) != 0)
         return;
     sink_partial_name(name, &partial);
-    (void)os_unlink_at(at, partial.s);
+    sink_remove_counted(sink, at, partial.s, &sink->counts);
+}
+
+/* The open file stays as it is. */
+static void settle(struct sink *sink) {
+    struct os_stat st;
+    if (sink->opt.usage && os_fstat(sink->file, &st) == 0)
+        usage_settle(sink->opt.usage, &sink->counts, st.size, st.allocated);
 }
 
 void sink_file_drop(struct sink *sink) {
@@ -210,12 +219,14 @@ void sink_file_drop(struct sink *sink) {
     sink->made_known = false; /* it is of a file that is in no batch */
     stop_ahead(sink);
     if (sink->path && sink->place == SINK_PARTIAL)
-        remove_partial(sink, sink->path); /* while it is locked */
-    os_close(&sink->file); /* on Windows nobody can remove it before */
+        remove_partial(sink); /* while it is locked */
+    if (sink->path && sink->place == SINK_INPLACE)
+        settle(sink);
+    (void)usage_close(&sink->held, &sink->file); /* on Windows nobody can remove it before */
     if (sink->path && sink->place == SINK_TEMP)
-        remove_temp(sink, sink->path, sink->file_id);
+        remove_temp(sink, sink->path, sink->file_id, &sink->counts);
     if (sink->counted)
-        usage_give(sink->opt.usage, sink->taken, 1);
+        usage_give_name(sink->opt.usage);
     close_file(sink);
 }
 
@@ -228,10 +239,12 @@ static void leave_file(struct sink *sink) {
     bool kept = sink->path && sink->place == SINK_PARTIAL && useful > sink->opt.partial_min;
     if (kept && sink->filled > useful) /* what was put ahead has gaps */
         kept = os_truncate(sink->file, useful) == 0;
-    if (kept)
-        close_file(sink);
-    else
+    if (!kept) {
         sink_file_drop(sink);
+        return;
+    }
+    settle(sink);
+    close_file(sink);
 }
 
 static uint64_t lower(uint64_t a, uint64_t b) {
@@ -252,13 +265,13 @@ int sink_leave_hole(struct sink *sink, uint64_t offset) {
                                    : 0;
 }
 
-/* The file becomes `size` bytes long, if it is not yet. */
-static int take_up_to(struct sink *sink, uint64_t size, struct err *err) {
-    if (size <= sink->taken)
-        return 0;
-    if (usage_take(sink->opt.usage, size - sink->taken, 0, sink->path, err) != 0)
+/* n bytes are to be written before `end`; the file becomes so long, if it is not yet. */
+static int take_up_to(struct sink *sink, uint64_t n, uint64_t end, struct err *err) {
+    uint64_t longer = end > sink->taken ? end - sink->taken : 0;
+    uint64_t within = n > longer ? n - longer : 0;
+    if (usage_take_bytes(sink->opt.usage, &sink->counts, longer, within, sink->path, err) != 0)
         return -1;
-    sink->taken = size;
+    sink->taken += longer;
     return 0;
 }
 
@@ -267,7 +280,7 @@ int sink_take_room(struct sink *sink, uint64_t n, uint64_t end, struct err *err)
     const char *name;
     if (sink->opt.usage == NULL)
         return 0;
-    if (take_up_to(sink, end, err) != 0 || sink_parent(sink, sink->path, &at, &name, err) != 0)
+    if (take_up_to(sink, n, end, err) != 0 || sink_parent(sink, sink->path, &at, &name, err) != 0)
         return -1;
     return usage_take_room(sink->opt.usage, at, n, sink->path, err);
 }
@@ -316,11 +329,16 @@ static void batch_add(struct sink *sink, uint64_t size, bool synced, bool elsewh
         .synced = synced,
         .elsewhere = elsewhere,
     };
+    if (sink->held.usage) { /* who replaces it before it is committed waits for nothing */
+        struct sink_commit *c = &sink->batch[sink->batch_count - 1];
+        c->closed = usage_close(&sink->held, &c->kept);
+        sink->batch_closed = sink->batch_count;
+    }
     sink->batch_bytes += size;
     sink->batch_elsewhere = sink->batch_elsewhere || elsewhere;
     sink->path = NULL;
     sink->file = OS_FILE_NONE;
-    os_close(&sink->old);
+    (void)usage_close(&sink->held_old, &sink->old);
 }
 
 /* A flush may not find what was lost before it. */
@@ -361,7 +379,7 @@ static int make_ready(struct sink *sink, uint64_t size, const struct metadata *m
     const char *name;
     struct os_stat old = {.kind = OS_NONE};
     if (sink_parent(sink, sink->path, &at, &name, err) != 0 || check_is_named(sink, at, name, err) != 0 ||
-        take_up_to(sink, size, err) != 0)
+        take_up_to(sink, 0, size, err) != 0)
         return -1;
     if ((!sink->opt.perms || OS_KEEPS_WIN_ATTR) && !dir_cache_has_new_parent(&sink->dirs, sink->path) &&
         os_stat_at(at, name, &old) != 0)
@@ -376,10 +394,8 @@ static int make_ready(struct sink *sink, uint64_t size, const struct metadata *m
         return -1;
     if (result == 0 && !sink->as_before)
         result = os_fstat(sink->file, &sink->made);
-    if (result == 0 && sink->taken > size) {
-        usage_give(sink->opt.usage, sink->taken - size, 0);
-        sink->taken = size;
-    }
+    if (result == 0 && sink->place != SINK_INPLACE) /* all of it counts as bytes until it has its name */
+        usage_settle(sink->opt.usage, &sink->counts, size, size);
     if (result != 0)
         return os_file_error(err, result, "%s: cannot set the size", ESCAPED(sink->path));
     result = flush_before_owner(sink, meta);
@@ -431,6 +447,8 @@ int sink_file_end(struct sink *sink, uint64_t size, const struct metadata *meta,
         sink_file_drop(sink);
         return -1;
     }
+    if (sink->place == SINK_INPLACE)
+        settle(sink);
     batch_add(sink, size, alone, elsewhere);
     if (sink->opt.durable == DURABLE_FILE || sink->batch_count == SINK_BATCH_FILES ||
         sink->batch_bytes >= SINK_BATCH_BYTES)
@@ -444,9 +462,10 @@ void sink_close(struct sink *sink) {
     leave_file(sink);
     sink_release_kept(sink, sink->batch_count);
     for (unsigned i = 0; i < sink->batch_count; i++) {
+        struct usage_file counts = {.bytes = sink->batch[i].size};
         if (!sink->batch[i].inplace) {
-            remove_temp(sink, sink->batch[i].path, sink->batch[i].file_id);
-            usage_give(sink->opt.usage, sink->batch[i].size, 1);
+            remove_temp(sink, sink->batch[i].path, sink->batch[i].file_id, &counts);
+            usage_give_name(sink->opt.usage);
         }
         free(sink->batch[i].path);
     }

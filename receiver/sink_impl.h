@@ -84,6 +84,10 @@ int sink_leave_hole(struct sink *sink, uint64_t offset);
 int sink_replace(struct sink *sink, struct os_dir dir, const char *temp, const char *name, const char *path,
                  struct err *err);
 
+/* Remove a file of this session's own, or one that was left unfinished, and take off the bytes that count for it. NULL: those
+ * that the file system tells. */
+void sink_remove_counted(struct sink *sink, struct os_dir at, const char *name, struct usage_file *counts);
+
 /* Owner, mode and times as the options say, on an open file that is `now`; `old` is what it replaces (kind OS_NONE:
  * nothing). */
 int sink_set_metadata(const struct sink *sink, struct os_file file, const struct os_stat *now,

@@ -194,12 +194,17 @@ int sink_digest(struct sink *sink, const char *path, uint32_t block_size, struct
     const char *name;
     struct os_stat st;
     struct os_file file = OS_FILE_NONE;
+    struct usage_held held = {0};
     if (sink_parent(sink, path, &at, &name, err) != 0)
         return -1;
+    usage_lock(sink->opt.usage);
     int result = open_regular(at, name, &file, &st);
     if (result == 0)
+        usage_hold(sink->opt.usage, &held, &st);
+    usage_unlock(sink->opt.usage);
+    if (result == 0)
         result = content_digest(&sink->content, file, st.size, block_size, ret);
-    os_close(&file);
+    (void)usage_close(&held, &file);
     if (result != 0)
         return sink_long_error(sink, result, path, "cannot read for comparison", err);
     *ret_was = (struct file_state){st.device, st.inode, st.size, st.ctime_sec, st.ctime_nsec};

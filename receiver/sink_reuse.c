@@ -32,7 +32,7 @@ static uint64_t lower(uint64_t a, uint64_t b) {
 }
 
 struct sink_basis sink_find_basis(struct sink *sink, const char *path, uint64_t size) {
-    struct sink_basis basis = {.block_size = block_size_for(size)};
+    struct sink_basis basis = {.block_size = block_size_for(size), .usage = sink->opt.usage};
     struct os_dir at;
     const char *name;
     struct temp_name partial;
@@ -63,7 +63,7 @@ static int open_old(struct sink *sink) {
     if (os_file_is_open(sink->old))
         return 0;
     int result = dir_cache_parent(&sink->dirs, sink->path, &at, &name);
-    return result == 0 ? os_open_read(at, name, &sink->old) : result;
+    return result == 0 ? usage_open_read(sink->opt.usage, &sink->held_old, at, name, &sink->old) : result;
 }
 
 /* Blocks of `from` are read and digested, and written unless they are in the file already. */

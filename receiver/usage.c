@@ -60,43 +60,105 @@ struct usage *usage_of(struct usage_table *table, const struct peer_id *peer, st
     return u;
 }
 
-/* False: that would be more than `most` (0: no limit). */
-static bool add(_Atomic uint64_t *sum, uint64_t n, uint64_t most) {
-    uint64_t before = atomic_load(sum);
-    do {
-        if (most && (before > most || n > most - before))
-            return false;
-    } while (!atomic_compare_exchange_weak(sum, &before, before + n));
-    return true;
+/* Lock held. False: that would be more than `most` (0: no limit). */
+static bool fits(uint64_t sum, uint64_t n, uint64_t most) {
+    return most == 0 || n == 0 || (sum <= most && n <= most - sum);
 }
 
-/* What was there before this program ran was never added, so that more can be given than was taken. */
-static void subtract(_Atomic uint64_t *sum, uint64_t n) {
-    uint64_t before = atomic_load(sum);
-    while (!atomic_compare_exchange_weak(sum, &before, before > n ? before - n : 0))
-        ;
+/* Lock held. What was there before this program ran was never added, so that more can be taken off than was added: the rest. */
+static uint64_t subtract(uint64_t *sum, uint64_t n) {
+    uint64_t possible = n < *sum ? n : *sum;
+    *sum -= possible;
+    return n - possible;
+}
+
+static int take(struct usage *usage, uint64_t bytes, uint64_t files, const char *path, struct err *err) {
+    const struct limits *limits = usage->table->limits;
+    if (!fits(usage->files, files, limits->max_files))
+        return err_set(err, EXIT_NO_SPACE,
+                       "%s: this peer may add no more than %" PRIu64 " files (--max-files)", ESCAPED(path),
+                       limits->max_files);
+    if (limits->quota == 0)
+        bytes = 0;
+    if (!fits(usage->bytes + usage->holes, bytes, limits->quota))
+        return err_set(err, EXIT_NO_SPACE, "%s: this peer may add no more than %s bytes (--quota)",
+                       ESCAPED(path), SIZE_TEXT(limits->quota, true));
+    usage->bytes += bytes;
+    usage->files += files;
+    return 0;
 }
 
 int usage_take(struct usage *usage, uint64_t bytes, uint64_t files, const char *path, struct err *err) {
     if (usage == NULL)
         return 0;
-    const struct limits *limits = usage->table->limits;
-    if (!add(&usage->files, files, limits->max_files))
-        return err_set(err, EXIT_NO_SPACE,
-                       "%s: this peer may add no more than %" PRIu64 " files (--max-files)", ESCAPED(path),
-                       limits->max_files);
-    if (add(&usage->bytes, bytes, limits->quota))
-        return 0;
-    subtract(&usage->files, files);
-    return err_set(err, EXIT_NO_SPACE, "%s: this peer may add no more than %s bytes (--quota)", ESCAPED(path),
-                   SIZE_TEXT(limits->quota, true));
+    os_lock(&usage->table->lock);
+    int result = take(usage, bytes, files, path, err);
+    os_unlock(&usage->table->lock);
+    return result;
 }
 
-void usage_give(struct usage *usage, uint64_t bytes, uint64_t files) {
+int usage_take_bytes(struct usage *usage, struct usage_file *file, uint64_t longer, uint64_t within,
+                     const char *path, struct err *err) {
+    uint64_t filled = within < file->unpaid ? within : file->unpaid;
+    if (longer + filled == 0)
+        return 0;
+    int result = usage_take(usage, longer + filled, 0, path, err);
+    if (result == 0) {
+        file->bytes += longer + filled;
+        file->unpaid -= filled;
+    }
+    return result;
+}
+
+void usage_give_name(struct usage *usage) {
     if (usage == NULL)
         return;
-    subtract(&usage->bytes, bytes);
-    subtract(&usage->files, files);
+    os_lock(&usage->table->lock);
+    (void)subtract(&usage->files, 1);
+    os_unlock(&usage->table->lock);
+}
+
+/* False: nobody asks how many bytes there are. */
+static bool is_counted(const struct usage *usage) {
+    return usage && usage->table->limits->quota > 0;
+}
+
+static uint64_t stored(uint64_t size, uint64_t allocated) {
+    return size < allocated ? size : allocated;
+}
+
+/* As many of its holes as count already are counted as bytes while it is written. */
+struct usage_file usage_file_of(struct usage *usage, const struct os_stat *st) {
+    struct usage_file file = {0};
+    if (!is_counted(usage))
+        return file;
+    file.bytes = stored(st->size, st->allocated);
+    file.holes = st->size - file.bytes;
+    os_lock(&usage->table->lock);
+    uint64_t unpaid = subtract(&usage->holes, file.holes), paid = file.holes - unpaid;
+    usage->bytes += paid;
+    os_unlock(&usage->table->lock);
+    file.bytes += paid;
+    file.holes = file.unpaid = unpaid;
+    return file;
+}
+
+/* Bytes that are gone and never counted as such may have counted as a hole: where they got to storage late. */
+void usage_settle(struct usage *usage, struct usage_file *file, uint64_t size, uint64_t allocated) {
+    if (!is_counted(usage))
+        return;
+    const struct usage_file now = {.bytes = stored(size, allocated), .holes = size - stored(size, allocated)};
+    os_lock(&usage->table->lock);
+    if (now.bytes > file->bytes)
+        usage->bytes += now.bytes - file->bytes;
+    else
+        (void)subtract(&usage->holes, subtract(&usage->bytes, file->bytes - now.bytes));
+    if (now.holes > file->holes)
+        usage->holes += now.holes - file->holes;
+    else
+        (void)subtract(&usage->holes, file->holes - now.holes);
+    os_unlock(&usage->table->lock);
+    *file = now;
 }
 
 /* Room for what is needed, of which a part may be counted in `least` already. */
@@ -151,6 +213,93 @@ void usage_lock(struct usage *usage) {
 void usage_unlock(struct usage *usage) {
     if (usage)
         os_unlock(&usage->table->replacing);
+}
+
+void usage_hold(struct usage *usage, struct usage_held *held, const struct os_stat *st) {
+    if (usage == NULL)
+        return;
+    *held = (struct usage_held){
+        .usage = usage, .device = st->device, .inode = st->inode, .next = usage->table->held};
+    usage->table->held = held;
+}
+
+/* usage_lock held. */
+static struct usage_held *find_held(const struct usage_table *table, uint64_t device, uint64_t inode) {
+    struct usage_held *held = table->held;
+    while (held && (held->device != device || held->inode != inode))
+        held = held->next;
+    return held;
+}
+
+static void take_off(struct usage *usage, const struct os_stat *st) {
+    struct usage_file file = {.bytes = stored(st->size, st->allocated)};
+    file.holes = st->size - file.bytes;
+    usage_settle(usage, &file, 0, 0);
+}
+
+void usage_gone(struct usage *usage, const struct os_stat *st) {
+    if (usage == NULL || st->kind != OS_FILE || st->links > 1) /* one that has other names is still there */
+        return;
+    struct usage_held *held = find_held(usage->table, st->device, st->inode);
+    if (held)
+        held->owed_to = usage;
+    else
+        take_off(usage, st);
+}
+
+/* usage_lock held, result of opening. */
+static int hold_opened(struct usage *usage, struct usage_held *held, int result, struct os_file *file) {
+    struct os_stat st;
+    if (usage == NULL || result != 0)
+        return result;
+    result = os_fstat(*file, &st);
+    if (result == 0)
+        usage_hold(usage, held, &st);
+    else
+        os_close(file);
+    return result;
+}
+
+int usage_open_read(struct usage *usage, struct usage_held *held, struct os_dir at, const char *name,
+                    struct os_file *ret) {
+    usage_lock(usage);
+    int result = hold_opened(usage, held, os_open_read(at, name, ret), ret);
+    usage_unlock(usage);
+    return result;
+}
+
+int usage_open_locked(struct usage *usage, struct usage_held *held, struct os_dir at, const char *name,
+                      struct os_file *ret) {
+    usage_lock(usage);
+    int result = hold_opened(usage, held, os_open_locked(at, name, false, ret), ret);
+    usage_unlock(usage);
+    return result;
+}
+
+/* How much is taken off is seen at the end, for it may have become shorter or longer meanwhile. */
+int usage_close(struct usage_held *held, struct os_file *file) {
+    struct os_stat st;
+    struct usage *owed_to = NULL;
+    if (held->usage) {
+        usage_lock(held->usage);
+        struct usage_held **at = &held->usage->table->held;
+        while (*at != held)
+            at = &(*at)->next;
+        *at = held->next;
+        struct usage_held *other =
+            held->owed_to ? find_held(held->usage->table, held->device, held->inode) : NULL;
+        if (other)
+            other->owed_to = held->owed_to;
+        else if (held->owed_to && os_fstat(*file, &st) == 0 && st.device == held->device &&
+                 st.inode == held->inode)
+            owed_to = held->owed_to;
+        usage_unlock(held->usage);
+        held->usage = NULL;
+    }
+    int result = os_close_checked(file);
+    if (owed_to)
+        take_off(owed_to, &st);
+    return result;
 }
 
 int usage_take_name(struct usage *usage, struct os_dir dir, const char *path, struct err *err) {

@@ -18,6 +18,7 @@ LINKS, INPLACE = 1 << 1, 1 << 9
 LARGE = 9 * MIB  # more than a window: it is kept when it is interrupted
 FEATURE_DELTA = 8
 OLD = 24 * MIB
+HELD = 160 * MIB
 
 
 def bytes_in(dest):
@@ -155,6 +156,101 @@ def no_acknowledgement_is_for_a_file_that_another_session_replaced(ws):
         one.send("SYNC")
         check_equal(one.expect("DURABLE", "FILE_ERROR").kind, "FILE_ERROR", "what is said of the file that is gone")
     check_equal((fence.dest / "file").read_bytes(), b"x", "the file")
+    ends_when_told(listener)
+
+
+def put_hollow(one, file_id, name, size):
+    """Lists it, and sends one large hole. The kind of the answer."""
+    one.send("ENTRIES", Entries().add(FILE, name, size + 1, file_id=file_id).parts)
+    one.verdicts(1)
+    hollow(one, file_id, size, claimed=size)
+    one.send("SYNC")
+    return one.expect("DURABLE", "FILE_ERROR", "ABORT").kind
+
+
+def replace_by_little(one, file_id, name):
+    one.send("ENTRIES", Entries().add(FILE, name, 1, file_id=file_id).parts)
+    one.verdicts(1)
+    check(put_small(one, file_id), f"{name} is replaced")
+
+
+def hold_in_place(one, path):
+    """Begins to write into it, and waits until that is seen."""
+    one.send("START", start(INPLACE))
+    listed(one, Entries().add(FILE, path.name, 1))
+    one.send("FILE_BEGIN", file_begin(1, HELD, 0))
+    data = noise(4096)
+    one.send("CHUNK", chunk(data, 1), data)
+    lib.wait_until(lambda: path.stat().st_blocks > 0, "it is open")
+
+
+def hold_as_basis(one, path):
+    """Has more of it digested than it takes at a time."""
+    one.send("START", start(0))
+    one.send("ENTRIES", Entries().add(FILE, path.name, HELD + 1).parts)
+    one.expect("VERDICTS")
+    one.expect("BASIS")
+
+
+@each([("in place", hold_in_place), ("as a basis", hold_as_basis)])
+def what_another_session_holds_open_is_not_given_back_before_it_goes(ws, how):
+    """Without its name a file takes its room all the same."""
+    fence, address = Fence(ws), ws.unix()
+    listener = ws.receiver(address, fence.dest, *rig.ONE_TRY, "--quota", "200M", once=False)
+    with greeted(address) as one:
+        one.send("START", start(0))
+        check_equal(put_hollow(one, 1, "held", HELD), "DURABLE", "the first")
+        with greeted(address, SENDER, features=FEATURE_DELTA) as other:
+            how[1](other, fence.dest / "held")
+            replace_by_little(one, 2, "held")
+            check_equal(put_hollow(one, 3, "more", HELD), "ABORT", "the second, while the first is there still")
+    lib.wait_until(lambda: rig.sessions_of(listener) == 0, "nobody holds it")
+    with greeted(address) as one:
+        one.send("START", start(0))
+        check_equal(put_hollow(one, 1, "more", HELD), "DURABLE", "the second, when the first is gone")
+    ends_when_told(listener)
+
+
+@case
+def holes_that_were_there_before_count_when_they_are_filled(ws):
+    fence, address = Fence(ws), ws.unix()
+    lib.put_sparse(fence.dest / "image", 32 * MIB)
+    listener = ws.receiver(address, fence.dest, *rig.ONE_TRY, "--quota", "10M", once=False)
+    with greeted(address) as one:
+        one.send("START", start(INPLACE))
+        listed(one, Entries().add(FILE, "image", 32 * MIB + 1))
+        check(not add(one, 1, 32), "32 MiB within 10")
+    used = (fence.dest / "image").stat().st_blocks * 512
+    check(used <= 10 * MIB, f"{used} bytes came into it")
+    ends_when_told(listener)
+
+
+@case
+def holes_that_were_there_before_are_not_given_back(ws):
+    fence, address = Fence(ws), ws.unix()
+    lib.put_sparse(fence.dest / "image", 200 * MIB)
+    listener = ws.receiver(address, fence.dest, *rig.ONE_TRY, "--quota", "10M", once=False)
+    entries = Entries().add(FILE, "first", 8 * MIB).add(FILE, "image", 1).add(FILE, "second", 8 * MIB)
+    with greeted(address) as one:
+        one.send("START", start(0))
+        listed(one, entries)
+        check(add(one, 1, 8) and put_small(one, 2), "8 MiB fit, and what is smaller")
+        check(not add(one, 3, 8), "16 MiB within 10")
+    ends_when_told(listener)
+
+
+@each([("whole", ["-W"]), ("delta", []), ("in place", ["--inplace"])])
+def who_updates_its_own_tree_never_runs_out(ws, how):
+    """Full files, hollow ones, and some that are neither."""
+    fence, address, source = Fence(ws), ws.unix(), ws.dir("source")
+    listener = ws.receiver(address, fence.dest, *rig.ONE_TRY, "--quota", "70M", once=False)
+    for i in range(8):
+        lib.put(source / "small", noise(1000, i))
+        lib.put(source / "full", noise(9 * MIB, i))
+        lib.put_sparse(source / "hollow", 15 * MIB, [(i * MIB, noise(MIB, i))])
+        lib.put_sparse(source / "begun", 6 * MIB, [(0, noise(2 * MIB, i))])
+        done = ws.run(lib.HVSEND, "-rI", *how[1], f"{source}/", address)
+        check_equal(done.code, 0, f"update {i} ({done})")
     ends_when_told(listener)
 
 

@@ -23,8 +23,8 @@ static struct usage *user(uint32_t uid) {
 }
 
 static void require_usage(uint64_t bytes, uint64_t files) {
-    assert_int_equal(atomic_load(&user(1)->bytes), bytes);
-    assert_int_equal(atomic_load(&user(1)->files), files);
+    assert_int_equal(user(1)->bytes + user(1)->holes, bytes);
+    assert_int_equal(user(1)->files, files);
 }
 
 static void limited_sink(void) {
@@ -44,9 +44,14 @@ static void each_peer_has_its_own_account(void **state) {
     require_full(usage_take(user(1), 1, 0, "more", &err), &err, "--quota");
     require_full(usage_take(user(1), 0, 1, "more", &err), &err, "--max-files");
     assert_int_equal(usage_take(user(2), 100, 3, "all", &err), 0);
-    usage_give(user(1), 1, 1);
+    usage_give_name(user(1));
+    usage_settle(user(1), &(struct usage_file){.bytes = 1}, 0, 0);
     assert_int_equal(usage_take(user(1), 1, 1, "again", &err), 0);
-    usage_give(user(1), 1000, 1000); /* what was there before counts nothing */
+    usage_settle(user(1), &(struct usage_file){.bytes = 1000}, 0,
+                 0); /* what was there before counts nothing */
+    require_usage(0, 3);
+    for (unsigned i = 0; i < 4; i++)
+        usage_give_name(user(1));
     require_usage(0, 0);
     require_full(usage_take(user(1), UINT64_MAX, 0, "wraps", &err), &err, "--quota");
     require_usage(0, 0);
@@ -55,7 +60,8 @@ static void each_peer_has_its_own_account(void **state) {
 static void nothing_is_limited_without_an_account(void **state) {
     (void)state;
     assert_int_equal(usage_take(NULL, UINT64_MAX, UINT64_MAX, "all", NULL), 0);
-    usage_give(NULL, 1, 1);
+    usage_give_name(NULL);
+    usage_settle(NULL, &(struct usage_file){0}, 1, 1);
     assert_int_equal(usage_check_free(NULL, root, UINT64_MAX, "all", NULL), 0);
 }
 
@@ -184,6 +190,196 @@ static void room_is_given_back(void **state) {
     assert_int_equal(atomic_load(&user(1)->table->coming), 0);
 }
 
+/* A second session of the same root. */
+static struct sink *other_sink(struct sink_options opt) {
+    struct os_dir own;
+    struct sink *ret;
+    opt.name_salt = 0x4321;
+    assert_int_equal(os_dir_dup(root, &own), 0);
+    assert_int_equal(sink_open(own, &opt, on_settled, settled, &ret, NULL), 0);
+    return ret;
+}
+
+static void put_hollow(const char *name, uint64_t size) {
+    struct os_file file;
+    struct os_stat st;
+    assert_int_equal(os_create(root, name, 0600, &file), 0);
+    os_expect_holes(file);
+    assert_int_equal(os_truncate(file, size), 0);
+    assert_int_equal(os_fstat(file, &st), 0);
+    os_close(&file);
+    if (st.allocated > 0)
+        skip(); /* no holes here */
+}
+
+/* Wine replaces nothing that is open. */
+static void need_replacing_what_is_open(void) {
+    struct os_file file, new;
+    assert_int_equal(os_create(root, "open", 0600, &file), 0);
+    assert_int_equal(os_create(root, "new", 0600, &new), 0);
+    os_close(&new);
+    int result = os_rename_at(root, "new", "open");
+    os_close(&file);
+    if (result != 0)
+        skip();
+}
+
+/* The last one that closes it gives it back, to the peer that replaced it. */
+static void what_is_open_is_given_back_when_it_is_closed(void **state) {
+    (void)state;
+    struct usage_held held[2] = {0};
+    struct os_file files[2];
+    need_replacing_what_is_open();
+    limited_sink();
+    send_file(1, "file", "ten bytes.");
+    sink_commit(sink);
+    for (unsigned first = 0; first < 2; first++) {
+        for (unsigned i = 0; i < 2; i++)
+            assert_int_equal(usage_open_read(user(2), &held[i], root, "file", &files[i]), 0);
+        send_file(2 + first, "file", "ten bytes.");
+        sink_commit(sink);
+        require_usage(20, 1);
+        assert_int_equal(usage_close(&held[first], &files[first]), 0);
+        require_usage(20, 1);
+        assert_int_equal(usage_close(&held[!first], &files[!first]), 0);
+        require_usage(10, 1);
+    }
+    assert_int_equal(usage_open_read(user(2), &held[0], root, "file", &files[0]), 0);
+    assert_int_equal(usage_close(&held[0], &files[0]), 0); /* nobody replaced it */
+    require_usage(10, 1);
+}
+
+/* In place: it loses its name while it is made short. */
+static void what_becomes_short_without_its_name_is_given_back_once(void **state) {
+    (void)state;
+    struct err err = {0};
+    const struct metadata meta = {.mode = 0644};
+    need_replacing_what_is_open();
+    limited_sink();
+    send_file(1, "other", "twenty bytes, or so..");
+    send_file(2, "file", "thirty-two bytes, or thereabouts");
+    sink_commit(sink);
+    struct sink *second = other_sink((struct sink_options){.usage = user(1), .inplace = true});
+    assert_int_equal(sink_file_begin(second, 3, "file", 0, NULL, NULL), 0);
+    send_file(4, "file", "x");
+    sink_commit(sink);
+    require_usage(21 + 32 + 1, 2); /* it is there still */
+    assert_int_equal(os_truncate(second->file, 5), 0); /* as if the other one had come a moment later */
+    assert_int_equal(sink_file_end(second, 5, &meta, &err), -1);
+    require_usage(21 + 1, 2); /* 27 bytes for what it lost, and 5 for what was left */
+    sink_close(second);
+}
+
+static void unfinished_file_is_given_back_with_what_holds_it(void **state) {
+    (void)state;
+    enum { LARGE = 90 };
+    const char data[LARGE] = {0};
+    const struct msg_file_begin m = {.file_id = 1, .size = LARGE, .data_size = LARGE};
+    const struct sink_basis nothing = {0};
+    struct usage_held held = {0};
+    struct os_file file;
+    struct temp_name partial;
+    open_sink((struct sink_options){.usage = user(1), .partial_min = 50});
+    assert_int_equal(sink_file_begin_large(sink, 1, "file", &m, &nothing, NULL), 0);
+    if (sink->place != SINK_PARTIAL)
+        skip();
+    assert_int_equal(sink_file_write(sink, data, LARGE, 0, NULL), 0);
+    sink_partial_name("file", &partial);
+    assert_int_equal(usage_open_read(user(1), &held, root, partial.s, &file), 0);
+    sink_file_drop(sink);
+    require_usage(LARGE, 0);
+    assert_int_equal(usage_close(&held, &file), 0);
+    require_usage(0, 0);
+}
+
+static void holes_that_were_there_give_back_no_bytes(void **state) {
+    (void)state;
+    enum { HOLLOW = 1 << 20 };
+    limited_sink();
+    put_hollow("old", HOLLOW);
+    send_file(1, "file", "thirty-two bytes, or thereabouts");
+    sink_commit(sink);
+    const uint64_t before = user(1)->bytes;
+    send_file(2, "old", "");
+    sink_commit(sink);
+    assert_int_equal(user(1)->bytes, before);
+}
+
+static void holes_that_were_there_count_when_they_are_filled(void **state) {
+    (void)state;
+    enum { HOLLOW = 1 << 20, PAGE = 4096 };
+    static const char page[PAGE];
+    struct err err = {0};
+    limits.quota = 2 * PAGE;
+    open_sink((struct sink_options){.usage = user(1), .inplace = true});
+    put_hollow("old", HOLLOW);
+    assert_int_equal(sink_file_begin(sink, 1, "old", 0, NULL, NULL), 0);
+    assert_int_equal(sink_file_write(sink, page, PAGE, 0, NULL), 0);
+    assert_int_equal(sink_file_write(sink, page, PAGE, PAGE, NULL), 0);
+    require_usage(2 * PAGE, 0);
+    require_full(sink_file_write(sink, page, PAGE, 2 * PAGE, &err), &err, "--quota");
+    assert_int_equal(user(1)->bytes, 2 * PAGE); /* they are there */
+}
+
+/* A hole that counted when the file was made is filled for nothing, and whoever sends it again comes out even. */
+static void holes_of_ones_own_count_once(void **state) {
+    (void)state;
+    enum { HOLLOW = 1 << 20, PAGE = 4096 };
+    static const char page[PAGE];
+    const struct metadata meta = {.mode = 0644};
+    limits.quota = 2 * HOLLOW + 2 * PAGE;
+    for (uint64_t i = 1; i <= 20; i++) {
+        open_sink((struct sink_options){.usage = user(1), .inplace = i % 4 == 0});
+        assert_int_equal(sink_file_begin(sink, i, "hollow", 0, NULL, NULL), 0);
+        assert_int_equal(sink_file_write(sink, page, PAGE, i * 8 * PAGE, NULL), 0);
+        assert_int_equal(sink_file_end(sink, HOLLOW, &meta, NULL), 0);
+        sink_commit(sink);
+        assert_durable(i, HOLLOW);
+        sink_close(sink);
+        sink = NULL;
+        require_usage(HOLLOW, 1);
+    }
+    limits.quota = HOLLOW;
+    open_sink((struct sink_options){.usage = user(1), .inplace = true});
+    assert_int_equal(sink_file_begin(sink, 21, "hollow", 0, NULL, NULL), 0);
+    assert_int_equal(sink_file_write(sink, page, PAGE, 0, NULL), 0);
+    sink_file_drop(sink);
+    require_usage(HOLLOW, 1);
+}
+
+static void ignore_block(void *ctx, uint64_t offset, uint32_t n, const struct digest *digest) {
+    (void)ctx;
+    (void)offset;
+    (void)n;
+    (void)digest;
+}
+
+/* A session that took blocks of it has it open until its own file is complete. */
+static void old_file_is_given_back_when_nobody_reads_it(void **state) {
+    (void)state;
+    enum { SIZE = 2 * BASIS_BLOCK_MIN };
+    static const char data[SIZE];
+    const struct msg_file_begin m = {.file_id = 2, .size = SIZE, .data_size = SIZE};
+    const struct metadata meta = {.mode = 0644};
+    limits.quota = 10 * SIZE;
+    need_replacing_what_is_open();
+    limited_sink();
+    assert_int_equal(sink_file_begin(sink, 1, "file", 0, NULL, NULL), 0);
+    assert_int_equal(sink_file_write(sink, data, SIZE, 0, NULL), 0);
+    assert_int_equal(sink_file_end(sink, SIZE, &meta, NULL), 0);
+    sink_commit(sink);
+    struct sink *second = other_sink((struct sink_options){.usage = user(1)});
+    const struct sink_basis basis = sink_find_basis(second, "file", SIZE);
+    assert_int_equal(sink_file_begin_large(second, 2, "file", &m, &basis, NULL), 0);
+    assert_int_equal(sink_file_reuse(second, 0, BASIS_BLOCK_MIN, ignore_block, NULL, NULL), 0);
+    send_file(3, "file", "x");
+    sink_commit(sink);
+    require_usage(SIZE + BASIS_BLOCK_MIN + 1, 2);
+    sink_file_drop(second);
+    require_usage(1, 1);
+    sink_close(second);
+}
+
 enum { REPLACERS = 4, REPLACEMENTS = 100, EACH_BYTES = 5 };
 
 struct replacer {
@@ -248,6 +444,13 @@ int main(void) {
         USAGE_TEST(so_much_stays_free),
         USAGE_TEST(room_is_given_once),
         USAGE_TEST(room_is_given_back),
+        USAGE_TEST(what_is_open_is_given_back_when_it_is_closed),
+        USAGE_TEST(what_becomes_short_without_its_name_is_given_back_once),
+        USAGE_TEST(unfinished_file_is_given_back_with_what_holds_it),
+        USAGE_TEST(holes_that_were_there_give_back_no_bytes),
+        USAGE_TEST(holes_that_were_there_count_when_they_are_filled),
+        USAGE_TEST(holes_of_ones_own_count_once),
+        USAGE_TEST(old_file_is_given_back_when_nobody_reads_it),
         USAGE_TEST(what_two_replace_is_given_back_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
