@@ -94,6 +94,7 @@ struct sink {
     struct sink_options opt;
     sink_settled_fn *settled;
     void *ctx;
+    bool any_partial; /* an unfinished file was seen */
     uint64_t looked_at[SINK_LOOKED_AT]; /* where orphans were looked for: a number made of the inode */
     struct os_file claim; /* says on the root that this session lives; open: its temporary names tell where */
     /* The file being written. */

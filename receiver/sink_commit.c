@@ -90,8 +90,11 @@ static void rename_one(struct sink *sink, struct sink_commit *c) {
     } else if (c->inplace) {
         return;
     } else if (sink_parent(sink, c->path, &at, &name, &err) != 0 ||
-               sink_replace(sink, at, temp.s, name, c->path, &err) != 0)
+               sink_replace(sink, at, temp.s, name, c->path, &err) != 0) {
         fail(sink, c, &err);
+    } else {
+        sink_remove_partial(sink, c->path, c->size);
+    }
 }
 
 /* True when the directory that is the first n bytes of `path` lies above `last`, too. */

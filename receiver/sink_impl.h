@@ -16,7 +16,8 @@ void sink_partial_name(const char *name, struct temp_name *ret);
 static inline bool sink_keeps_partial(const struct sink *sink, uint64_t size) {
     return sink->opt.partial_min > 0 && size > sink->opt.partial_min && os_file_is_open(sink->claim);
 }
-/* The file at `path` is complete, with `size` bytes: what a dead session left of it is of no use any more. */
+/* The file at `path` is complete, with `size` bytes: what a dead session left of it is of no use any more. For one that is
+ * too small to be kept itself it is looked for only when there is any. */
 void sink_remove_partial(struct sink *sink, const char *path, uint64_t size);
 /* Remove what sessions that are dead left in the directory at `path`, "" for the root. What cannot be removed stays. */
 void sink_remove_orphans(struct sink *sink, const char *path);

@@ -5,7 +5,8 @@
  *   .hvferry.part.DIGEST  a large file; the digest is that of the name it is to get, so that one look finds it
  *
  * A file whose session is dead is removed by whoever works in that directory. The large ones stay: the next session that
- * gets the same file goes on with them, or starts them anew, or finds that the file is complete and removes them.
+ * gets the same file goes on with them, or starts them anew, or finds that the file is complete, large or small by now, and
+ * removes them.
  */
 #include "receiver/sink_impl.h"
 
@@ -17,6 +18,7 @@
 #include <string.h>
 
 enum { SALT_DIGITS = 16 };
+#define PARTIAL RESERVED_PREFIX "part."
 
 /* At least `digits` hexadecimal ones; where they end. It is called twice a file, which printf would make dear. */
 static char *write_hex(char *to, uint64_t value, unsigned digits) {
@@ -41,7 +43,7 @@ void sink_temp_name(const struct sink *sink, const char *path, uint64_t file_id,
 
 void sink_partial_name(const char *name, struct temp_name *ret) {
     struct digest d = digest_of(name, strlen(name));
-    int n = snprintf(ret->s, sizeof ret->s, RESERVED_PREFIX "part.");
+    int n = snprintf(ret->s, sizeof ret->s, PARTIAL);
     for (size_t i = 0; i < sizeof d.b; i++)
         n += snprintf(ret->s + n, sizeof ret->s - (size_t)n, "%02x", d.b[i]);
 }
@@ -101,8 +103,10 @@ void sink_remove_orphans(struct sink *sink, const char *path) {
         st.device != sink->volume || was_looked_at(sink, st.inode) || os_list_open(dir, &list) != 0)
         return;
     while (!sink_is_cancelled(sink) && os_list_next(list, &name, &kind) == 1) {
-        if (!read_temp_name(name, &salt, &up))
+        if (!read_temp_name(name, &salt, &up)) {
+            sink->any_partial = sink->any_partial || strncmp(name, PARTIAL, sizeof PARTIAL - 1) == 0;
             continue;
+        }
         if (!(any_dead && salt == dead && up == dead_up) && !is_dead(sink, path, salt, up))
             continue;
         any_dead = true;
@@ -120,11 +124,13 @@ void sink_remove_partial(struct sink *sink, const char *path, uint64_t size) {
     const char *name;
     struct temp_name partial;
     struct os_file left;
-    if (!sink_keeps_partial(sink, size) || dir_cache_parent(&sink->dirs, path, &at, &name) != 0)
+    if (!sink_keeps_partial(sink, sink->any_partial ? UINT64_MAX : size) ||
+        dir_cache_parent(&sink->dirs, path, &at, &name) != 0)
         return;
     sink_partial_name(name, &partial);
     if (os_stat_at(at, partial.s, &st) != 0 || os_open_locked(at, partial.s, true, &left) != 0)
         return;
-    (void)os_unlink_at(at, partial.s);
+    sink_remove_counted(sink, at, partial.s, NULL);
+    usage_give_name(sink->opt.usage);
     os_close(&left);
 }

@@ -254,6 +254,28 @@ def who_updates_its_own_tree_never_runs_out(ws, how):
     ends_when_told(listener)
 
 
+@case
+def an_unfinished_copy_of_what_became_small_goes_and_is_given_back(ws):
+    fence, address, source = Fence(ws), ws.unix(), ws.dir("source")
+    listener = ws.receiver(address, fence.dest, *rig.ONE_TRY, "--quota", "30M", once=False)
+    with greeted(address) as one:
+        one.send("START", start(0))
+        listed(one, Entries().add(FILE, "file", 20 * MIB))
+        one.send("FILE_BEGIN", file_begin(1, 20 * MIB, 0))
+        data = noise(MIB)
+        one.send("CHUNK", chunk(data, 1, 19 * MIB), data)
+        one.send("START", start(0))  # not a second time
+        one.ended_with()
+    lib.wait_until(lambda: rig.sessions_of(listener) == 0, "it is over")
+    check_equal(len(list(fence.dest.glob(".hvferry.part.*"))), 1, "unfinished copies")
+    lib.put(source / "file", b"small")
+    check_equal(ws.run(lib.HVSEND, "-rt", f"{source}/", address).code, 0, "the small one")
+    check_equal(list(fence.dest.glob(".hvferry.*")), [], "what is left beside it")
+    lib.put(source / "other", noise(25 * MIB))
+    check_equal(ws.run(lib.HVSEND, "-rt", f"{source}/", address).code, 0, "25 MiB within 30")
+    ends_when_told(listener)
+
+
 def free_in(path):
     st = os.statvfs(path)
     return st.f_bavail * st.f_frsize
