@@ -81,6 +81,10 @@ static int open_inplace(struct sink *sink, struct os_dir at, const char *name, c
     if (!sink->opt.inplace || !sink_may_change(at, name))
         return 1;
     int result = usage_open_locked(sink->opt.usage, &sink->held, at, name, &sink->file);
+    if (result == -EBUSY && sink->batch_count > 0) { /* it may be of this session, and wait to be committed */
+        sink_commit(sink);
+        result = usage_open_locked(sink->opt.usage, &sink->held, at, name, &sink->file);
+    }
     sink->place = SINK_INPLACE;
     if (result == -EBUSY)
         return err_set(err, EXIT_PARTIAL, "%s: another session is writing into it (--inplace); send it again",

@@ -399,6 +399,17 @@ def in_place_the_file_stays_the_same_one(ws):
     require_equal(source, dest)
 
 
+@each([("as it comes", []), ("with a quota", ["--quota", "1G"])])
+def in_place_a_name_may_come_twice(ws, value):
+    """Of two directories into one: the second is written over the first, which waits to be committed."""
+    sources, dest = [ws.dir(name) for name in "ab"], ws.dir("dest")
+    for i, source in enumerate(sources):
+        put(source / "file", noise(200_000 + i, i))
+    put(dest / "file", b"old")
+    good(ws.push(["-r", "--inplace", *(f"{source}/" for source in sources)], dest, value[1]))
+    check_equal((dest / "file").read_bytes(), noise(200_001, 1), "the file")
+
+
 @case
 def two_sessions_do_not_write_into_one_file(ws):
     source, dest = source_and_dest(ws, 24 * MIB)
