@@ -30,6 +30,26 @@ int err_sys(struct err *err, int code, int sys, const char *fmt, ...) {
     return -1;
 }
 
+int err_code_of_peer(unsigned code) {
+    switch (code) {
+    case EXIT_PROTOCOL:
+    case EXIT_SELECT:
+    case EXIT_UNSUPPORTED:
+    case EXIT_REFUSED:
+    case EXIT_SOCKET:
+    case EXIT_FILE_IO:
+    case EXIT_MEMORY:
+    case EXIT_PARTIAL:
+    case EXIT_VANISHED:
+    case EXIT_TIMEOUT:
+    case EXIT_CONNECT_TIMEOUT:
+    case EXIT_VERIFY:
+    case EXIT_NO_SPACE:
+    case EXIT_PEER_DENIED: return (int)code;
+    default: return EXIT_STREAM;
+    }
+}
+
 int err_wrap(struct err *err, const char *fmt, ...) {
     if (err == NULL)
         return -1;

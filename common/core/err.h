@@ -56,6 +56,10 @@ int err_set(struct err *err, int code, const char *fmt, ...) ERR_PRINTF(3, 4);
 /* The same with an errno value, whose text is appended as ": No such file or directory". */
 int err_sys(struct err *err, int code, int sys, const char *fmt, ...) ERR_PRINTF(4, 5);
 
+/* The code of a peer as one of ours: EXIT_STREAM for those that say nothing about it, as EXIT_SIGNAL and EXIT_USAGE, or do
+ * not exist. */
+int err_code_of_peer(unsigned code);
+
 /* The text of an errno value, for people. */
 const char *sys_text(int sys);
 

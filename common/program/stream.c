@@ -245,9 +245,7 @@ int stream_refusal(const struct item *item, const char *peer_role, struct err *e
     struct escaped text;
     if (msg_text_decode(item_body(item), &m, err) != 0)
         return -1;
-    /* A signal stopped the peer, not us. */
-    int code = m.code == EXIT_SIGNAL ? EXIT_STREAM : m.code;
-    return err_set(err, code, "the %s ended the session: %s", peer_role,
+    return err_set(err, err_code_of_peer(m.code), "the %s ended the session: %s", peer_role,
                    escape_said((const char *)m.text.p, m.text.n, &text));
 }
 

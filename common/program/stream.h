@@ -66,7 +66,7 @@ void stream_forget(struct stream *s); /* numbered, but not to be written after a
 int stream_write(struct stream *s, struct item **items, unsigned count, struct err *err);
 int stream_send_raw(struct stream *s, const void *p, size_t n, struct err *err);
 
-/* What a peer's ABORT or REJECT means for us: fills err with its code and text. Always -1. */
+/* What a peer's ABORT or REJECT means for us: fills err with its code (err_code_of_peer) and text. Always -1. */
 int stream_refusal(const struct item *item, const char *peer_role, struct err *err);
 
 /* Tell the peer why the session ends, if the stream still allows it and the peer did not end it, and let it read

@@ -111,6 +111,18 @@ static void percent_signs_in_arguments_are_not_read_as_a_format(void **state) {
     assert_string_equal(err.msg, "100%: %n%s%d");
 }
 
+static void a_peer_means_no_code_but_those_that_say_something(void **state) {
+    static const int meant[] = {2, 3, 4, 5, 10, 11, 12, 22, 23, 24, 30, 35, 40, 41, 42};
+    (void)state;
+    unsigned at = 0;
+    for (unsigned code = 0; code < 70000; code++) {
+        bool known = at < sizeof meant / sizeof meant[0] && code == (unsigned)meant[at];
+        at += known;
+        assert_int_equal(err_code_of_peer(code), known ? (int)code : EXIT_STREAM);
+    }
+    assert_int_equal(at, sizeof meant / sizeof meant[0]);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(set_fills_code_and_message_and_returns_minus_one),
@@ -121,6 +133,7 @@ int main(void) {
         cmocka_unit_test(null_err_is_accepted_and_still_fails),
         cmocka_unit_test(is_set_follows_the_code),
         cmocka_unit_test(messages_of_any_length_are_cut_inside_the_struct),
+        cmocka_unit_test(a_peer_means_no_code_but_those_that_say_something),
         cmocka_unit_test(percent_signs_in_arguments_are_not_read_as_a_format),
     };
     return cmocka_run_group_tests_name("err", tests, NULL, NULL);
