@@ -326,7 +326,20 @@ int handshake_admit(struct stream *s, enum role role, const struct agreement *ag
     return welcome_back(s, &h, agreed, back, err);
 }
 
-/* HELLO of a session that there is, and what the listener answers into *ret. */
+/* What was agreed is agreed: an end that goes on as something else would be believed no word of it. `window` is looked at
+ * for the first stream only, which carries the credit. */
+static bool is_as_agreed(const struct msg_hello *h, const struct agreement *agreed,
+                         const struct msg_hello *theirs) {
+    bool window = h->intent == INTENT_JOIN || theirs->window == agreed->their_window;
+    bool processed = h->intent == INTENT_RESUME || theirs->processed == 0;
+    return memcmp(theirs->session_id, agreed->session_id, SESSION_ID_SIZE) == 0 &&
+           theirs->stream == h->stream && theirs->streams == h->streams &&
+           theirs->features == agreed->features && theirs->codecs == agreed->codecs &&
+           theirs->chunk_size == agreed->chunk_size && window && processed;
+}
+
+/* HELLO of a session that there is, and what the listener answers into *ret. 0, -1 and err, or HANDSHAKE_VIOLATED and
+ * err, which it was told. */
 static int ask_again(struct stream *s, const struct msg_hello *h, const struct agreement *agreed,
                      int timeout_ms, struct msg_hello *ret, struct err *err) {
     struct meeting m = {.stream = s, .deadline_ms = os_now_ms() + timeout_ms, .key = agreed->key};
@@ -338,8 +351,13 @@ static int ask_again(struct stream *s, const struct msg_hello *h, const struct a
     if (introduce(&m, h, ret, &ignored, err) != 0 ||
         check_hello(ret, m.version, (enum role)h->role, (enum intent)h->intent, err) != 0)
         return -1;
-    if (memcmp(ret->session_id, agreed->session_id, SESSION_ID_SIZE) != 0 || ret->stream != h->stream)
-        return err_set(err, EXIT_STREAM, "WELCOME: it is for another session or stream");
+    if (!is_as_agreed(h, agreed, ret)) {
+        struct err why;
+        (void)err_set(&why, EXIT_STREAM, "WELCOME: it is not as was agreed when the session began");
+        meeting_end(s, MSG_ABORT, &why);
+        *err = why;
+        return HANDSHAKE_VIOLATED;
+    }
     return stream_open_up(s, agreed->chunk_size, err);
 }
 
@@ -347,8 +365,9 @@ int handshake_resume(struct stream *s, enum role role, const struct agreement *a
                      int timeout_ms, uint64_t *ret_processed, struct err *err) {
     const struct msg_hello h = hello_again(role, agreed, processed);
     struct msg_hello theirs;
-    if (ask_again(s, &h, agreed, timeout_ms, &theirs, err) != 0)
-        return -1;
+    int result = ask_again(s, &h, agreed, timeout_ms, &theirs, err);
+    if (result != 0)
+        return result;
     *ret_processed = theirs.processed;
     return 0;
 }
@@ -357,5 +376,5 @@ int handshake_join(struct stream *s, enum role role, const struct agreement *agr
                    int timeout_ms, struct err *err) {
     const struct msg_hello h = hello_further(role, agreed, index);
     struct msg_hello theirs;
-    return ask_again(s, &h, agreed, timeout_ms, &theirs, err);
+    return ask_again(s, &h, agreed, timeout_ms, &theirs, err) == 0 ? 0 : -1;
 }

@@ -72,6 +72,7 @@ struct line {
     /* Reading thread. */
     uint64_t processed_then, peer_processed_then; /* at the last break */
     bool unproven; /* dialler: who listens there now does not have the key */
+    bool violated; /* the peer came back as it may not */
     unsigned breaks; /* in a row, without progress between them */
     uint64_t bytes_in, bytes_out; /* of streams that are gone */
     /* Lock. */

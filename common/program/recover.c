@@ -87,6 +87,8 @@ static int dial_once(struct line *line, uint64_t processed, int64_t deadline, st
         result = handshake_resume(stream, line->role, &line->agreed, processed,
                                   bounded_ms(welcome_ms, deadline), ret_theirs, err);
     (void)set_trying(line, NULL);
+    if (result == HANDSHAKE_VIOLATED)
+        line->violated = true;
     if (result == 0)
         *ret = stream;
     else {
@@ -115,7 +117,7 @@ static int dial_back(struct line *line, uint64_t processed, struct stream **ret,
     for (uint32_t tries = 1;; tries++) {
         if (dial_once(line, processed, deadline, ret, ret_theirs, err) == 0)
             return 0;
-        if (is_cancelled(line) || err->code == EXIT_SIGNAL)
+        if (line->violated || is_cancelled(line) || err->code == EXIT_SIGNAL)
             return -1;
         if (err->code == EXIT_REFUSED || err->code == EXIT_UNSUPPORTED) {
             line->way->lost = !line->unproven;
@@ -230,9 +232,11 @@ static int go_on(struct line *line, struct stream *stream, uint64_t next_order, 
                  struct err *err) {
     struct ticketed *chain;
     uint64_t cost;
-    if (theirs >= next_order || !flight_take(line->flight, theirs, &chain, &cost))
+    if (theirs >= next_order || !flight_take(line->flight, theirs, &chain, &cost)) {
+        line->violated = true;
         return err_set(err, EXIT_STREAM,
                        "the peer claims to have processed %" PRIu64 " messages, which cannot be", theirs);
+    }
     int result = line->hooks.prepare(line->hooks.ctx, chain, err);
     outbox_rewind(line->out, chain, cost);
     outbox_flown(line->out, flight_done(line->flight, theirs));
@@ -310,7 +314,7 @@ int line_recover(struct line *line, enum stream_result result, struct err *err) 
     conn_wake(line->stream->conn); /* the sending thread may be in it */
     if (recover(line, &second) == 0)
         return 0;
-    if (second.code == EXIT_SIGNAL) { /* somebody else has said why */
+    if (second.code == EXIT_SIGNAL || line->violated) { /* the break has no part in it */
         *err = second;
         return -1;
     }
