@@ -87,6 +87,11 @@ static int prepare_again(void *ctx, struct ticketed *chain, struct err *err) {
     return 0;
 }
 
+static uint64_t progress(void *ctx) {
+    struct receiver *r = ctx;
+    return atomic_load(&r->session->progress);
+}
+
 /* ---- the session ---------------------------------------------------------------------------------------------- */
 
 static int build(struct receiver *r, struct err *err) {
@@ -140,7 +145,7 @@ static int start_stages(struct receiver *r, struct err *err) {
 
 static int begin(void *session, struct err *err) {
     struct receiver *r = session;
-    struct line_hooks hooks = {settle, prepare_again, r};
+    struct line_hooks hooks = {settle, prepare_again, progress, r};
     r->agreed = r->line.agreed;
     if (build(r, err) != 0 || line_open(&r->line, r->out, r->flight, &hooks, err) != 0)
         return -1;

@@ -6,6 +6,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+enum { ATTEMPTS_COUNTED = 16 }; /* of one file; no sender that we know needs as many */
+
 void recv_fail_open_file(struct recv_session *s, const struct err *why) {
     struct wanted *w = recv_find(s, s->file.begin.file_id);
     s->file.ignored = true;
@@ -34,6 +36,7 @@ int recv_file_begin(struct recv_session *s, struct item *item, struct err *err) 
     sink_file_drop(s->sink); /* an earlier attempt at the same file */
     s->file.open = true;
     s->file.reused = false;
+    s->file.counts = w && ++w->attempts <= ATTEMPTS_COUNTED;
     s->file.ignored = w == NULL; /* it failed here while the sender was already sending it */
     s->file.begin = m;
     s->file.next_offset = s->file.chunks = 0;
@@ -56,6 +59,8 @@ int recv_check_place(struct recv_session *s, const char *name, uint64_t file_id,
 
 void recv_moved(struct recv_session *s, uint64_t end) {
     struct wanted *w = recv_find(s, s->file.begin.file_id);
+    if (end > s->file.next_offset && s->file.counts && !s->file.ignored)
+        recv_progress(s);
     s->file.next_offset = end;
     if (w && w->job)
         basis_move(s->basis, w->job, end);
@@ -145,6 +150,7 @@ static int take_member(struct recv_session *s, const struct bundle_member *m, co
     if (result == 0 && m->size > 0)
         result = sink_file_write(s->sink, data, m->size, 0, &why);
     w->complete = result == 0;
+    recv_progress(s); /* no bundle brings it again */
     if (result == 0)
         result = sink_file_end(s->sink, m->size, &meta, &why);
     if (result != 0) {

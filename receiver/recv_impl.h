@@ -25,6 +25,9 @@ void recv_forget(struct recv_session *s, struct wanted *w); /* frees it */
 /* Add an id to the VERDICTS that are collected. 0, or -1 and err (EXIT_MEMORY). */
 int recv_verdict(struct recv_session *s, uint64_t file_id, enum verdict verdict, struct err *err);
 
+/* The transfer moved. Not for what a sender can repeat without end. */
+void recv_progress(struct recv_session *s);
+
 /* A listed file failed here: FILE_ERROR, message, totals. `why` names the path. */
 void recv_file_error(struct recv_session *s, uint64_t file_id, const char *path, const struct err *why);
 /* The sink's callback. */

@@ -91,6 +91,7 @@ int recv_want(struct recv_session *s, const struct entry *e, struct err *err) {
     w->job = NULL;
     w->told = (struct file_state){0};
     w->complete = false;
+    w->attempts = 0;
     memcpy(w->path, e->path, n + 1);
     s->wanted_bytes += w->bytes;
     s->wanted_count++;
@@ -141,6 +142,10 @@ static int add_run(struct recv_session *s, struct item **runs, uint8_t type, str
     return 0;
 }
 
+void recv_progress(struct recv_session *s) {
+    (void)atomic_fetch_add_explicit(&s->progress, 1, memory_order_relaxed);
+}
+
 int recv_verdict(struct recv_session *s, uint64_t file_id, enum verdict verdict, struct err *err) {
     s->totals.skipped += verdict == VERDICT_SKIP;
     s->totals.made += verdict == VERDICT_MADE;
@@ -183,6 +188,7 @@ void recv_settled(void *ctx, uint64_t file_id, uint64_t size, const struct err *
     struct err failure;
     if (w == NULL)
         return;
+    recv_progress(s);
     recv_stop_basis(s, w);
     if (err == NULL) {
         struct run_of_ids run = {.first_id = file_id, .count = 1};

@@ -31,6 +31,7 @@ struct wanted {
     size_t bytes; /* what it counts against UNSETTLED_BYTES_MAX */
     struct sink_basis basis; /* size 0: all of it is to come */
     struct basis_job *job; /* its digests, until they are of no use any more; NULL: none */
+    unsigned attempts; /* FILE_BEGIN came so often */
     struct file_state
         told; /* the sender has the content digest of this, and may say that it is the same; inode 0: it has none */
     bool complete; /* it waits to be committed */
@@ -62,6 +63,7 @@ struct recv_session {
     uint64_t flags;
     uint64_t highest_id;
     struct msg_totals totals;
+    _Atomic uint64_t progress; /* grows with what is listed, arrives of a wanted file, and is settled */
     bool *select_came; /* for each of config.selects: something of it was offered */
     struct wanted *wanted[UNSETTLED_MAX]; /* by file_id % UNSETTLED_MAX */
     size_t wanted_bytes;
@@ -72,6 +74,7 @@ struct recv_session {
         bool open; /* between FILE_BEGIN and FILE_END */
         bool ignored; /* it has failed: what comes for it is passed over */
         struct msg_file_begin begin;
+        bool counts; /* what comes of it is progress: it was not begun too often */
         bool reused; /* a part of it is of the basis */
         uint64_t next_offset, chunks;
         struct file_digest *digest;

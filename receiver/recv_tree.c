@@ -288,6 +288,7 @@ int recv_entries(struct recv_session *s, struct item *item, struct err *err) {
         if (e.type != ENTRY_DIR_END)
             s->highest_id = e.file_id;
         s->totals.entries++;
+        recv_progress(s);
         count(&s->report->files_total, e.type == ENTRY_FILE);
         if (judge_entry(s, &e, fault, err) != 0)
             return -1;

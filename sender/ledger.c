@@ -471,6 +471,15 @@ struct pending *ledger_borrow(struct ledger *l, uint64_t file_id) {
     return p;
 }
 
+uint64_t ledger_progress(struct ledger *l) {
+    os_lock(&l->lock);
+    const struct msg_totals *t = &l->totals;
+    uint64_t settled = t->committed + t->skipped + t->made + t->failed;
+    uint64_t result = t->entries - l->unanswered + settled;
+    os_unlock(&l->lock);
+    return result;
+}
+
 bool ledger_finished(struct ledger *l, struct msg_totals *ret_totals) {
     os_lock(&l->lock);
     bool result = l->finished;

@@ -37,6 +37,8 @@ struct pending {
     struct msg_basis basis;
     struct digest basis_digest;
     struct delta *delta; /* as has_basis; it goes on growing */
+    bool compared; /* read stage; its content was read for that, to the end or not */
+    unsigned voids; /* ack stage; bundles that it was in and that a break made void */
     bool whole; /* ledger's lock; it was asked for a second time, without a basis */
     bool answered, checked; /* ledger's lock; checked: VERDICT_CHECK came */
     bool held; /* ledger's lock; a DIR_END that is not sent yet */
@@ -70,6 +72,8 @@ int ledger_sync_sent(struct ledger *l, struct err *err);
 struct pending *ledger_borrow(struct ledger *l, uint64_t file_id);
 void pending_release(struct pending *p);
 
+/* Grows with every entry that is answered and every one that is settled, and with nothing else that a peer says. */
+uint64_t ledger_progress(struct ledger *l);
 /* True once FINISH was put out. */
 bool ledger_finished(struct ledger *l, struct msg_totals *ret_totals);
 

@@ -9,7 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SELECTS_MAX = 1024 };
+enum {
+    SELECTS_MAX = 1024,
+    VOIDS_MAX = 256, /* breaks that find a file on its way, in bundles: then it never arrives */
+};
 
 typedef int send_handler(struct send_session *s, struct item *item, struct err *err);
 
@@ -122,6 +125,7 @@ static int take_basis(struct send_session *s, struct item *item, struct err *err
     if (m.kind == BASIS_CONTENT && m.block_size != s->agreed.chunk_size)
         return err_set(err, EXIT_STREAM, "BASIS: its grid of %" PRIu32 " is not that of the session",
                        m.block_size);
+    s->blocks += m.kind == BASIS_BLOCKS ? m.count : 0;
     return ledger_basis(s->ledger, &m, err);
 }
 
@@ -213,11 +217,28 @@ void send_session_settle(struct send_session *s, uint64_t *ret_processed) {
     *ret_processed = s->in.processed;
 }
 
+uint64_t send_session_progress(struct send_session *s) {
+    return (s->state != SEND_AWAIT_REQUEST) + s->blocks + ledger_progress(s->ledger);
+}
+
+/* A peer may take all but one file: what breaks off at that one is read again each time. */
+static int count_voids(struct send_session *s, const struct msg_bundle *m, struct err *err) {
+    int result = 0;
+    for (uint32_t i = 0; result == 0 && i < m->count; i++) {
+        struct pending *p = ledger_borrow(s->ledger, bundle_member_at(m, i).file_id);
+        if (p && ++p->voids > VOIDS_MAX)
+            result = err_set(err, EXIT_STREAM, "%s was on its way in %d breaks, and never arrived",
+                             ESCAPED(p->path), VOIDS_MAX + 1);
+        pending_release(p);
+    }
+    return result;
+}
+
 /* The files of a bundle come again in new ones. */
 static int void_bundle(struct send_session *s, struct item *item, struct err *err) {
     struct msg_bundle m;
     if (msg_bundle_decode(item_body(item), item->frame.data_length, s->agreed.chunk_size, &m, err) != 0 ||
-        ledger_want_again(s->ledger, &m, false, err) != 0)
+        count_voids(s, &m, err) != 0 || ledger_want_again(s->ledger, &m, false, err) != 0)
         return -1;
     item_make_void(item);
     return 0;

@@ -105,20 +105,29 @@ static int build(struct sender *s, struct err *err) {
 }
 
 static enum queue_result settle(void *ctx, int64_t deadline_ms, uint64_t *ret_processed) {
+    struct sender *s = ctx;
     (void)deadline_ms; /* nothing is waited for */
-    send_session_settle(ctx, ret_processed);
+    send_session_settle(&s->session, ret_processed);
     return QUEUE_OK;
 }
 
 static int prepare_again(void *ctx, struct ticketed *chain, struct err *err) {
-    return send_session_prepare(ctx, chain, err);
+    struct sender *s = ctx;
+    return send_session_prepare(&s->session, chain, err);
+}
+
+static uint64_t progress(void *ctx) {
+    struct sender *s = ctx;
+    return send_session_progress(&s->session) + atomic_load(&s->source.compared);
 }
 
 /* A sender that listened hears first what the receiver wants. One that is quiet gets another try on a new stream; however
- * often it comes back, the time in which it has a stream is bounded. */
+ * often it comes back, the time in which it has a stream is bounded, and so is all of it. */
 static int take_request(struct sender *s, struct err *err) {
     int64_t deadline = os_now_ms() + s->config->handshake_ms;
+    int64_t last = deadline + s->config->handshake_ms + s->line.way->grace_ms;
     bool once_more = true;
+    s->line.back_by_ms = last;
     while (s->session.state == SEND_AWAIT_REQUEST) {
         struct item *item;
         int64_t left = deadline - os_now_ms();
@@ -137,17 +146,19 @@ static int take_request(struct sender *s, struct err *err) {
             deadline += os_now_ms() - began;
             if (result == STREAM_QUIET)
                 deadline += s->config->handshake_ms;
+            deadline = deadline < last ? deadline : last;
             once_more = once_more && result != STREAM_QUIET;
             continue;
         }
         if (send_session_take(&s->session, item, err) != 0)
             return -1;
     }
+    s->line.back_by_ms = INT64_MAX;
     return 0;
 }
 
 static int open_session(struct sender *s, struct err *err) {
-    struct line_hooks hooks = {settle, prepare_again, &s->session};
+    struct line_hooks hooks = {settle, prepare_again, progress, s};
     s->session.agreed = s->line.agreed;
     s->pack_threads = pack_threads();
     if (build(s, err) != 0 || line_open(&s->line, s->out, s->session.flight, &hooks, err) != 0 ||

@@ -47,6 +47,7 @@ struct source {
     void *ctx;
     bool delta_always; /* --delta=on: blocks are compared even where hardly any is equal */
     struct content_room content; /* for files that are compared */
+    _Atomic uint64_t compared; /* bytes of them, each file's once */
     struct os_file read[SOURCE_READ_FILES]; /* small files that were read, to be closed together */
     unsigned read_count;
     /* The bundle that is being filled. */

@@ -34,6 +34,8 @@ int content_digest(struct content_room *room, struct os_file file, uint64_t size
         ptrdiff_t got = os_pread(file, room->block, want, offset);
         if (got != (ptrdiff_t)want)
             return got < 0 ? (int)got : -EIO;
+        if (room->read)
+            atomic_fetch_add_explicit(room->read, want, memory_order_relaxed);
         struct digest d = digest_of(room->block, want);
         file_digest_add(room->digest, offset, want, &d);
     }

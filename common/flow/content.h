@@ -13,6 +13,7 @@ struct content_room {
     uint8_t *block;
     uint32_t block_size;
     const atomic_bool *cancelled; /* ends what would take long; NULL: nothing does */
+    _Atomic uint64_t *read; /* bytes that were read are added here; NULL: nowhere */
 };
 void content_room_free(struct content_room *room);
 

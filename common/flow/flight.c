@@ -76,12 +76,19 @@ void flight_sent(struct flight *f, struct item *item) {
     os_unlock(&f->lock);
 }
 
+/* VOID, SYNC and REFUSED come as often as the other end asks for it, or breaks off. */
+static bool moves(const struct item *item) {
+    unsigned type = item->frame.type;
+    return type != MSG_VOID && type != MSG_SYNC && type != MSG_REFUSED;
+}
+
 /* Lock held. One that is still being written is counted now, and dropped later. */
 static void count_processed(struct flight *f) {
     for (struct ticketed *t = f->first; t && t->ticket <= f->processed; t = t->next) {
         struct item *item = (struct item *)t;
         f->flown.count += !item->flown;
         f->flown.cost += item->flown ? 0 : item->cost;
+        f->flown.moved += !item->flown && moves(item);
         item->flown = true;
     }
 }

@@ -12,6 +12,7 @@
 struct flown {
     uint64_t count; /* messages */
     uint64_t cost; /* the credit that they took */
+    uint64_t moved; /* the messages without those that refusals and breaks alone lead to */
 };
 
 struct flight;

@@ -14,6 +14,7 @@ int line_init(struct line *line, struct way *way, enum role role, int timeout_ms
     line->timeout_ms = timeout_ms;
     line->peer = *conn_peer_id(way->conn);
     line->report = report;
+    line->back_by_ms = INT64_MAX;
     os_mutex_init(&line->lock);
     os_cond_init(&line->changed);
     return stream_new(way->conn, timeout_ms, &line->stream, err);

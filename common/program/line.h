@@ -47,6 +47,9 @@ struct line_hooks {
     enum queue_result (*settle)(void *ctx, int64_t deadline_ms, uint64_t *ret_processed);
     /* `chain` is what the other end has not processed (in `flight` before): make it ready to be sent again. */
     int (*prepare)(void *ctx, struct ticketed *chain, struct err *err);
+    /* How far the transfer is: a number that grows with what it cannot do without, of which there is an end, and not with
+     * what a peer can repeat for nothing. */
+    uint64_t (*progress)(void *ctx);
     void *ctx;
 };
 
@@ -70,10 +73,12 @@ struct line {
     struct stream *stream; /* NULL while there is none */
     _Atomic bool broken; /* what is sent now is lost, until the stream is replaced */
     /* Reading thread. */
-    uint64_t processed_then, peer_processed_then; /* at the last break */
+    uint64_t progress_then; /* at the last break */
     bool unproven; /* dialler: who listens there now does not have the key */
     bool violated; /* the peer came back as it may not */
     unsigned breaks; /* in a row, without progress between them */
+    int64_t back_ms; /* dialler: when it came back last; 0: never */
+    int64_t back_by_ms; /* listener: the peer is not waited for any longer, however short it was away */
     uint64_t bytes_in, bytes_out; /* of streams that are gone */
     /* Lock. */
     struct os_mutex lock;

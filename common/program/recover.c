@@ -98,13 +98,14 @@ static int dial_once(struct line *line, uint64_t processed, int64_t deadline, st
     return result;
 }
 
-/* An end that takes us back, and hangs up again before anything is done, is not dialled without a pause. False: cancelled. */
+/* An end that takes us back and hangs up again, whatever it did between, is not dialled without a pause: it alone would say
+ * how busy this end is. False: cancelled. */
 static bool pause_before(struct line *line) {
     uint32_t random;
-    if (line->breaks < 2)
+    if (line->back_ms == 0)
         return true;
     os_random(&random, sizeof random);
-    return waker_pause(line->waker, os_now_ms() + backoff_ms(line->way->retry.delay_ms, 1, random));
+    return waker_pause(line->waker, line->back_ms + backoff_ms(line->way->retry.delay_ms, 1, random));
 }
 
 static int dial_back(struct line *line, uint64_t processed, struct stream **ret, uint64_t *ret_theirs,
@@ -115,8 +116,10 @@ static int dial_back(struct line *line, uint64_t processed, struct stream **ret,
     bool bounded = retry->retries != RETRY_FOREVER && line->timeout_ms >= 0;
     int64_t deadline = bounded ? os_now_ms() + line->timeout_ms : INT64_MAX;
     for (uint32_t tries = 1;; tries++) {
-        if (dial_once(line, processed, deadline, ret, ret_theirs, err) == 0)
+        if (dial_once(line, processed, deadline, ret, ret_theirs, err) == 0) {
+            line->back_ms = os_now_ms();
             return 0;
+        }
         if (line->violated || is_cancelled(line) || err->code == EXIT_SIGNAL)
             return -1;
         if (err->code == EXIT_REFUSED || err->code == EXIT_UNSUPPORTED) {
@@ -173,6 +176,8 @@ static int welcome_back(struct line *line, struct stream *stream, const struct c
 static int wait_back(struct line *line, uint64_t processed, struct stream **ret, uint64_t *ret_theirs,
                      struct err *err) {
     int64_t deadline = os_now_ms() + line->way->grace_ms;
+    bool late = line->back_by_ms < deadline;
+    deadline = late ? line->back_by_ms : deadline;
     struct comeback back;
     struct stream *stream;
     while ((stream = wait_for_offer(line, deadline, &back)) != NULL) {
@@ -184,6 +189,8 @@ static int wait_back(struct line *line, uint64_t processed, struct stream **ret,
     }
     if (is_cancelled(line))
         return err_set(err, EXIT_SIGNAL, "interrupted");
+    if (late)
+        return err_set(err, EXIT_STREAM, "the other end did not come back in time");
     return err_set(err, EXIT_STREAM, "the other end did not come back within %d s",
                    line->way->grace_ms / 1000);
 }
@@ -216,13 +223,13 @@ static void adopt(struct line *line, struct stream *stream) {
     os_unlock(&line->lock);
 }
 
-/* A peer that comes back again and again, and gets nothing done, is not served for ever. */
-static int count_break(struct line *line, uint64_t processed, uint64_t theirs, struct err *err) {
-    bool progress = processed > line->processed_then || theirs > line->peer_processed_then;
+/* A peer that comes back again and again, and gets nothing done, is not served for ever. That it processed messages, or
+ * sent some, is not enough: it can make up as many as it likes. */
+static int count_break(struct line *line, uint64_t moved, struct err *err) {
+    uint64_t progress = moved + line->hooks.progress(line->hooks.ctx);
     uint32_t most = line->way->to ? line->way->retry.retries : BREAKS_MAX;
-    line->breaks = progress ? 1 : line->breaks + 1;
-    line->processed_then = processed;
-    line->peer_processed_then = theirs;
+    line->breaks = progress > line->progress_then ? 1 : line->breaks + 1;
+    line->progress_then = progress;
     if (most == RETRY_FOREVER || line->breaks <= most)
         return 0;
     return err_set(err, EXIT_STREAM, "the stream broke %u times without any progress", line->breaks);
@@ -237,9 +244,12 @@ static int go_on(struct line *line, struct stream *stream, uint64_t next_order, 
         return err_set(err, EXIT_STREAM,
                        "the peer claims to have processed %" PRIu64 " messages, which cannot be", theirs);
     }
-    int result = line->hooks.prepare(line->hooks.ctx, chain, err);
+    struct flown flown = flight_done(line->flight, theirs);
+    int result = count_break(line, flown.moved, err);
+    if (result == 0)
+        result = line->hooks.prepare(line->hooks.ctx, chain, err);
     outbox_rewind(line->out, chain, cost);
-    outbox_flown(line->out, flight_done(line->flight, theirs));
+    outbox_flown(line->out, flown);
     if (result != 0)
         return -1;
     stream->out.next_order = next_order;
@@ -295,7 +305,7 @@ static int recover(struct line *line, struct err *err) {
     if (settle(line, &processed, err) != 0 ||
         (line->way->to ? dial_back : wait_back)(line, processed, &stream, &theirs, err) != 0)
         return -1;
-    if (count_break(line, processed, theirs, err) == 0 && go_on(line, stream, next_order, theirs, err) == 0)
+    if (go_on(line, stream, next_order, theirs, err) == 0)
         return 0;
     if (line->stream == NULL)
         (void)stream_close(stream, NULL);

@@ -89,6 +89,31 @@ def a_stream_is_cut_many_times(ws, direction):
     check_equal(summary["bytes_read"], size, "the bytes that were read for the first time")
 
 
+@each([f"{direction}, {what}" for direction in ("push", "pull") for what in ("all of it", "what differs", "compared")])
+def a_stream_that_carries_next_to_nothing_is_enough(ws, value):
+    """Far more breaks than are allowed without progress: each stream ends after little more than the longest message."""
+    direction, what = value.split(", ")
+    source, dest = ws.dir("source"), ws.dir("dest")
+    cut, words = 96 * KIB, ["--zc", "none", "--chunk-size", "64K", "--retry", "2"]
+    if what == "all of it":
+        put(source / "image", noise(5 * MIB, "image"))
+    elif what == "what differs":
+        put(source / "image", b"".join(noise(MIB // 2, f"{i}") for i in range(16)), mtime_ns=10**18)
+        old = b"".join(noise(MIB // 2, f"{i}" if i % 2 else f"old {i}") for i in range(16))
+        put(dest / "image", old, mtime_ns=2 * 10**18)
+        words += ["--delta=on"]
+    else:
+        cut = 40 * KIB
+        for i in range(1500):
+            put(source / f"{i}", noise(100, i), mtime_ns=10**18)
+            put(dest / f"{i}", noise(100, i), mtime_ns=2 * 10**18)
+        words += ["-c"]
+    pair, streams = cut_session(ws, source, dest, [cut] * 2000, direction == "pull", words, ["--retry", "2"])
+    went_well(pair, what)
+    same_tree(source, dest)
+    check(streams > 6, f"it took {streams} streams only")
+
+
 @case
 def a_listener_that_was_started_anew_is_sent_what_it_lacks(ws):
     """It has forgotten the session: a new one begins, and what is there already is not sent again."""

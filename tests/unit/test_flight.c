@@ -64,6 +64,28 @@ static void only_data_that_is_not_processed_is_found(void **state) {
     flight_free(NULL);
 }
 
+static void what_moves_the_transfer_is_counted_apart(void **state) {
+    (void)state;
+    static const uint8_t types[] = {MSG_ENTRIES, MSG_VOID,     MSG_CHUNK,    MSG_SYNC,
+                                    MSG_BUNDLE,  MSG_VERDICTS, MSG_REFUSED,  MSG_BASIS,
+                                    MSG_HOLE,    MSG_REUSE,    MSG_FILE_END, MSG_FILE_SAME};
+    struct flight *f = flight_new();
+    uint64_t moved = 0, last = sizeof types;
+    for (uint64_t order = 1; order <= last; order++) {
+        struct item *item = sent(types[order - 1], order, 1);
+        flight_add(f, item);
+        flight_sent(f, item);
+    }
+    flight_void(f, 5); /* its bundle was refused */
+    for (uint64_t order = 1; order <= last; order++) {
+        struct flown flown = flight_done(f, order);
+        moved += order != 2 && order != 4 && order != 5 && order != 7;
+        assert_int_equal(flown.count, order);
+        assert_int_equal(flown.moved, moved);
+    }
+    flight_free(f);
+}
+
 static void buffer_is_given_back_when_it_is_written_and_not_before(void **state) {
     (void)state;
     struct pool *pool = pool_new(16, 1);
@@ -183,6 +205,7 @@ int main(void) {
         cmocka_unit_test(what_is_processed_is_counted_once),
         cmocka_unit_test(refusals_of_one_order_are_counted),
         cmocka_unit_test(only_data_that_is_not_processed_is_found),
+        cmocka_unit_test(what_moves_the_transfer_is_counted_apart),
         cmocka_unit_test(buffer_is_given_back_when_it_is_written_and_not_before),
         cmocka_unit_test(an_item_stays_until_it_is_written_whatever_follows_it),
         cmocka_unit_test(what_cannot_have_arrived_cannot_be_refused),

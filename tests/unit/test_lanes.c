@@ -65,6 +65,11 @@ static enum queue_result settle(void *ctx, int64_t deadline_ms, uint64_t *ret_pr
     return QUEUE_OK;
 }
 
+static uint64_t progress(void *ctx) {
+    (void)ctx;
+    return 0;
+}
+
 static int start(void **state) {
     static const struct report_style style;
     (void)state;
@@ -78,7 +83,8 @@ static int start(void **state) {
     joined = early = used = false;
     way = (struct way){.registry = registry, .grace_ms = PATIENT_MS};
     line = (struct line){.way = &way, .role = ROLE_RECEIVER, .timeout_ms = PATIENT_MS, .resumable = true};
-    line.hooks = (struct line_hooks){settle, prepare, NULL};
+    line.hooks = (struct line_hooks){settle, prepare, progress, NULL};
+    line.back_by_ms = INT64_MAX;
     os_mutex_init(&line.lock);
     os_cond_init(&line.changed);
     line.peer = door_peer();
