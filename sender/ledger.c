@@ -404,7 +404,7 @@ int ledger_durable(struct ledger *l, const struct run_of_ids *run, struct err *e
             break;
         }
         l->totals.committed++;
-        uint64_t size = atomic_load(&p->sent_size);
+        uint64_t size = p->sent_size;
         l->totals.bytes += size;
         count(&l->report->files_committed, 1);
         count(&l->report->files_done, 1);
@@ -452,6 +452,77 @@ int ledger_want_again(struct ledger *l, const struct msg_bundle *bundle, bool re
         result = advance(l, err);
     os_unlock(&l->lock);
     return result;
+}
+
+/* ---- send stage -------------------------------------------------------------------------------------------- */
+
+/* Lock held. */
+static void has_left(struct pending *p, enum sent what, uint64_t size) {
+    atomic_store(&p->sent, what);
+    p->sent_size = size;
+}
+
+static int bundle_leaves(struct ledger *l, const struct item *item, uint32_t chunk_size, struct err *err) {
+    struct msg_bundle m;
+    if (msg_bundle_decode(item_body(item), item->frame.data_length, chunk_size, &m, err) != 0)
+        return -1;
+    os_lock(&l->lock);
+    for (uint32_t i = 0; i < m.count; i++) {
+        struct bundle_member member = bundle_member_at(&m, i);
+        struct pending *p = find(l, member.file_id);
+        if (p)
+            has_left(p, SENT_ALL, member.size);
+    }
+    os_unlock(&l->lock);
+    return 0;
+}
+
+static int fail_leaves(struct ledger *l, const struct item *item, struct err *err) {
+    struct msg_file_text m;
+    if (msg_file_text_decode(item_body(item), &m, err) != 0)
+        return -1;
+    os_lock(&l->lock);
+    struct pending *p = find(l, m.file_id);
+    if (p)
+        atomic_store(&p->given_up, true);
+    os_unlock(&l->lock);
+    return 0;
+}
+
+static int same_leaves(struct ledger *l, const struct item *item, struct err *err) {
+    struct msg_file_same m;
+    if (msg_file_same_decode(item_body(item), &m, err) != 0)
+        return -1;
+    os_lock(&l->lock);
+    struct pending *p = find(l, m.file_id);
+    if (p)
+        has_left(p, SENT_SAME, 0);
+    os_unlock(&l->lock);
+    return 0;
+}
+
+static int end_leaves(struct ledger *l, const struct item *item, struct err *err) {
+    struct msg_file_end m;
+    if (msg_file_end_decode(item_body(item), &m, err) != 0)
+        return -1;
+    os_lock(&l->lock);
+    struct pending *p = find(l, m.file_id);
+    if (p)
+        has_left(p, SENT_ALL, m.size);
+    os_unlock(&l->lock);
+    return 0;
+}
+
+int ledger_leaves(struct ledger *l, const struct item *item, uint32_t chunk_size, struct err *err) {
+    if (item->again) /* it has left before, with the stream that broke */
+        return 0;
+    switch (item->frame.type) {
+    case MSG_BUNDLE: return bundle_leaves(l, item, chunk_size, err);
+    case MSG_FILE_SAME: return same_leaves(l, item, err);
+    case MSG_FILE_FAIL: return fail_leaves(l, item, err);
+    case MSG_FILE_END: return end_leaves(l, item, err);
+    default: return 0;
+    }
 }
 
 int ledger_sync_sent(struct ledger *l, struct err *err) {

@@ -24,15 +24,15 @@ struct pending {
     uint64_t file_id;
     _Atomic unsigned users; /* ledger, and the read stage while it works on it; the last one frees it */
     _Atomic bool failed; /* the receiver gave it up: stop sending it */
-    _Atomic bool given_up; /* read stage: FILE_FAIL is on its way, GONE will answer it */
+    _Atomic bool given_up; /* ledger's lock; FILE_FAIL has left, GONE will answer it */
     _Atomic bool damaged; /* a bundle that it was in was refused: read it from storage */
     unsigned refusals; /* ledger's lock; refused bundles that it was in */
     int root;
     enum entry_type type;
     struct os_stat
         st; /* at listing; the read stage, which alone uses it then, renews it if the file changed */
-    _Atomic uint64_t sent_size; /* read stage: size of what was sent last */
-    _Atomic enum sent sent; /* the answer that may come follows from it */
+    uint64_t sent_size; /* ledger's lock; size of what was sent last */
+    _Atomic enum sent sent; /* ledger's lock; what has left, from which follows the answer that may come */
     bool has_basis; /* ack stage sets both before it puts it into `wants` */
     struct msg_basis basis;
     struct digest basis_digest;
@@ -66,6 +66,9 @@ int ledger_failed(struct ledger *l, uint64_t file_id, const struct err *why, str
 /* The bundle with these members is void: read its files again. `refused`: because of damage; EXIT_VERIFY when that was
  * so REFUSALS_MAX times. */
 int ledger_want_again(struct ledger *l, const struct msg_bundle *bundle, bool refused, struct err *err);
+/* Send stage: a message about files is the next one to be written, in its order: from now on the receiver can have it,
+ * and answer. 0, or -1 and err. */
+int ledger_leaves(struct ledger *l, const struct item *item, uint32_t chunk_size, struct err *err);
 /* Send stage: a SYNC that `wants` asked for is on its way. 0, or -1 and err (EXIT_MEMORY). */
 int ledger_sync_sent(struct ledger *l, struct err *err);
 /* The path of an unsettled entry and its root, for reading a chunk again; the caller releases it. NULL: settled. */

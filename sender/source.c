@@ -131,7 +131,6 @@ enum attempt source_give_up(struct source *s, struct pending *p, int code, int r
         (void)err_set(&why, code, "%s: %s", ESCAPED(p->path), what);
     report_failure(s->report, p->path, &why);
     count(&s->report->bytes_done, p->st.size);
-    atomic_store(&p->given_up, true);
     struct item *item = item_of_file_text(MSG_FILE_FAIL, p->file_id, code, why.msg);
     return source_put(s, item, err) == 0 ? ATTEMPT_DONE : ATTEMPT_FATAL;
 }
@@ -277,14 +276,12 @@ static enum attempt read_small(struct source *s, struct pending *p, struct err *
         return ATTEMPT_CHANGED;
     }
     add_member(s, p);
-    atomic_store(&p->sent, SENT_ALL);
     count(&s->report->bytes_raw, p->st.size);
     count(&s->report->bytes_done, p->st.size);
     return ATTEMPT_DONE;
 }
 
 static enum attempt read_once(struct source *s, struct pending *p, struct err *err) {
-    atomic_store(&p->sent_size, p->st.size);
     if (p->st.size <= BUNDLE_FILE_MAX && p->st.size <= s->chunk_size)
         return read_small(s, p, err);
     if (source_flush(s, err) != 0)

@@ -40,8 +40,7 @@ static int emit_hole(struct source *s, const struct pending *p, uint64_t offset,
     return source_put(s, item, err);
 }
 
-static int emit_end(struct source *s, struct pending *p, uint64_t chunks, struct err *err) {
-    atomic_store(&p->sent, SENT_ALL);
+static int emit_end(struct source *s, const struct pending *p, uint64_t chunks, struct err *err) {
     struct item *item = item_new(MSG_FILE_END, 64);
     if (item) { /* the send stage, which sees the chunks in order, fills the digest in */
         struct wr w = item_writer(item);
@@ -196,7 +195,6 @@ enum attempt source_read_large(struct source *s, struct pending *p, struct err *
     enum attempt attempt = ATTEMPT_FATAL;
     p->st = now; /* what is read from here on is held against this */
     source_await_tick(s, &now);
-    atomic_store(&p->sent_size, now.size);
     at.compare = compare_new(s, p);
     if (emit_begin(s, p, err) != 0 || emit_contents(s, p, file, &at, err) != 0)
         goto out;
@@ -223,7 +221,6 @@ out:
 /* ---- comparing by content -------------------------------------------------------------------------------- */
 
 static enum attempt emit_same(struct source *s, struct pending *p, struct err *err) {
-    atomic_store(&p->sent, SENT_SAME);
     struct msg_file_same m = {
         .file_id = p->file_id,
         .mtime_sec = p->st.mtime_sec,

@@ -32,7 +32,12 @@ def pushed_to(ws, source, *options):
         one = listener.accept()
     one.welcome(RECEIVER, codecs=1)
     one.expect("START")
-    body, ids, at = one.expect("ENTRIES").body, {}, 0
+    return sender, one, ids_in(one.expect("ENTRIES").body)
+
+
+def ids_in(body):
+    """By path."""
+    ids, at = {}, 0
     while at < len(body):
         size = int.from_bytes(body[at + 36 : at + 40], "little")
         file_id, added = int.from_bytes(body[at : at + 8], "little"), body[at + 10]
@@ -43,7 +48,7 @@ def pushed_to(ws, source, *options):
             at += 1 + body[at]
         ids[b"/".join(names).decode()] = file_id
         at += size
-    return sender, one, ids
+    return ids
 
 
 def wrong_answers(ids):
@@ -117,6 +122,47 @@ def no_wrong_answer_is_served(ws):
             for kind, body in messages:
                 one.send(kind, body)
             check_no_secret(one, sender, name)
+
+
+SIGNS_OF_LIFE = 3  # heartbeats in a row: nothing more can leave, and what could be read meanwhile is read
+
+
+def waits_for_credit(ws, sizes):
+    """A sender of these files, of which the last is read (or found to be gone: None), and cannot be sent to its end for
+    want of credit: the process, the peer, and the last one's id."""
+    source, address, last = ws.dir("source"), ws.unix(), 1 + len(sizes)
+    for i, size in enumerate(sizes):
+        put(source / f"{i:02}", noise(size or 700_000))
+    with Listener(address) as listener:
+        sender = ws.start(HVSEND, "-r", "--json", "--zc", "none", *rig.ONE_TRY, f"{source}/", address)
+        one = listener.accept()
+    one.welcome(RECEIVER, codecs=1, chunk_size=65536, window=2 * (256 + 262144) + 2 * 65536)
+    one.expect("START")
+    names = {file_id: name for name, file_id in ids_in(one.expect("ENTRIES").body).items()}
+    if None in sizes:
+        (source / names[last]).unlink()
+    one.send("VERDICTS", run(1, 1, MADE) + run(2, len(sizes), WANT))
+    kinds = []
+    while kinds[-SIGNS_OF_LIFE:] != ["HEARTBEAT"] * SIGNS_OF_LIFE:
+        kinds.append(one.recv().kind)
+    came = kinds.count("BUNDLE") + kinds.count("FILE_END") + kinds.count("FILE_FAIL")
+    check(came < len(sizes), f"the last file did not come: {kinds}")
+    return sender, one, last
+
+
+@each([("a large file is durable", [700_000], "DURABLE", 0), ("a small file is durable", [60_000] * 11, "DURABLE", 0),
+       ("a file is gone", [700_000, None], "VERDICTS", GONE)])  # fmt: skip
+def what_has_not_left_is_not_believed_to_be_there(ws, value):
+    _, sizes, kind, verdict = value
+    sender, one, last = waits_for_credit(ws, sizes)
+    with one:
+        one.send(kind, run(last, 1, verdict))
+        one.send("FILE_ERROR", [u(8, "file_id", last)] + coded_text(23, "x"))  # ends it in any case
+        code, text = one.ended_with()
+        check((code, text.startswith(kind)) == (12, True), f"it was believed, and then: {code} {text}")
+    result = sender.wait()
+    check_equal(result.code, 12, "the exit code")
+    check(b'"type":"file"' not in result.out, "no file is said to have arrived")
 
 
 @each(["secret", "up/secret", "link", "up", "up/source/file", "file/x", "nothing", "source/small"])

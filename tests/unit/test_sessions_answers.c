@@ -73,17 +73,17 @@ static void entry_is_answered_once(void **state) {
     require_broken(say_basis(file, 9), "does not wait for it");
 }
 
-/* As the read stage does. */
-static void mark_sent(enum sent sent) {
-    struct pending *p = ledger_borrow(rig.session.ledger, file);
-    atomic_store(&p->sent, sent);
-    pending_release(p);
+/* As the send stage does. */
+static void leaves(struct item *item) {
+    struct err err;
+    assert_int_equal(ledger_leaves(rig.session.ledger, item, PAIR_CHUNK, &err), 0);
+    item_free(item);
 }
 
 static void settled_file_has_no_more_answers(void **state) {
     (void)state;
     send_rig_good(&rig, verdict(file, VERDICT_WANT));
-    mark_sent(SENT_ALL);
+    leaves(say_end(file, 9, 1, 9));
     send_rig_good(&rig, say_runs(MSG_DURABLE, file, 1, 0));
     require_broken(say_runs(MSG_DURABLE, file, 1, 0), "does not wait for it");
     require_broken(say_text(MSG_FILE_ERROR, file), "does not wait for it");
@@ -99,14 +99,26 @@ static void what_was_not_sent_is_not_durable(void **state) {
     (void)state;
     send_rig_good(&rig, verdict(file, VERDICT_WANT));
     require_broken(say_runs(MSG_DURABLE, file, 1, 0), "does not wait for it");
-    mark_sent(SENT_SAME);
+    leaves(say_begin(file, 9));
+    leaves(say_chunk(rig.pool, file, 0, 9));
     require_broken(say_runs(MSG_DURABLE, file, 1, 0), "does not wait for it");
+    leaves(say_same(file));
+    require_broken(say_runs(MSG_DURABLE, file, 1, 0), "does not wait for it");
+}
+
+static void all_members_of_a_bundle_that_left_can_be_durable(void **state) {
+    (void)state;
+    const uint64_t ids[] = {file, send_rig_list(&rig, ENTRY_FILE, "0"), send_rig_list(&rig, ENTRY_FILE, "1")};
+    send_rig_good(&rig, say_runs(MSG_VERDICTS, file, 3, VERDICT_WANT));
+    leaves(say_bundle(rig.pool, ids, 3, 7));
+    send_rig_good(&rig, say_runs(MSG_DURABLE, file, 3, 0));
+    assert_int_equal(atomic_load(&rig.report.bytes_committed), 21);
 }
 
 static void bundle_that_is_void_was_not_sent(void **state) {
     (void)state;
     send_rig_good(&rig, verdict(file, VERDICT_WANT));
-    mark_sent(SENT_ALL);
+    leaves(say_bundle(rig.pool, &file, 1, 9));
     send_rig_sent(&rig, say_bundle(rig.pool, &file, 1, 9), 5);
     send_rig_good(&rig, say_refused(5));
     require_broken(say_runs(MSG_DURABLE, file, 1, 0), "does not wait for it");
@@ -116,7 +128,7 @@ static void compared_file_is_skipped_once_it_is_said_to_be_the_same(void **state
     (void)state;
     send_rig_good(&rig, say_basis(file, 9));
     require_broken(verdict(file, VERDICT_SKIP), "does not wait for it");
-    mark_sent(SENT_SAME);
+    leaves(say_same(file));
     send_rig_good(&rig, verdict(file, VERDICT_SKIP));
 }
 
@@ -168,9 +180,7 @@ static void file_that_was_not_given_up_is_not_gone(void **state) {
 static void file_that_was_given_up_is_gone(void **state) {
     (void)state;
     send_rig_good(&rig, verdict(file, VERDICT_WANT));
-    struct pending *p = ledger_borrow(rig.session.ledger, file);
-    atomic_store(&p->given_up, true); /* as the read stage does before FILE_FAIL */
-    pending_release(p);
+    leaves(say_text(MSG_FILE_FAIL, file));
     send_rig_good(&rig, verdict(file, VERDICT_GONE));
     require_broken(verdict(file, VERDICT_GONE), "does not wait for it");
 }
@@ -325,6 +335,7 @@ int main(void) {
         ANSWER(settled_file_has_no_more_answers),
         ANSWER(only_what_was_wanted_becomes_durable),
         ANSWER(what_was_not_sent_is_not_durable),
+        ANSWER(all_members_of_a_bundle_that_left_can_be_durable),
         ANSWER(bundle_that_is_void_was_not_sent),
         ANSWER(compared_file_is_skipped_once_it_is_said_to_be_the_same),
         ANSWER(basis_needs_its_feature),

@@ -94,7 +94,7 @@ static void file_that_cannot_be_read_is_left_out(void **state) {
     remove_file(scratch.dir, "f0");
     for (unsigned i = 0; i < 2; i++) {
         send(&ends[i], p);
-        assert_true(atomic_load(&p->given_up));
+        assert_int_equal(nth(&ends[i], MSG_FILE_FAIL, 0)->file_id, 0);
         uint32_t n = send_files(&ends[i], 30, wanted);
         flush(&ends[i]);
         require_data(nth(&ends[i], MSG_BUNDLE, 0), wanted, n);
