@@ -35,7 +35,7 @@ int recv_file_begin(struct recv_session *s, struct item *item, struct err *err) 
         return came_already("FILE_BEGIN", m.file_id, err);
     sink_file_drop(s->sink); /* an earlier attempt at the same file */
     s->file.open = true;
-    s->file.reused = false;
+    s->file.reused = s->file.gap = false;
     s->file.counts = w && ++w->attempts <= ATTEMPTS_COUNTED;
     s->file.ignored = w == NULL; /* it failed here while the sender was already sending it */
     s->file.begin = m;
@@ -122,8 +122,10 @@ int recv_file_end(struct recv_session *s, struct item *item, struct err *err) {
         if (again > 0) {
             sink_file_drop(s->sink);
         } else if (!same) {
-            (void)err_set(&why, EXIT_VERIFY, "%s: the file digest does not match; send it again",
-                          ESCAPED(w->path));
+            (void)err_set(&why, s->file.gap ? EXIT_VANISHED : EXIT_VERIFY, "%s: %s; send it again",
+                          ESCAPED(w->path),
+                          s->file.gap ? "changed at the sender while it was being sent"
+                                      : "the file digest does not match");
             recv_fail_open_file(s, &why);
         } else if (sink_file_end(s->sink, m.size, &meta, &why) != 0) {
             if (why.code == EXIT_SIGNAL)
@@ -198,7 +200,7 @@ int recv_file_fail(struct recv_session *s, struct item *item, struct err *err) {
     if (w->complete)
         return came_already("FILE_FAIL", m.file_id, err);
     struct err why = {0};
-    (void)err_set(&why, m.text.code, "the sender gave up %s",
+    (void)err_set(&why, m.text.code, "the sender gave up %s: %s", ESCAPED(w->path),
                   escape_said((const char *)m.text.text.p, m.text.text.n, &text));
     report_failure(s->report, w->path, &why);
     count(&s->report->files_failed, 1);
@@ -235,5 +237,6 @@ int recv_file_same(struct recv_session *s, struct item *item, struct err *err) {
 int recv_void(struct recv_session *s, struct item *item, struct err *err) {
     if (!(item->frame.flags & FRAME_RESENT) && atomic_load(&s->report->retries) == 0)
         return err_set(err, EXIT_STREAM, "VOID: it stands in for no refused frame");
+    s->file.gap = true; /* of the open file, if any: no bundle has a place there */
     return msg_empty_decode(item_body(item), "VOID", err);
 }

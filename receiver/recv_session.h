@@ -76,6 +76,7 @@ struct recv_session {
         struct msg_file_begin begin;
         bool counts; /* what comes of it is progress: it was not begun too often */
         bool reused; /* a part of it is of the basis */
+        bool gap; /* VOID came in the place of a part of it */
         uint64_t next_offset, chunks;
         struct file_digest *digest;
     } file;

@@ -3,6 +3,7 @@
 #include "core/text.h"
 #include "os/os_waits.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -418,6 +419,19 @@ int ledger_durable(struct ledger *l, const struct run_of_ids *run, struct err *e
     return result;
 }
 
+/* Data of what is being sent, or was sent, could not be had again. */
+static bool is_spoilt(const struct pending *p, unsigned reading) {
+    return reading != 0 && atomic_load(&p->spoilt) == reading;
+}
+
+static void report_spoilt(struct ledger *l, const struct pending *p) {
+    struct err why = {0};
+    (void)err_set(&why, p->spoilt_code, "%s: %s", ESCAPED(p->path),
+                  p->spoilt_code == EXIT_VANISHED ? "changed while it was being sent; send it again"
+                                                  : "a part that had to be sent again cannot be read");
+    report_failure(l->report, p->path, &why);
+}
+
 int ledger_failed(struct ledger *l, uint64_t file_id, const struct err *why, struct err *err) {
     int result = 0;
     os_lock(&l->lock);
@@ -425,7 +439,11 @@ int ledger_failed(struct ledger *l, uint64_t file_id, const struct err *why, str
     if (p == NULL) {
         result = unasked("FILE_ERROR: a failure", file_id, err);
     } else {
-        report_failure(l->report, p->path, why);
+        bool gap = why->code == EXIT_VERIFY || why->code == EXIT_VANISHED; /* of which this end knows more */
+        if (gap && is_spoilt(p, p->sent_reading))
+            report_spoilt(l, p);
+        else
+            report_failure(l->report, p->path, why);
         atomic_store(&p->failed, true);
         delta_box_wake(l->deltas);
         gone(l, p);
@@ -460,6 +478,35 @@ int ledger_want_again(struct ledger *l, const struct msg_bundle *bundle, bool re
 static void has_left(struct pending *p, enum sent what, uint64_t size) {
     atomic_store(&p->sent, what);
     p->sent_size = size;
+}
+
+/* Lock held. It takes the place of FILE_END, whose credit it has: the text must be short. */
+static void end_becomes_fail(struct ledger *l, struct pending *p, struct item *item) {
+    static const char changed[] = "changed while being sent", unreadable[] = "cannot be read again";
+    const char *text = p->spoilt_code == EXIT_VANISHED ? changed : unreadable;
+    struct msg_file_text m = {.file_id = p->file_id, .text = {.code = (uint16_t)p->spoilt_code}};
+    m.text.text = (struct span){.p = (const uint8_t *)text, .n = strlen(text)};
+    static_assert(FILE_TEXT_HEAD_SIZE + sizeof changed - 1 <= FILE_END_SIZE, "the credit of FILE_END");
+    static_assert(sizeof unreadable <= sizeof changed, "the longer one");
+    struct wr w = item_writer(item);
+    msg_file_text_encode(&w, &m);
+    item_written(item, &w);
+    item->frame.type = MSG_FILE_FAIL;
+    report_spoilt(l, p);
+    atomic_store(&p->given_up, true);
+    atomic_store(&p->sent, SENT_NOTHING);
+    outbox_refund(l->out, item);
+}
+
+/* Lock held. `again`: it has left before, with the stream that broke. */
+static void end_leaves(struct ledger *l, struct item *item, const struct msg_file_end *end) {
+    struct pending *p = find(l, end->file_id);
+    if (p && is_spoilt(p, item->reading)) {
+        end_becomes_fail(l, p, item);
+    } else if (p && !item->again) {
+        has_left(p, SENT_ALL, end->size);
+        p->sent_reading = item->reading;
+    }
 }
 
 static int bundle_leaves(struct ledger *l, const struct item *item, uint32_t chunk_size, struct err *err) {
@@ -501,27 +548,36 @@ static int same_leaves(struct ledger *l, const struct item *item, struct err *er
     return 0;
 }
 
-static int end_leaves(struct ledger *l, const struct item *item, struct err *err) {
-    struct msg_file_end m;
-    if (msg_file_end_decode(item_body(item), &m, err) != 0)
-        return -1;
-    os_lock(&l->lock);
-    struct pending *p = find(l, m.file_id);
-    if (p)
-        has_left(p, SENT_ALL, m.size);
-    os_unlock(&l->lock);
-    return 0;
+int ledger_leaves(struct ledger *l, struct item *item, uint32_t chunk_size, struct err *err) {
+    struct msg_file_end end;
+    bool first = !item->again;
+    switch (item->frame.type) {
+    case MSG_BUNDLE: return first ? bundle_leaves(l, item, chunk_size, err) : 0;
+    case MSG_FILE_SAME: return first ? same_leaves(l, item, err) : 0;
+    case MSG_FILE_FAIL: return first ? fail_leaves(l, item, err) : 0;
+    case MSG_FILE_END:
+        if (msg_file_end_decode(item_body(item), &end, err) != 0)
+            return -1;
+        os_lock(&l->lock);
+        end_leaves(l, item, &end);
+        os_unlock(&l->lock);
+        return 0;
+    default: return 0;
+    }
 }
 
-int ledger_leaves(struct ledger *l, const struct item *item, uint32_t chunk_size, struct err *err) {
-    if (item->again) /* it has left before, with the stream that broke */
-        return 0;
-    switch (item->frame.type) {
-    case MSG_BUNDLE: return bundle_leaves(l, item, chunk_size, err);
-    case MSG_FILE_SAME: return same_leaves(l, item, err);
-    case MSG_FILE_FAIL: return fail_leaves(l, item, err);
-    case MSG_FILE_END: return end_leaves(l, item, err);
-    default: return 0;
+void ledger_spoil(struct ledger *l, struct pending *p, unsigned reading, const struct err *why) {
+    os_lock(&l->lock);
+    bool news = reading > atomic_load(&p->spoilt);
+    if (news) {
+        p->spoilt_code = why->code;
+        atomic_store(&p->spoilt, reading);
+    }
+    os_unlock(&l->lock);
+    if (news) {
+        struct err told = *why;
+        (void)err_wrap(&told, "a chunk cannot be sent again");
+        report_warning(l->report, p->path, told.msg);
     }
 }
 

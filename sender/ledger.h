@@ -31,6 +31,10 @@ struct pending {
     enum entry_type type;
     struct os_stat
         st; /* at listing; the read stage, which alone uses it then, renews it if the file changed */
+    unsigned reading; /* read stage: how often it began to read a large file */
+    _Atomic unsigned spoilt; /* send stage: the reading of which data could not be had again; 0: none */
+    int spoilt_code; /* ledger's lock; why */
+    unsigned sent_reading; /* ledger's lock; the reading that was sent to its end */
     uint64_t sent_size; /* ledger's lock; size of what was sent last */
     _Atomic enum sent sent; /* ledger's lock; what has left, from which follows the answer that may come */
     bool has_basis; /* ack stage sets both before it puts it into `wants` */
@@ -67,8 +71,11 @@ int ledger_failed(struct ledger *l, uint64_t file_id, const struct err *why, str
  * so REFUSALS_MAX times. */
 int ledger_want_again(struct ledger *l, const struct msg_bundle *bundle, bool refused, struct err *err);
 /* Send stage: a message about files is the next one to be written, in its order: from now on the receiver can have it,
- * and answer. 0, or -1 and err. */
-int ledger_leaves(struct ledger *l, const struct item *item, uint32_t chunk_size, struct err *err);
+ * and answer. A FILE_END becomes FILE_FAIL where data of the file could not be had again. 0, or -1 and err. */
+int ledger_leaves(struct ledger *l, struct item *item, uint32_t chunk_size, struct err *err);
+/* Send stage: a chunk of that reading cannot be sent again as it was, and the receiver gets a gap in its place.
+ * `why`: EXIT_VANISHED when the source changed, EXIT_PARTIAL when it cannot be read. */
+void ledger_spoil(struct ledger *l, struct pending *p, unsigned reading, const struct err *why);
 /* Send stage: a SYNC that `wants` asked for is on its way. 0, or -1 and err (EXIT_MEMORY). */
 int ledger_sync_sent(struct ledger *l, struct err *err);
 /* The path of an unsettled entry and its root, for reading a chunk again; the caller releases it. NULL: settled. */

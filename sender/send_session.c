@@ -131,28 +131,33 @@ static int take_basis(struct send_session *s, struct item *item, struct err *err
 
 /* ---- refused data ------------------------------------------------------------------------------------------------ */
 
-/* The chunk again, stored, from the file as it is now. If the file changed, the file digest will tell. 1, or 0 when
- * it cannot be had (the receiver has given the file up, or it cannot be read), or -1 and err. */
+/* The chunk again, stored. It is what it was when the file was read, or the file is not the same any more. 1, or 0 when it
+ * cannot be had (the receiver has given the file up, or it changed, or cannot be read), or -1 and err. */
 static int fill_chunk(struct send_session *s, struct item *item, struct err *err) {
     struct msg_chunk m;
-    struct err unreadable;
+    struct err why = {0};
     if (msg_chunk_decode(item_body(item), item->frame.data_length, s->agreed.chunk_size, &m, err) != 0)
         return -1;
     struct pending *p = ledger_borrow(s->ledger, m.file_id);
     if (p == NULL)
         return 0;
-    item->data = pool_try_get(s->spare); /* who reads the stream must not wait for what leaves by it */
-    bool read = item->data &&
-                source_read_again(s->roots, p, m.offset, m.raw_length, item->data->data, &unreadable) == 0;
-    if (item->data && !read)
-        report_warning(s->report, p->path, "a chunk that has to be sent again cannot be read");
+    struct buf *buf = pool_try_get(s->spare);
+    if (buf == NULL) {
+        pending_release(p);
+        return err_set(err, EXIT_MEMORY, "no memory for data that has to be sent again");
+    }
+    int result = source_read_again(s->roots, p, m.offset, m.raw_length, buf->data, &why);
+    struct digest digest = result == 0 ? digest_of(buf->data, m.raw_length) : (struct digest){{0}};
+    if (result == 0 && memcmp(digest.b, m.digest, DIGEST_SIZE) != 0)
+        result = err_set(&why, EXIT_VANISHED, "it changed meanwhile");
+    if (result != 0)
+        ledger_spoil(s->ledger, p, item->reading, &why);
     pending_release(p);
-    if (item->data == NULL)
-        return err_set(err, EXIT_MEMORY, "no memory for more data that has to be sent again");
-    if (!read)
+    if (result != 0) {
+        buf_release(buf);
         return 0;
-    struct digest digest = digest_of(item->data->data, m.raw_length);
-    memcpy(m.digest, digest.b, DIGEST_SIZE);
+    }
+    item->data = buf;
     m.codec = CODEC_NONE;
     item->frame.data_length = m.raw_length;
     struct wr w = item_writer(item);
@@ -161,8 +166,7 @@ static int fill_chunk(struct send_session *s, struct item *item, struct err *err
     return 1;
 }
 
-/* In the place of `refused`: the files of a bundle come again; the file of a chunk has a gap now, which its digest
- * shows to the receiver. */
+/* In the place of a refused bundle, whose files come again in new ones. */
 static int send_void(struct send_session *s, const struct item *refused, uint64_t order, struct err *err) {
     struct msg_bundle m;
     struct item *item = item_new(MSG_VOID, 0);
@@ -172,8 +176,6 @@ static int send_void(struct send_session *s, const struct item *refused, uint64_
     item->frame.order = order;
     (void)outbox_put_urgent(s->out, item);
     flight_void(s->flight, order);
-    if (refused->frame.type != MSG_BUNDLE)
-        return 0;
     uint32_t data_length = refused->frame.data_length;
     if (msg_bundle_decode(item_body(refused), data_length, s->agreed.chunk_size, &m, err) != 0)
         return -1;
@@ -197,17 +199,16 @@ static int take_refused(struct send_session *s, struct item *item, struct err *e
     }
     count(&s->report->chunks_resent, 1);
     count(&s->report->bytes_resent, again->raw_length);
-    int result = again->frame.type == MSG_BUNDLE ? 0 : fill_chunk(s, again, err);
-    if (result > 0) {
-        again->frame.flags = FRAME_RESENT;
-        again->frame.order = m.refused_order;
-        (void)outbox_put_urgent(s->out, again);
-        return 0;
+    if (again->frame.type == MSG_BUNDLE) {
+        int result = send_void(s, again, m.refused_order, err);
+        item_free(again);
+        return result;
     }
-    if (result == 0)
-        result = send_void(s, again, m.refused_order, err);
-    item_free(again);
-    return result;
+    again->frame.flags = FRAME_RESENT;
+    again->frame.order = m.refused_order;
+    (void)outbox_put_urgent(
+        s->out, again); /* its data is read when its turn comes: any number can be refused at once */
+    return 0;
 }
 
 /* ---- after a break ---------------------------------------------------------------------------------------------- */
@@ -268,7 +269,10 @@ int send_session_reread(struct send_session *s, struct item *item, struct err *e
     int result = fill_chunk(s, item, err);
     if (result == 0) {
         item_make_void(item);
-        outbox_refund(s->out, item);
+        if (item->frame.flags & FRAME_RESENT) /* it has cost nothing */
+            flight_void(s->flight, item->frame.order);
+        else
+            outbox_refund(s->out, item);
     }
     return result < 0 ? -1 : 0;
 }

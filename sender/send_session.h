@@ -27,8 +27,7 @@ struct send_session {
     struct report *report;
     uint64_t blocks; /* of which a digest came */
     const struct source_root *roots;
-    struct pool
-        *spare; /* for chunks that are read again: never waits for the pipeline; cancelled with the run */
+    struct pool *spare; /* for chunks that are read again, one after another: never waits for the pipeline */
     /* From REQUEST. */
     uint64_t requested_flags;
     char **selects;
@@ -45,7 +44,7 @@ int send_session_take(struct send_session *s, struct item *item, struct err *err
 void send_session_settle(struct send_session *s, uint64_t *ret_processed);
 int send_session_prepare(struct send_session *s, struct ticketed *chain, struct err *err);
 uint64_t send_session_progress(struct send_session *s);
-/* Send stage: the data of a chunk that is sent again, or VOID in its place. 0, or -1 and err. */
+/* Send stage: the data of a chunk that lacks it, since it is sent again, or VOID in its place. 0, or -1 and err. */
 int send_session_reread(struct send_session *s, struct item *item, struct err *err);
 
 /* START, the first ordered message of the sender. */

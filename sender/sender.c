@@ -49,11 +49,9 @@ static unsigned pack_threads(void) {
     return n == 1 ? 0 : n < PACK_THREADS_MAX ? n : PACK_THREADS_MAX;
 }
 
-/* Of data that is not processed a receiver can refuse all at once. What it says of its window is bounded as below. */
+/* Of what is sent again one chunk is in hand at a time, and each further stream can have two. */
 static unsigned spare_chunks(const struct agreement *agreed) {
-    uint64_t most = window_for(ROLE_RECEIVER, CHUNK_SIZE_MAX);
-    uint64_t window = agreed->their_window < most ? agreed->their_window : most;
-    return (unsigned)(window / agreed->chunk_size) + 1;
+    return 1 + 2 * (agreed->streams > 1 ? agreed->streams - 1u : 0u);
 }
 
 /* What both paths need once the handshake is over. */
@@ -95,7 +93,6 @@ static int build(struct sender *s, struct err *err) {
     run_on_cancel(&s->run, outbox_cancel, s->out);
     run_on_cancel(&s->run, pool_cancel, s->pool);
     run_on_cancel(&s->run, pool_cancel, s->parts);
-    run_on_cancel(&s->run, pool_cancel, session->spare);
     run_on_cancel(&s->run, queue_cancel, s->raw);
     run_on_cancel(&s->run, ledger_cancel, session->ledger);
     uint64_t written, acked;

@@ -102,22 +102,35 @@ int source_open(struct source *s, const struct pending *p, struct os_file *ret, 
     return result;
 }
 
+/* It is not there any more, or something else is in its place. */
+static bool is_vanished(int result) {
+    return result == -ENOENT || result == -ELOOP || result == -ENOTDIR || result == -ENXIO ||
+           result == -ENOTSUP;
+}
+
 int source_read_again(const struct source_root *roots, const struct pending *p, uint64_t offset, uint32_t n,
-                      uint8_t *data, struct err *err) {
+                      uint8_t *data, struct err *why) {
     struct dir_cache dirs;
     struct os_dir at;
     const char *name;
+    struct os_stat now;
     struct os_file file = OS_FILE_NONE;
     dir_cache_init(&dirs, roots[p->root].base);
     int result = dir_cache_parent(&dirs, p->path, &at, &name);
     if (result == 0)
         result = os_open_read(at, name, &file);
+    if (result == 0)
+        result = os_fstat(file, &now);
+    if (result == 0 && now.kind != OS_FILE)
+        result = -ENOTSUP;
     ptrdiff_t got = result == 0 ? os_pread(file, data, n, offset) : result;
     os_close(&file);
     dir_cache_free(&dirs);
     if (got == (ptrdiff_t)n)
         return 0;
-    return os_file_error(err, got < 0 ? (int)got : -EIO, "%s: cannot read a chunk again", ESCAPED(p->path));
+    if (got >= 0 || is_vanished((int)got))
+        return err_set(why, EXIT_VANISHED, got < 0 ? "it vanished" : "it is shorter now");
+    return err_sys(why, EXIT_PARTIAL, -(int)got, "cannot read it");
 }
 
 /* ---- giving up ------------------------------------------------------------------------------------------ */
@@ -126,12 +139,14 @@ enum attempt source_give_up(struct source *s, struct pending *p, int code, int r
                             struct err *err) {
     struct err why = {0};
     if (result != 0)
-        (void)err_sys(&why, code, -result, "%s: %s", ESCAPED(p->path), what);
+        (void)err_sys(&why, code, -result, "%s", what);
     else
-        (void)err_set(&why, code, "%s: %s", ESCAPED(p->path), what);
+        (void)err_set(&why, code, "%s", what);
+    struct item *item =
+        item_of_file_text(MSG_FILE_FAIL, p->file_id, code, why.msg); /* who hears it knows the path */
+    (void)err_wrap(&why, "%s", ESCAPED(p->path));
     report_failure(s->report, p->path, &why);
     count(&s->report->bytes_done, p->st.size);
-    struct item *item = item_of_file_text(MSG_FILE_FAIL, p->file_id, code, why.msg);
     return source_put(s, item, err) == 0 ? ATTEMPT_DONE : ATTEMPT_FATAL;
 }
 

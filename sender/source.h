@@ -68,9 +68,9 @@ int source_flush(struct source *s, struct err *err);
 /* Flush, and ask for a commit. */
 int source_sync(struct source *s, struct err *err);
 
-/* Fill `data` with one chunk again: 0 when as many bytes are still there, -1 and err otherwise. For refused chunks;
- * uses no state of a source, and so may run on another thread. */
+/* Fill `data` with one chunk again: 0 when as many bytes are still there, -1 and `why` otherwise, as ledger_spoil takes
+ * it. For chunks that are sent again; uses no state of a source, and so may run on another thread. */
 int source_read_again(const struct source_root *roots, const struct pending *p, uint64_t offset, uint32_t n,
-                      uint8_t *data, struct err *err);
+                      uint8_t *data, struct err *why);
 
 #endif

@@ -43,6 +43,7 @@ static int emit_hole(struct source *s, const struct pending *p, uint64_t offset,
 static int emit_end(struct source *s, const struct pending *p, uint64_t chunks, struct err *err) {
     struct item *item = item_new(MSG_FILE_END, 64);
     if (item) { /* the send stage, which sees the chunks in order, fills the digest in */
+        item->reading = p->reading;
         struct wr w = item_writer(item);
         msg_file_end_encode(
             &w, &(struct msg_file_end){.file_id = p->file_id, .size = p->st.size, .chunks = chunks});
@@ -62,6 +63,7 @@ int source_put_chunk(struct source *s, const struct pending *p, struct buf *buf,
     item->raw_length = n;
     item->file_id = p->file_id;
     item->offset = offset;
+    item->reading = p->reading;
     if (known)
         item_digested(item, &known->digest, known->id);
     count(&s->report->bytes_raw, n);
@@ -159,6 +161,11 @@ static int emit_part(struct source *s, struct pending *p, struct os_file file, s
     return got;
 }
 
+/* What of it was to be sent again is not what it was any more: it starts over. */
+static bool is_spoilt(const struct pending *p) {
+    return atomic_load(&p->spoilt) == p->reading;
+}
+
 /* Everything from at->offset to the end of the file. 0, or -1 and err. */
 static int emit_contents(struct source *s, struct pending *p, struct os_file file, struct progress_at *at,
                          struct err *err) {
@@ -176,7 +183,7 @@ static int emit_contents(struct source *s, struct pending *p, struct os_file fil
         if (got < 0)
             return -1;
         at->short_read = got == 0 && at->result == 0;
-        if (got == 0 || atomic_load(&p->failed))
+        if (got == 0 || atomic_load(&p->failed) || is_spoilt(p))
             return 0;
         at->offset = end;
     }
@@ -195,6 +202,7 @@ enum attempt source_read_large(struct source *s, struct pending *p, struct err *
     enum attempt attempt = ATTEMPT_FATAL;
     p->st = now; /* what is read from here on is held against this */
     source_await_tick(s, &now);
+    p->reading++;
     at.compare = compare_new(s, p);
     if (emit_begin(s, p, err) != 0 || emit_contents(s, p, file, &at, err) != 0)
         goto out;
@@ -208,7 +216,7 @@ enum attempt source_read_large(struct source *s, struct pending *p, struct err *
                 : ATTEMPT_FATAL;
     else if (at.result != 0 || result != 0)
         attempt = source_failed(s, p, at.result != 0 ? at.result : result, "cannot read", err);
-    else if (at.short_read || !same_file(&now, &p->st))
+    else if (at.short_read || is_spoilt(p) || !same_file(&now, &p->st))
         attempt = ATTEMPT_CHANGED;
     else if (emit_end(s, p, at.chunks, err) == 0)
         attempt = ATTEMPT_DONE;

@@ -270,7 +270,7 @@ static int make_ready(struct sender *s, struct item **items, unsigned count, uns
     *ret_syncs = 0;
     for (unsigned i = 0; i < count; i++) {
         struct item *item = items[i];
-        if (item->again && item->frame.type == MSG_CHUNK && send_session_reread(&s->session, item, err) != 0)
+        if (item_lacks_data(item) && send_session_reread(&s->session, item, err) != 0)
             return -1;
         if (follow_file(s, item, err) != 0 ||
             ledger_leaves(s->session.ledger, item, s->session.agreed.chunk_size, err) != 0)

@@ -119,6 +119,7 @@ static struct item *copy_of(const struct item *item) {
         return NULL;
     copy->frame = item->frame;
     copy->raw_length = item->raw_length;
+    copy->reading = item->reading;
     memcpy(copy->body, item->body, item->frame.body_length);
     return copy;
 }

@@ -14,6 +14,7 @@ struct item {
     uint32_t raw_length; /* CHUNK, BUNDLE: bytes before packing */
     uint64_t cost; /* credit it took, set by whoever accounts it */
     uint64_t file_id, offset; /* sender: of a CHUNK, until it is packed */
+    unsigned reading; /* sender: of a large file's messages: which time it is read; 0: not told */
     struct digest digest; /* sender: of the raw bytes, when they are digested */
     bool digested; /* sender: while they were read */
     uint64_t share_id; /* sender: under which other sessions find what it is packed to; 0: they do not */
@@ -41,6 +42,10 @@ void item_drop_ticketed(struct ticketed *t); /* item_free for sequencer_free */
 /* True for a message that has a data area, or had one until its buffer was given back. */
 static inline bool item_carries_data(const struct item *item) {
     return item->frame.type == MSG_CHUNK || item->frame.type == MSG_BUNDLE;
+}
+/* A CHUNK that is sent again: its data is to be read when its turn comes. */
+static inline bool item_lacks_data(const struct item *item) {
+    return item->frame.type == MSG_CHUNK && item->data == NULL;
 }
 /* What was a data frame says nothing any more. Its order stays. */
 void item_make_void(struct item *item);

@@ -306,7 +306,7 @@ static bool is_exhausted(const struct outbox *ob) {
 static unsigned take_more(struct outbox *ob, struct item **ret, unsigned most) {
     unsigned n = 1;
     uint64_t data = ret[0]->frame.data_length;
-    while (n < most && data < OUTBOX_BATCH_DATA) {
+    while (n < most && data < OUTBOX_BATCH_DATA && !item_lacks_data(ret[n - 1])) {
         struct ticketed *t = take(ob);
         if (t == NULL)
             break;

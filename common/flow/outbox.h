@@ -54,7 +54,8 @@ void outbox_cancel(void *ob);
 /* The next item that may be sent. timeout_ms: -1 waits, 0 does not. */
 enum queue_result outbox_get(struct outbox *ob, struct item **ret, int timeout_ms);
 /* As outbox_get, and more of what may be sent at once, up to `most` items, of which the last one reaches OUTBOX_BATCH_DATA
- * bytes of data. *ret_count is at least 1 with QUEUE_OK. So that many small messages share one system call. */
+ * bytes of data, or lacks its data: so that one buffer is enough to read it into. *ret_count is at least 1 with
+ * QUEUE_OK. So that many small messages share one system call. */
 enum { OUTBOX_BATCH_DATA = 64 * 1024 };
 enum queue_result outbox_get_batch(struct outbox *ob, struct item **ret, unsigned most, unsigned *ret_count,
                                    int timeout_ms);

@@ -72,6 +72,7 @@ struct msg_file_text {
     uint64_t file_id;
     struct msg_text text;
 };
+enum { FILE_TEXT_HEAD_SIZE = 12 };
 void msg_file_text_encode(struct wr *w, const struct msg_file_text *m);
 int msg_file_text_decode(struct span body, struct msg_file_text *ret, struct err *err);
 
@@ -225,6 +226,7 @@ struct msg_file_end {
     uint64_t file_id, size, chunks;
     uint8_t digest[DIGEST_SIZE];
 };
+enum { FILE_END_SIZE = 40 };
 void msg_file_end_encode(struct wr *w, const struct msg_file_end *m);
 int msg_file_end_decode(struct span body, struct msg_file_end *ret, struct err *err);
 

@@ -8,9 +8,10 @@ import threading
 
 import lib
 from lib import HVSEND, KIB, MIB, NOBODY, SMALL, case, check, check_equal, each, failed, good, noise, put
+from meddler import Cut, Meddler
 from proxy import TO_DIALLER, TO_LISTENER, Before, session
 
-CHUNK, VERDICTS = 20, 33
+CHUNK, FILE_END, VERDICTS = 20, 23, 33
 LARGE = (12 if SMALL else 32) * MIB  # more than a session can hold on its way
 
 
@@ -226,6 +227,94 @@ def times_in_whole_seconds_hide_no_change(ws):
     _, dest, pair = changed_while_read(ws, rewrite, False, source)
     both_failed(pair, 24, "file: changed while it was being read")
     check_equal((dest / "file").read_bytes(), b"old", "the old file")
+
+
+class Withheld(Meddler):
+    """Keeps what the sender says, from its first CHUNK on, until all of the file has come: all of it was read then.
+    Calls `change`, and cuts the stream, or turns a bit of that chunk: its data has to be sent again."""
+
+    def __init__(self, listen_path, target_path, change, cuts):
+        super().__init__(listen_path, target_path, [])
+        self.change, self.cuts = change, cuts
+        self.kept, self.done = [], False
+
+    def pass_unit(self, way, target, kind, unit, gone):
+        if way is not self.ways[TO_LISTENER] or self.done or not (self.kept or kind == CHUNK):
+            super().pass_unit(way, target, kind, unit, gone)
+            return
+        self.kept.append(unit)
+        if kind != FILE_END:
+            return
+        self.done = True
+        self.change()
+        if self.cuts:
+            raise Cut
+        self.kept[0][-1] ^= 1
+        for kept in self.kept:
+            super().pass_unit(way, target, kept[0], kept, gone)
+
+
+def sent_again_after(ws, change, cuts, *options):
+    """One large file between two small ones."""
+    source, dest = ws.dir("source"), ws.dir("dest")
+    for name in ("a", "z"):
+        put(source / name, name.encode())
+    put(source / "large", noise(600_000))
+    put(dest / "large", b"old")
+    address, middle = ws.unix(), ws.unix()
+    receiver = ws.receiver(address, dest)
+    where = (middle.removeprefix("unix:"), address.removeprefix("unix:"), lambda: change(source / "large"))
+    with Withheld(*where, cuts) as between:
+        come_back = ["--retry", "5", "--retry-delay", "0.01"]
+        pair = lib.Pair(ws.run(HVSEND, "-a", "--zc", "none", *come_back, *options, f"{source}/", middle), receiver.wait())
+        check_equal((between.done, between.streams), (True, 1 + cuts), "the file was changed in time, and the streams")
+    for name in ("a", "z"):
+        check_equal((dest / name).read_bytes(), name.encode(), f"the file {name}")
+    lib.no_temporary_names(dest)
+    return dest, pair
+
+
+def be_other(path):
+    """Of the same size and time."""
+    st = path.stat()
+    path.write_bytes(noise(600_000, 2))
+    os.utime(path, ns=(st.st_atime_ns, st.st_mtime_ns))
+
+
+def be_short(path):
+    os.truncate(path, 10)
+
+
+HOW = [("its data is damaged", False, []), ("the stream breaks", True, []), ("one thread, damaged", False, ["--serial"])]
+
+
+@each([(f"{how[0]}, {change.__name__.replace('_', ' ')}", how, change) for how in HOW
+       for change in (be_missing, be_other, be_short, be_a_fifo)])  # fmt: skip
+def a_source_that_changes_before_its_data_is_sent_again_is_given_up(ws, value):
+    """It is the source that failed, not the way: 24, and not 40."""
+    _, (_, cuts, options), change = value
+    dest, pair = sent_again_after(ws, change, cuts, *options)
+    failed(pair.sender, 24, "(?m)^hvsend: large: changed while it was being sent; send it again$")
+    failed(pair.receiver, 24, "large: changed (at the sender while it was being sent; send it again|while being sent)$")
+    check_equal((dest / "large").read_bytes(), b"old", "the old file")
+
+
+def be_longer(path):
+    with path.open("ab") as f:
+        f.write(b"more")
+
+
+def be_touched(path):
+    os.utime(path)
+
+
+@each([(f"{how[0]}, {change.__name__.replace('_', ' ')}", how, change) for how in HOW
+       for change in (be_longer, be_touched)])  # fmt: skip
+def a_change_that_leaves_the_data_as_it_was_read_does_no_harm(ws, value):
+    _, (_, cuts, options), change = value
+    dest, pair = sent_again_after(ws, change, cuts, *options)
+    good(pair)
+    check_equal((dest / "large").read_bytes(), noise(600_000), "the file as it was read")
 
 
 def was_there_at_once(content):

@@ -102,7 +102,7 @@ void send_rig_new(struct send_rig *rig, struct os_dir source, enum send_state st
         .flight = flight_new(),
         .report = &rig->report,
         .roots = &rig->root,
-        .spare = pool_new(PAIR_CHUNK, RIG_BUFFERS),
+        .spare = pool_new(PAIR_CHUNK, 1),
     };
     link_in_init(&rig->session.in, RIG_CREDIT, PAIR_CHUNK);
 }

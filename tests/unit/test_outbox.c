@@ -20,6 +20,12 @@ static struct item *chunk(uint64_t ticket, uint32_t data_length) {
     return item;
 }
 
+static struct item *bundle(uint64_t ticket, uint32_t data_length) {
+    struct item *item = chunk(ticket, data_length);
+    item->frame.type = MSG_BUNDLE;
+    return item;
+}
+
 /* Gets one and frees it; its type, 0 when there is none. */
 static unsigned next_type(struct outbox *ob, uint64_t *ret_cost) {
     struct item *item;
@@ -477,7 +483,7 @@ static void small_messages_leave_together_up_to_a_large_one(void **state) {
     struct item *items[8];
     unsigned n;
     for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++)
-        assert_true(outbox_put_data_later(ob, chunk(i + 1, lengths[i])));
+        assert_true(outbox_put_data_later(ob, bundle(i + 1, lengths[i])));
     static const unsigned batches[] = {4, 2, 1}; /* the fourth and the sixth reach the bound */
     uint64_t ticket = 1;
     for (size_t i = 0; i < sizeof batches / sizeof batches[0]; i++) {
@@ -492,8 +498,35 @@ static void small_messages_leave_together_up_to_a_large_one(void **state) {
     outbox_free(ob);
 }
 
+static struct item *refused(void) {
+    struct item *item = chunk(0, 1);
+    item->frame.flags = FRAME_RESENT;
+    return item;
+}
+
+/* One buffer is enough to read the data into, whatever the chunks have been packed to. */
+static void chunk_that_lacks_its_data_is_the_last_of_those_that_leave_together(void **state) {
+    (void)state;
+    struct outbox *ob = outbox_new(UINT64_MAX, CHUNK);
+    struct item *items[8];
+    unsigned n;
+    assert_true(outbox_put_urgent(ob, message(MSG_ACK, 24)));
+    assert_true(outbox_put_urgent(ob, refused()));
+    assert_true(outbox_put_urgent(ob, refused()));
+    assert_true(outbox_put(ob, message(MSG_ENTRIES, 0)));
+    static const unsigned batches[] = {2, 1, 1};
+    for (size_t i = 0; i < sizeof batches / sizeof batches[0]; i++) {
+        assert_int_equal(outbox_get_batch(ob, items, 8, &n, 0), QUEUE_OK);
+        assert_int_equal(n, batches[i]);
+        for (unsigned j = 0; j < n; j++)
+            item_free(items[j]);
+    }
+    outbox_free(ob);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(chunk_that_lacks_its_data_is_the_last_of_those_that_leave_together),
         cmocka_unit_test(the_latest_ack_stands_for_those_before_it),
         cmocka_unit_test(no_more_is_on_its_way_than_may_be),
         cmocka_unit_test(few_messages_go_whatever_they_cost),

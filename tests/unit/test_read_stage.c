@@ -118,10 +118,71 @@ static void short_runs_of_a_sparse_file_do_not_wait_for_a_pause(void **state) {
     read_and_take("sparse", 1, MSG_CHUNK, RUNS);
 }
 
+/* What a source emits, without its data. The file is spoilt in the first `spoil` readings, by the first chunk of each. */
+struct seen {
+    struct pending *p;
+    unsigned spoil;
+    uint8_t types[64];
+    unsigned count, reading; /* of the last item that tells one */
+};
+
+static int see(void *ctx, struct item *item, struct err *err) {
+    struct seen *seen = ctx;
+    (void)err;
+    assert_true(seen->count < sizeof seen->types);
+    seen->types[seen->count++] = item->frame.type;
+    if (item->reading > 0)
+        seen->reading = item->reading;
+    if (item->reading > 0 && item->reading <= seen->spoil)
+        atomic_store(&seen->p->spoilt, item->reading);
+    item_free(item);
+    return 0;
+}
+
+static unsigned seen_of(const struct seen *seen, uint8_t type) {
+    unsigned n = 0;
+    for (unsigned i = 0; i < seen->count; i++)
+        n += seen->types[i] == type;
+    return n;
+}
+
+static struct seen read_spoilt(unsigned spoil) {
+    struct sender s;
+    struct err err;
+    sender_open(&s);
+    want(&s, "large", 1);
+    struct seen seen = {.p = ledger_borrow(s.session.ledger, 1), .spoil = spoil};
+    s.source.emit = see;
+    s.source.ctx = &seen;
+    assert_int_equal(source_read(&s.source, seen.p, &err), 0);
+    pending_release(seen.p);
+    sender_close(&s);
+    return seen;
+}
+
+/* A chunk of it could not be sent again as it was. */
+static void file_that_is_spoilt_while_it_is_read_starts_over(void **state) {
+    (void)state;
+    static uint8_t data[3 * CHUNK];
+    memset(data, 1, sizeof data);
+    put_file(scratch.dir, "large", data, sizeof data);
+    for (unsigned spoil = 0; spoil <= READ_ATTEMPTS; spoil++) {
+        struct seen seen = read_spoilt(spoil);
+        assert_int_equal(seen_of(&seen, MSG_FILE_BEGIN), spoil + 1);
+        assert_int_equal(seen_of(&seen, MSG_CHUNK), spoil + 3); /* not to the end before */
+        assert_int_equal(seen.types[seen.count - 1], MSG_FILE_END);
+        assert_int_equal(seen.reading, spoil + 1);
+    }
+    struct seen seen = read_spoilt(READ_ATTEMPTS + 1);
+    assert_int_equal(seen_of(&seen, MSG_FILE_END), 0);
+    assert_int_equal(seen.types[seen.count - 1], MSG_FILE_FAIL);
+}
+
 int main(void) {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, start, stop)
     const struct CMUnitTest tests[] = {
         CASE(bundles_of_empty_files_do_not_wait_for_a_pause),
+        CASE(file_that_is_spoilt_while_it_is_read_starts_over),
         CASE(short_runs_of_a_sparse_file_do_not_wait_for_a_pause),
     };
     return cmocka_run_group_tests_name("read_stage", tests, NULL, NULL);

@@ -225,26 +225,176 @@ static void only_data_in_flight_is_refused(void **state) {
     require_broken(say_refused(5), "carries no data, or is acknowledged");
 }
 
+enum { READ_BYTES = 50 };
+
+/* A chunk of "large", as it was read. */
+static struct item *chunk_of_large(uint64_t id, uint64_t offset) {
+    struct item *item = say_chunk(rig.pool, id, offset, READ_BYTES);
+    struct msg_chunk m;
+    struct os_file large;
+    assert_int_equal(msg_chunk_decode(item_body(item), READ_BYTES, PAIR_CHUNK, &m, NULL), 0);
+    assert_int_equal(os_open_read(set.source, "large", &large), 0);
+    assert_int_equal(os_pread(large, item->data->data, READ_BYTES, offset), READ_BYTES);
+    os_close(&large);
+    struct digest digest = digest_of(item->data->data, READ_BYTES);
+    memcpy(m.digest, digest.b, DIGEST_SIZE);
+    struct wr w = item_writer(item);
+    msg_chunk_encode(&w, &m);
+    item->reading = 1;
+    return item;
+}
+
+/* It takes the place of what was refused, and gets its data, or becomes VOID, as it leaves. */
+static const struct item *what_comes_again(uint64_t order) {
+    struct err err;
+    send_rig_good(&rig, say_refused(order));
+    const struct item *again = answer_of(&rig.answers, MSG_CHUNK);
+    assert_non_null(again);
+    assert_int_equal(again->frame.order, order);
+    assert_int_equal(again->frame.flags, FRAME_RESENT);
+    assert_true(item_lacks_data(again));
+    assert_int_equal(send_session_reread(&rig.session, rig.answers.items[0], &err), 0);
+    return again;
+}
+
 static void refused_chunk_is_read_again(void **state) {
     (void)state;
     send_rig_good(&rig, verdict(file, VERDICT_WANT));
-    send_rig_sent(&rig, say_chunk(rig.pool, file, 100, 50), 5);
-    send_rig_good(&rig, say_refused(5));
-    const struct item *again = answer_of(&rig.answers, MSG_CHUNK);
-    assert_non_null(again);
-    assert_int_equal(again->frame.order, 5);
-    assert_int_equal(again->frame.flags, FRAME_RESENT);
+    send_rig_sent(&rig, chunk_of_large(file, 100), 5);
+    const struct item *again = what_comes_again(5);
     struct msg_chunk m;
     assert_int_equal(msg_chunk_decode(item_body(again), again->frame.data_length, PAIR_CHUNK, &m, NULL), 0);
     assert_int_equal(m.file_id, file);
     assert_int_equal(m.offset, 100);
-    assert_int_equal(m.raw_length, 50);
-    struct digest digest = digest_of(again->data->data, 50);
+    assert_int_equal(m.raw_length, READ_BYTES);
+    struct digest digest = digest_of(again->data->data, READ_BYTES);
     assert_memory_equal(digest.b, m.digest, DIGEST_SIZE);
 }
 
+/* Each is read when it leaves: no number of them is too large. */
+static void any_number_of_chunks_can_be_refused_at_once(void **state) {
+    (void)state;
+    send_rig_good(&rig, verdict(file, VERDICT_WANT));
+    for (uint64_t order = 1; order <= 100; order++) {
+        struct item *item = chunk_of_large(file, order);
+        send_rig_sent(&rig, item, order);
+    }
+    for (uint64_t order = 1; order <= 100; order++)
+        assert_non_null(what_comes_again(order)->data);
+}
+
+static void require_void(const struct item *item, uint64_t order) {
+    assert_int_equal(item->frame.type, MSG_VOID);
+    assert_int_equal(item->frame.order, order);
+    assert_int_equal(item->frame.flags, FRAME_RESENT);
+    require_broken(say_refused(order), "carries no data, or is acknowledged");
+}
+
+static void refused_chunk_of_a_failed_file_is_void(void **state) {
+    (void)state;
+    send_rig_good(&rig, verdict(file, VERDICT_WANT));
+    send_rig_sent(&rig, chunk_of_large(file, 100), 5);
+    send_rig_good(&rig, say_text(MSG_FILE_ERROR, file));
+    require_void(what_comes_again(5), 5);
+}
+
+static void refused_chunk_that_cannot_be_read_again_is_void(void **state) {
+    (void)state;
+    uint64_t vanished = send_rig_list(&rig, ENTRY_FILE, "no such file");
+    send_rig_good(&rig, verdict(vanished, VERDICT_WANT));
+    send_rig_sent(&rig, chunk_of_large(vanished, 100), 5);
+    require_void(what_comes_again(5), 5);
+    send_rig_good(&rig, verdict(file, VERDICT_WANT));
+    send_rig_sent(&rig, say_chunk(rig.pool, file, UINT32_MAX, 50), 6); /* it has shrunk since */
+    require_void(what_comes_again(6), 6);
+}
+
+/* ---- a source that changed before its data is sent again ------------------------------------------------------- */
+
+/* A chunk of "large" that was not as it is now, in that reading of the file. */
+static void spoil(unsigned reading, uint64_t order) {
+    struct item *item = say_chunk(rig.pool, file, 100, READ_BYTES);
+    item->reading = reading;
+    send_rig_sent(&rig, item, order);
+    require_void(what_comes_again(order), order);
+}
+
+static struct item *end_of(unsigned reading) {
+    struct item *item = say_end(file, 9, 1, 9);
+    item->reading = reading;
+    return item;
+}
+
+static void file_that_changed_is_given_up_in_the_place_of_its_end(void **state) {
+    (void)state;
+    struct err err;
+    struct msg_file_text m;
+    send_rig_good(&rig, verdict(file, VERDICT_WANT));
+    spoil(1, 5);
+    assert_int_equal(atomic_load(&rig.report.worst), 0);
+    struct item *end = end_of(1);
+    uint32_t had = end->frame.body_length;
+    assert_int_equal(ledger_leaves(rig.session.ledger, end, PAIR_CHUNK, &err), 0);
+    assert_int_equal(end->frame.type, MSG_FILE_FAIL);
+    assert_true(end->frame.body_length <= had); /* it has no more credit than that */
+    assert_int_equal(msg_file_text_decode(item_body(end), &m, &err), 0);
+    assert_int_equal(m.file_id, file);
+    assert_int_equal(m.text.code, EXIT_VANISHED);
+    item_free(end);
+    assert_int_equal(atomic_load(&rig.report.worst), EXIT_VANISHED);
+    require_broken(say_runs(MSG_DURABLE, file, 1, 0), "does not wait for it");
+    send_rig_good(&rig, verdict(file, VERDICT_GONE));
+}
+
+/* The stream broke after FILE_END had left, and the file changed before it leaves again. */
+static void end_that_has_left_becomes_fail_when_it_is_sent_again(void **state) {
+    (void)state;
+    send_rig_good(&rig, verdict(file, VERDICT_WANT));
+    leaves(end_of(1));
+    spoil(1, 5);
+    struct item *end = end_of(1);
+    end->again = true;
+    leaves(end);
+    require_broken(say_runs(MSG_DURABLE, file, 1, 0), "does not wait for it");
+    send_rig_good(&rig, verdict(file, VERDICT_GONE));
+}
+
+/* FILE_END is there already: what the receiver finds out is told as what it is. */
+static void failure_of_a_file_that_changed_is_told_as_that(void **state) {
+    (void)state;
+    send_rig_good(&rig, verdict(file, VERDICT_WANT));
+    leaves(end_of(1));
+    spoil(1, 5);
+    struct item *error = item_of_file_text(MSG_FILE_ERROR, file, EXIT_VERIFY, "the digest is wrong");
+    assert_non_null(error);
+    send_rig_good(&rig, error);
+    assert_int_equal(atomic_load(&rig.report.worst), EXIT_VANISHED);
+}
+
+static void file_that_did_not_change_fails_with_the_receivers_code(void **state) {
+    (void)state;
+    send_rig_good(&rig, verdict(file, VERDICT_WANT));
+    leaves(end_of(1));
+    struct item *error = item_of_file_text(MSG_FILE_ERROR, file, EXIT_VERIFY, "the digest is wrong");
+    assert_non_null(error);
+    send_rig_good(&rig, error);
+    assert_int_equal(atomic_load(&rig.report.worst), EXIT_VERIFY);
+}
+
+/* Data of the reading before is refused late: the receiver drops it anyway. */
+static void file_that_started_over_is_not_given_up_for_what_was_before(void **state) {
+    (void)state;
+    send_rig_good(&rig, verdict(file, VERDICT_WANT));
+    spoil(1, 5);
+    leaves(end_of(2));
+    send_rig_good(&rig, say_runs(MSG_DURABLE, file, 1, 0));
+    assert_int_equal(atomic_load(&rig.report.worst), 0);
+}
+
+/* ---- refused bundles --------------------------------------------------------------------------------------------- */
+
 /* VOID, with the order of what was refused, and the session goes on. */
-static void require_void(uint64_t order) {
+static void require_void_for(uint64_t order) {
     send_rig_good(&rig, say_refused(order));
     const struct item *answer = answer_of(&rig.answers, MSG_VOID);
     assert_non_null(answer);
@@ -252,30 +402,11 @@ static void require_void(uint64_t order) {
     assert_int_equal(answer->frame.flags, FRAME_RESENT);
 }
 
-static void refused_chunk_of_a_failed_file_is_void(void **state) {
-    (void)state;
-    send_rig_good(&rig, verdict(file, VERDICT_WANT));
-    send_rig_sent(&rig, say_chunk(rig.pool, file, 100, 50), 5);
-    send_rig_good(&rig, say_text(MSG_FILE_ERROR, file));
-    require_void(5);
-}
-
-static void refused_chunk_that_cannot_be_read_again_is_void(void **state) {
-    (void)state;
-    uint64_t vanished = send_rig_list(&rig, ENTRY_FILE, "no such file");
-    send_rig_good(&rig, verdict(vanished, VERDICT_WANT));
-    send_rig_sent(&rig, say_chunk(rig.pool, vanished, 100, 50), 5);
-    require_void(5);
-    send_rig_good(&rig, verdict(file, VERDICT_WANT));
-    send_rig_sent(&rig, say_chunk(rig.pool, file, UINT32_MAX, 50), 6); /* it has shrunk since */
-    require_void(6);
-}
-
 static void refused_bundle_is_void_once(void **state) {
     (void)state;
     send_rig_good(&rig, verdict(file, VERDICT_WANT));
     send_rig_sent(&rig, say_bundle(rig.pool, &file, 1, 9), 5);
-    require_void(5);
+    require_void_for(5);
     require_broken(say_refused(5), "carries no data, or is acknowledged");
 }
 
@@ -285,7 +416,7 @@ static void file_in_too_many_refused_bundles_ends_the_session(void **state) {
     send_rig_good(&rig, verdict(file, VERDICT_WANT));
     for (uint64_t order = 1; order <= REFUSALS_MAX; order++) {
         send_rig_sent(&rig, say_bundle(rig.pool, &file, 1, 9), order);
-        require_void(order);
+        require_void_for(order);
     }
     send_rig_sent(&rig, say_bundle(rig.pool, &file, 1, 9), REFUSALS_MAX + 1);
     assert_int_equal(send_rig_take(&rig, say_refused(REFUSALS_MAX + 1), &err), EXIT_VERIFY);
@@ -349,8 +480,14 @@ int main(void) {
         ANSWER(totals_must_agree),
         ANSWER(only_data_in_flight_is_refused),
         ANSWER(refused_chunk_is_read_again),
+        ANSWER(any_number_of_chunks_can_be_refused_at_once),
         ANSWER(refused_chunk_of_a_failed_file_is_void),
         ANSWER(refused_chunk_that_cannot_be_read_again_is_void),
+        ANSWER(file_that_changed_is_given_up_in_the_place_of_its_end),
+        ANSWER(end_that_has_left_becomes_fail_when_it_is_sent_again),
+        ANSWER(failure_of_a_file_that_changed_is_told_as_that),
+        ANSWER(file_that_did_not_change_fails_with_the_receivers_code),
+        ANSWER(file_that_started_over_is_not_given_up_for_what_was_before),
         ANSWER(refused_bundle_is_void_once),
         ANSWER(file_in_too_many_refused_bundles_ends_the_session),
         ANSWER(request_opens_the_session_once),

@@ -211,9 +211,21 @@ static void missing_chunk_fails_the_file_alone(void **state) {
     void_item->frame.flags = FRAME_RESENT;
     recv_rig_good(&rig, void_item);
     recv_rig_good(&rig, say_end(1, 200, 2, 100));
-    require_file_error(1, EXIT_VERIFY);
+    require_file_error(1, EXIT_VANISHED); /* or it would have come again */
     assert_false(exists(rig.scratch.dir, "one"));
     require_goes_on(2, "two");
+}
+
+static void file_that_starts_over_lacks_nothing(void **state) {
+    (void)state;
+    recv_rig_good(&rig, say_begin(1, 200));
+    struct item *void_item = say_empty(MSG_VOID);
+    void_item->frame.flags = FRAME_RESENT;
+    recv_rig_good(&rig, void_item);
+    recv_rig_good(&rig, say_begin(1, 100));
+    recv_rig_good(&rig, say_chunk(rig.pool, 1, 0, 100));
+    recv_rig_good(&rig, say_end(1, 100, 1, 99));
+    require_file_error(1, EXIT_VERIFY);
 }
 
 static void void_stands_in_for_a_refused_frame_only(void **state) {
@@ -339,6 +351,7 @@ int main(void) {
         LIMIT(new_id_does_not_follow_the_end_of_the_list),
         LIMIT(wrong_file_digest_fails_the_file_alone),
         LIMIT(missing_chunk_fails_the_file_alone),
+        LIMIT(file_that_starts_over_lacks_nothing),
         LIMIT(void_stands_in_for_a_refused_frame_only),
         LIMIT(file_that_the_sender_gives_up_is_gone),
         LIMIT(totals_must_agree),
