@@ -284,7 +284,7 @@ static void want(struct ledger *l, struct pending *p) {
 static void want_again(struct ledger *l, struct pending *p, bool refused) {
     if (refused)
         atomic_store(&p->damaged, true);
-    atomic_store(&p->sent, SENT_NOTHING);
+    p->sent = SENT_NOTHING;
     want(l, p);
 }
 
@@ -331,21 +331,21 @@ static bool judge(struct ledger *l, struct pending *p, unsigned verdict) {
     }
     switch (verdict) {
     case VERDICT_SKIP:
-        if (file && (first || atomic_load(&p->sent) == SENT_SAME))
+        if (file && (first || p->sent == SENT_SAME))
             return skipped(l, p), true;
         return false;
     case VERDICT_WANT:
-        if (!file || !(first || (p->delta && !p->whole && atomic_load(&p->sent) == SENT_ALL)))
+        if (!file || !(first || (p->delta && !p->whole && p->sent == SENT_ALL)))
             return false;
         p->whole = true;
-        atomic_store(&p->sent, SENT_NOTHING);
+        p->sent = SENT_NOTHING;
         return want(l, p), true;
     case VERDICT_MADE:
         if (!file && !p->held)
             return made(l, p), true;
         return false;
     default: /* VERDICT_GONE */
-        if (file && atomic_load(&p->given_up))
+        if (file && p->given_up)
             return gone(l, p), true;
         return false;
     }
@@ -400,7 +400,7 @@ int ledger_durable(struct ledger *l, const struct run_of_ids *run, struct err *e
     os_lock(&l->lock);
     for (uint64_t id = run->first_id; result == 0 && id - run->first_id < run->count; id++) {
         struct pending *p = find(l, id);
-        if (p == NULL || atomic_load(&p->sent) != SENT_ALL) {
+        if (p == NULL || p->sent != SENT_ALL) {
             result = unasked("DURABLE: an acknowledgement", id, err);
             break;
         }
@@ -476,7 +476,7 @@ int ledger_want_again(struct ledger *l, const struct msg_bundle *bundle, bool re
 
 /* Lock held. */
 static void has_left(struct pending *p, enum sent what, uint64_t size) {
-    atomic_store(&p->sent, what);
+    p->sent = what;
     p->sent_size = size;
 }
 
@@ -493,8 +493,8 @@ static void end_becomes_fail(struct ledger *l, struct pending *p, struct item *i
     item_written(item, &w);
     item->frame.type = MSG_FILE_FAIL;
     report_spoilt(l, p);
-    atomic_store(&p->given_up, true);
-    atomic_store(&p->sent, SENT_NOTHING);
+    p->given_up = true;
+    p->sent = SENT_NOTHING;
     outbox_refund(l->out, item);
 }
 
@@ -531,7 +531,7 @@ static int fail_leaves(struct ledger *l, const struct item *item, struct err *er
     os_lock(&l->lock);
     struct pending *p = find(l, m.file_id);
     if (p)
-        atomic_store(&p->given_up, true);
+        p->given_up = true;
     os_unlock(&l->lock);
     return 0;
 }

@@ -24,7 +24,7 @@ struct pending {
     uint64_t file_id;
     _Atomic unsigned users; /* ledger, and the read stage while it works on it; the last one frees it */
     _Atomic bool failed; /* the receiver gave it up: stop sending it */
-    _Atomic bool given_up; /* ledger's lock; FILE_FAIL has left, GONE will answer it */
+    bool given_up; /* ledger's lock; FILE_FAIL has left, GONE will answer it */
     _Atomic bool damaged; /* a bundle that it was in was refused: read it from storage */
     unsigned refusals; /* ledger's lock; refused bundles that it was in */
     int root;
@@ -36,7 +36,7 @@ struct pending {
     int spoilt_code; /* ledger's lock; why */
     unsigned sent_reading; /* ledger's lock; the reading that was sent to its end */
     uint64_t sent_size; /* ledger's lock; size of what was sent last */
-    _Atomic enum sent sent; /* ledger's lock; what has left, from which follows the answer that may come */
+    enum sent sent; /* ledger's lock; what has left, from which follows the answer that may come */
     bool has_basis; /* ack stage sets both before it puts it into `wants` */
     struct msg_basis basis;
     struct digest basis_digest;
