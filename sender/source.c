@@ -297,7 +297,8 @@ static enum attempt read_small(struct source *s, struct pending *p, struct err *
 }
 
 static enum attempt read_once(struct source *s, struct pending *p, struct err *err) {
-    if (p->st.size <= BUNDLE_FILE_MAX && p->st.size <= s->chunk_size)
+    /* One that was begun as a large file is open at the receiver, and goes on as one, however small it has become. */
+    if (p->reading == 0 && p->st.size <= BUNDLE_FILE_MAX && p->st.size <= s->chunk_size)
         return read_small(s, p, err);
     if (source_flush(s, err) != 0)
         return ATTEMPT_FATAL;

@@ -122,6 +122,7 @@ static void short_runs_of_a_sparse_file_do_not_wait_for_a_pause(void **state) {
 struct seen {
     struct pending *p;
     unsigned spoil;
+    bool shrink; /* it becomes a small one then */
     uint8_t types[64];
     unsigned count, reading; /* of the last item that tells one */
 };
@@ -135,6 +136,8 @@ static int see(void *ctx, struct item *item, struct err *err) {
         seen->reading = item->reading;
     if (item->reading > 0 && item->reading <= seen->spoil)
         atomic_store(&seen->p->spoilt, item->reading);
+    if (seen->shrink && item->reading == 1)
+        put_file(scratch.dir, "large", "small", 5);
     item_free(item);
     return 0;
 }
@@ -146,34 +149,49 @@ static unsigned seen_of(const struct seen *seen, uint8_t type) {
     return n;
 }
 
-static struct seen read_spoilt(unsigned spoil) {
+static struct seen read_spoilt(unsigned spoil, bool shrink) {
     struct sender s;
     struct err err;
     sender_open(&s);
     want(&s, "large", 1);
-    struct seen seen = {.p = ledger_borrow(s.session.ledger, 1), .spoil = spoil};
+    struct seen seen = {.p = ledger_borrow(s.session.ledger, 1), .spoil = spoil, .shrink = shrink};
     s.source.emit = see;
     s.source.ctx = &seen;
     assert_int_equal(source_read(&s.source, seen.p, &err), 0);
+    assert_int_equal(source_flush(&s.source, &err), 0);
     pending_release(seen.p);
     sender_close(&s);
     return seen;
 }
 
-/* A chunk of it could not be sent again as it was. */
-static void file_that_is_spoilt_while_it_is_read_starts_over(void **state) {
-    (void)state;
+static void make_large(void) {
     static uint8_t data[3 * CHUNK];
     memset(data, 1, sizeof data);
     put_file(scratch.dir, "large", data, sizeof data);
+}
+
+/* The receiver has it open: it must not come in a bundle. */
+static void large_file_that_becomes_a_small_one_goes_on_as_a_large_one(void **state) {
+    (void)state;
+    make_large();
+    struct seen seen = read_spoilt(2, true);
+    assert_int_equal(seen_of(&seen, MSG_FILE_BEGIN), 3);
+    assert_int_equal(seen_of(&seen, MSG_BUNDLE), 0);
+    assert_int_equal(seen.types[seen.count - 1], MSG_FILE_END);
+}
+
+/* A chunk of it could not be sent again as it was. */
+static void file_that_is_spoilt_while_it_is_read_starts_over(void **state) {
+    (void)state;
+    make_large();
     for (unsigned spoil = 0; spoil <= READ_ATTEMPTS; spoil++) {
-        struct seen seen = read_spoilt(spoil);
+        struct seen seen = read_spoilt(spoil, false);
         assert_int_equal(seen_of(&seen, MSG_FILE_BEGIN), spoil + 1);
         assert_int_equal(seen_of(&seen, MSG_CHUNK), spoil + 3); /* not to the end before */
         assert_int_equal(seen.types[seen.count - 1], MSG_FILE_END);
         assert_int_equal(seen.reading, spoil + 1);
     }
-    struct seen seen = read_spoilt(READ_ATTEMPTS + 1);
+    struct seen seen = read_spoilt(READ_ATTEMPTS + 1, false);
     assert_int_equal(seen_of(&seen, MSG_FILE_END), 0);
     assert_int_equal(seen.types[seen.count - 1], MSG_FILE_FAIL);
 }
@@ -182,6 +200,7 @@ int main(void) {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, start, stop)
     const struct CMUnitTest tests[] = {
         CASE(bundles_of_empty_files_do_not_wait_for_a_pause),
+        CASE(large_file_that_becomes_a_small_one_goes_on_as_a_large_one),
         CASE(file_that_is_spoilt_while_it_is_read_starts_over),
         CASE(short_runs_of_a_sparse_file_do_not_wait_for_a_pause),
     };
