@@ -76,7 +76,7 @@ void handshake_reject(struct stream *s, const struct err *why);
 
 /* A dialler comes back on a new stream. 0 and what the listener has processed, or -1 and err; EXIT_REFUSED when it does
  * not know the session any more. HANDSHAKE_VIOLATED and err: it answers for another session than was agreed on. */
-enum { HANDSHAKE_VIOLATED = 2 };
+enum { HANDSHAKE_VIOLATED = -2 };
 int handshake_resume(struct stream *s, enum role role, const struct agreement *agreed, uint64_t processed,
                      int timeout_ms, uint64_t *ret_processed, struct err *err);
 /* A dialler opens further stream `index`. 0, or -1 and err. */
