@@ -188,6 +188,17 @@ def only_the_small_one(ids):
     return run(ids[""], 1, MADE) + run(ids["big"], 1, SKIP) + run(ids["small000"], 1, WANT)
 
 
+def gives_up(dialler, me, listener, address):
+    """It comes back to the hostile end a few times only, and says why it does so no more."""
+    serving = threading.Thread(target=me.serve, args=(listener,))
+    serving.start()
+    result = dialler.wait()
+    me.stop(address)
+    serving.join()
+    failed(result, (10, 12), "without any progress")
+    check(me.comebacks <= RETRIES + 1, f"it came back {me.comebacks} times")
+
+
 @each([("nothing", nothing, None), ("unknown messages", unknown, None), ("empty VERDICTS", empty, None),
        ("VOID", void, only_the_small_one)])  # fmt: skip
 def a_receiver_that_gets_nothing_done_is_not_dialled_for_ever(ws, value):
@@ -197,13 +208,7 @@ def a_receiver_that_gets_nothing_done_is_not_dialled_for_ever(ws, value):
         sender = ws.start(HVSEND, "-r", *AGAIN, "--zc", "none", f"{source}/", address)
         one = listener.accept()
         begin_as_receiver(me, one, one.welcome(RECEIVER, codecs=1, features=me.features), verdicts)
-        serving = threading.Thread(target=me.serve, args=(listener,))
-        serving.start()
-        result = sender.wait()
-        me.stop(address)
-        serving.join()
-    failed(result, (10, 12), "without any progress")
-    check(me.comebacks <= RETRIES + 1, f"it came back {me.comebacks} times")
+        gives_up(sender, me, listener, address)
 
 
 @each([("nothing", nothing), ("unknown messages", unknown)])
@@ -216,13 +221,7 @@ def a_sender_that_gets_nothing_done_is_not_dialled_for_ever(ws, value):
             me.session, (me.chunk,) = asks.body[12:28], struct.unpack_from("<I", asks.body, 32)
             me.processed = one.expect("REQUEST").order
             one.send("START", start(1))
-        serving = threading.Thread(target=me.serve, args=(listener,))
-        serving.start()
-        result = receiver.wait()
-        me.stop(address)
-        serving.join()
-    failed(result, (10, 12), "without any progress")
-    check(me.comebacks <= RETRIES + 1, f"it came back {me.comebacks} times")
+        gives_up(receiver, me, listener, address)
 
 
 def listening_sender(ws, source, *options):

@@ -147,13 +147,18 @@ static void assert_lost(uint64_t size) {
     assert_text(root, "f", "old");
 }
 
-static void what_is_lost_early_fails_the_file(void **state) {
-    (void)state;
+/* A large file is begun over an old one, and its first MiB does not get to storage. */
+static void lose_the_first_mib(void) {
     put_text(root, "f", "old");
     open_sink(batch);
     begin_large(1, "f", BYTES, &nothing);
     error_instead = -EIO;
     write_range(0, MIB);
+}
+
+static void what_is_lost_early_fails_the_file(void **state) {
+    (void)state;
+    lose_the_first_mib();
     error_instead = 0;
     write_range(MIB, BYTES);
     assert_lost(BYTES);
@@ -165,11 +170,7 @@ static void what_is_lost_early_fails_the_file(void **state) {
 
 static void a_file_that_turns_out_small_fails_as_well(void **state) {
     (void)state;
-    put_text(root, "f", "old");
-    open_sink(batch);
-    begin_large(1, "f", BYTES, &nothing);
-    error_instead = -EIO;
-    write_range(0, MIB);
+    lose_the_first_mib();
     assert_lost(MIB);
 }
 
