@@ -215,7 +215,7 @@ int recv_file_same(struct recv_session *s, struct item *item, struct err *err) {
         return -1;
     struct wanted *w = recv_find(s, m.file_id);
     struct err why = {0};
-    if (w == NULL || w->told.inode == 0)
+    if (w == NULL || !w->told)
         return err_set(err, EXIT_STREAM, "FILE_SAME: file %" PRIu64 " was not compared", m.file_id);
     if (s->file.open && s->file.begin.file_id == m.file_id) /* or nobody would close it */
         return err_set(err, EXIT_STREAM, "FILE_SAME: file %" PRIu64 " is still open", m.file_id);
@@ -223,7 +223,7 @@ int recv_file_same(struct recv_session *s, struct item *item, struct err *err) {
         return came_already("FILE_SAME", m.file_id, err);
     int result = 0;
     struct metadata meta = {m.mode, m.mtime_sec, m.mtime_nsec, w->uid, w->gid, w->win};
-    if (sink_touch(s->sink, w->path, &w->told, &meta, &why) != 0) {
+    if (sink_touch(s->sink, w->path, &w->was, &meta, &why) != 0) {
         recv_file_error(s, m.file_id, w->path, &why);
     } else {
         count(&s->report->files_skipped, 1);

@@ -32,8 +32,8 @@ struct wanted {
     struct sink_basis basis; /* size 0: all of it is to come */
     struct basis_job *job; /* its digests, until they are of no use any more; NULL: none */
     unsigned attempts; /* FILE_BEGIN came so often */
-    struct file_state
-        told; /* the sender has the content digest of this, and may say that it is the same; inode 0: it has none */
+    struct file_state was; /* with `told`: what was digested */
+    bool told; /* the sender has its content digest, and may say that it is the same */
     bool complete; /* it waits to be committed */
     char path[];
 };

@@ -167,12 +167,13 @@ static int send_basis(struct recv_session *s, const struct entry *e, struct err 
     struct msg_basis m = {
         .file_id = e->file_id, .kind = BASIS_CONTENT, .block_size = s->agreed.chunk_size, .count = 1};
     struct err unreadable;
-    struct file_state *told = &recv_find(s, e->file_id)->told;
-    if (sink_digest(s->sink, e->path, s->agreed.chunk_size, told, &digest, &unreadable) != 0)
+    struct wanted *file = recv_find(s, e->file_id);
+    if (sink_digest(s->sink, e->path, s->agreed.chunk_size, &file->was, &digest, &unreadable) != 0)
         return unreadable.code == EXIT_SIGNAL
                    ? recv_cancelled(err)
                    : recv_verdict(s, e->file_id, VERDICT_WANT, err); /* what cannot be read is sent anew */
-    m.size = told->size;
+    file->told = true;
+    m.size = file->was.size;
     m.digests = (struct span){.p = digest.b, .n = sizeof digest.b};
     struct item *item = item_new(MSG_BASIS, 128);
     if (item == NULL)

@@ -123,17 +123,16 @@ static bool is_counted(const struct usage *usage) {
     return usage && usage->table->limits->quota > 0;
 }
 
-static uint64_t stored(uint64_t size, uint64_t allocated) {
-    return size < allocated ? size : allocated;
+static struct usage_file split(uint64_t size, uint64_t allocated) {
+    uint64_t bytes = size < allocated ? size : allocated;
+    return (struct usage_file){.bytes = bytes, .holes = size - bytes};
 }
 
 /* As many of its holes as count already are counted as bytes while it is written. */
 struct usage_file usage_file_of(struct usage *usage, const struct os_stat *st) {
-    struct usage_file file = {0};
     if (!is_counted(usage))
-        return file;
-    file.bytes = stored(st->size, st->allocated);
-    file.holes = st->size - file.bytes;
+        return (struct usage_file){0};
+    struct usage_file file = split(st->size, st->allocated);
     os_lock(&usage->table->lock);
     uint64_t unpaid = subtract(&usage->holes, file.holes), paid = file.holes - unpaid;
     usage->bytes += paid;
@@ -147,7 +146,7 @@ struct usage_file usage_file_of(struct usage *usage, const struct os_stat *st) {
 void usage_settle(struct usage *usage, struct usage_file *file, uint64_t size, uint64_t allocated) {
     if (!is_counted(usage))
         return;
-    const struct usage_file now = {.bytes = stored(size, allocated), .holes = size - stored(size, allocated)};
+    const struct usage_file now = split(size, allocated);
     os_lock(&usage->table->lock);
     if (now.bytes > file->bytes)
         usage->bytes += now.bytes - file->bytes;
@@ -232,8 +231,7 @@ static struct usage_held *find_held(const struct usage_table *table, uint64_t de
 }
 
 static void take_off(struct usage *usage, const struct os_stat *st) {
-    struct usage_file file = {.bytes = stored(st->size, st->allocated)};
-    file.holes = st->size - file.bytes;
+    struct usage_file file = split(st->size, st->allocated);
     usage_settle(usage, &file, 0, 0);
 }
 

@@ -419,11 +419,6 @@ int ledger_durable(struct ledger *l, const struct run_of_ids *run, struct err *e
     return result;
 }
 
-/* Data of what is being sent, or was sent, could not be had again. */
-static bool is_spoilt(const struct pending *p, unsigned reading) {
-    return reading != 0 && atomic_load(&p->spoilt) == reading;
-}
-
 static void report_spoilt(struct ledger *l, const struct pending *p) {
     struct err why = {0};
     (void)err_set(&why, p->spoilt_code, "%s: %s", ESCAPED(p->path),
@@ -440,7 +435,7 @@ int ledger_failed(struct ledger *l, uint64_t file_id, const struct err *why, str
         result = unasked("FILE_ERROR: a failure", file_id, err);
     } else {
         bool gap = why->code == EXIT_VERIFY || why->code == EXIT_VANISHED; /* of which this end knows more */
-        if (gap && is_spoilt(p, p->sent_reading))
+        if (gap && pending_is_spoilt(p, p->sent_reading))
             report_spoilt(l, p);
         else
             report_failure(l->report, p->path, why);
@@ -501,7 +496,7 @@ static void end_becomes_fail(struct ledger *l, struct pending *p, struct item *i
 /* Lock held. `again`: it has left before, with the stream that broke. */
 static void end_leaves(struct ledger *l, struct item *item, const struct msg_file_end *end) {
     struct pending *p = find(l, end->file_id);
-    if (p && is_spoilt(p, item->reading)) {
+    if (p && pending_is_spoilt(p, item->reading)) {
         end_becomes_fail(l, p, item);
     } else if (p && !item->again) {
         has_left(p, SENT_ALL, end->size);
@@ -509,61 +504,57 @@ static void end_leaves(struct ledger *l, struct item *item, const struct msg_fil
     }
 }
 
+/* Lock held. */
 static int bundle_leaves(struct ledger *l, const struct item *item, uint32_t chunk_size, struct err *err) {
     struct msg_bundle m;
     if (msg_bundle_decode(item_body(item), item->frame.data_length, chunk_size, &m, err) != 0)
         return -1;
-    os_lock(&l->lock);
     for (uint32_t i = 0; i < m.count; i++) {
         struct bundle_member member = bundle_member_at(&m, i);
         struct pending *p = find(l, member.file_id);
         if (p)
             has_left(p, SENT_ALL, member.size);
     }
-    os_unlock(&l->lock);
     return 0;
 }
 
-static int fail_leaves(struct ledger *l, const struct item *item, struct err *err) {
-    struct msg_file_text m;
-    if (msg_file_text_decode(item_body(item), &m, err) != 0)
-        return -1;
-    os_lock(&l->lock);
-    struct pending *p = find(l, m.file_id);
-    if (p)
-        p->given_up = true;
-    os_unlock(&l->lock);
-    return 0;
-}
-
-static int same_leaves(struct ledger *l, const struct item *item, struct err *err) {
-    struct msg_file_same m;
-    if (msg_file_same_decode(item_body(item), &m, err) != 0)
-        return -1;
-    os_lock(&l->lock);
-    struct pending *p = find(l, m.file_id);
-    if (p)
-        has_left(p, SENT_SAME, 0);
-    os_unlock(&l->lock);
-    return 0;
+/* Lock held. A message about files; those that have left before with the stream that broke say nothing new, but FILE_END. */
+static int leaves(struct ledger *l, struct item *item, uint32_t chunk_size, struct err *err) {
+    struct msg_file_same same;
+    struct msg_file_text fail;
+    struct msg_file_end end;
+    struct pending *p;
+    switch (item->frame.type) {
+    case MSG_BUNDLE: return bundle_leaves(l, item, chunk_size, err);
+    case MSG_FILE_SAME:
+        if (msg_file_same_decode(item_body(item), &same, err) != 0)
+            return -1;
+        if ((p = find(l, same.file_id)))
+            has_left(p, SENT_SAME, 0);
+        return 0;
+    case MSG_FILE_FAIL:
+        if (msg_file_text_decode(item_body(item), &fail, err) != 0)
+            return -1;
+        if ((p = find(l, fail.file_id)))
+            p->given_up = true;
+        return 0;
+    default: /* MSG_FILE_END */
+        if (msg_file_end_decode(item_body(item), &end, err) != 0)
+            return -1;
+        end_leaves(l, item, &end);
+        return 0;
+    }
 }
 
 int ledger_leaves(struct ledger *l, struct item *item, uint32_t chunk_size, struct err *err) {
-    struct msg_file_end end;
-    bool first = !item->again;
-    switch (item->frame.type) {
-    case MSG_BUNDLE: return first ? bundle_leaves(l, item, chunk_size, err) : 0;
-    case MSG_FILE_SAME: return first ? same_leaves(l, item, err) : 0;
-    case MSG_FILE_FAIL: return first ? fail_leaves(l, item, err) : 0;
-    case MSG_FILE_END:
-        if (msg_file_end_decode(item_body(item), &end, err) != 0)
-            return -1;
-        os_lock(&l->lock);
-        end_leaves(l, item, &end);
-        os_unlock(&l->lock);
+    unsigned type = item->frame.type;
+    bool once = type == MSG_BUNDLE || type == MSG_FILE_SAME || type == MSG_FILE_FAIL;
+    if (type != MSG_FILE_END && (!once || item->again))
         return 0;
-    default: return 0;
-    }
+    os_lock(&l->lock);
+    int result = leaves(l, item, chunk_size, err);
+    os_unlock(&l->lock);
+    return result;
 }
 
 void ledger_spoil(struct ledger *l, struct pending *p, unsigned reading, const struct err *why) {

@@ -49,6 +49,11 @@ struct pending {
     char path[];
 };
 
+/* Data of that reading could not be had again. */
+static inline bool pending_is_spoilt(const struct pending *p, unsigned reading) {
+    return reading != 0 && atomic_load(&p->spoilt) == reading;
+}
+
 struct ledger;
 struct ledger *ledger_new(struct outbox *out, struct report *report); /* NULL: no memory */
 void ledger_free(struct ledger *l); /* NULL is fine */

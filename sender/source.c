@@ -152,14 +152,11 @@ enum attempt source_give_up(struct source *s, struct pending *p, int code, int r
 
 enum attempt source_failed(struct source *s, struct pending *p, int result, const char *what,
                            struct err *err) {
-    switch (result) {
-    case -ENOENT: return source_give_up(s, p, EXIT_VANISHED, 0, "vanished before it could be read", err);
-    case -ELOOP:
-    case -ENOTDIR:
-    case -ENXIO:
-    case -ENOTSUP: return source_give_up(s, p, EXIT_VANISHED, 0, "is not a regular file any more", err);
-    default: return source_give_up(s, p, EXIT_PARTIAL, result, what, err);
-    }
+    if (result == -ENOENT)
+        return source_give_up(s, p, EXIT_VANISHED, 0, "vanished before it could be read", err);
+    if (is_vanished(result))
+        return source_give_up(s, p, EXIT_VANISHED, 0, "is not a regular file any more", err);
+    return source_give_up(s, p, EXIT_PARTIAL, result, what, err);
 }
 
 /* ---- bundles -------------------------------------------------------------------------------------------- */

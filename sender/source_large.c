@@ -161,11 +161,6 @@ static int emit_part(struct source *s, struct pending *p, struct os_file file, s
     return got;
 }
 
-/* What of it was to be sent again is not what it was any more: it starts over. */
-static bool is_spoilt(const struct pending *p) {
-    return atomic_load(&p->spoilt) == p->reading;
-}
-
 /* Everything from at->offset to the end of the file. 0, or -1 and err. */
 static int emit_contents(struct source *s, struct pending *p, struct os_file file, struct progress_at *at,
                          struct err *err) {
@@ -183,8 +178,8 @@ static int emit_contents(struct source *s, struct pending *p, struct os_file fil
         if (got < 0)
             return -1;
         at->short_read = got == 0 && at->result == 0;
-        if (got == 0 || atomic_load(&p->failed) || is_spoilt(p))
-            return 0;
+        if (got == 0 || atomic_load(&p->failed) || pending_is_spoilt(p, p->reading))
+            return 0; /* failed, or it starts over */
         at->offset = end;
     }
     return compare_flush(s, p, at->compare, &at->chunks, err);
@@ -216,7 +211,7 @@ enum attempt source_read_large(struct source *s, struct pending *p, struct err *
                 : ATTEMPT_FATAL;
     else if (at.result != 0 || result != 0)
         attempt = source_failed(s, p, at.result != 0 ? at.result : result, "cannot read", err);
-    else if (at.short_read || is_spoilt(p) || !same_file(&now, &p->st))
+    else if (at.short_read || pending_is_spoilt(p, p->reading) || !same_file(&now, &p->st))
         attempt = ATTEMPT_CHANGED;
     else if (emit_end(s, p, at.chunks, err) == 0)
         attempt = ATTEMPT_DONE;
@@ -228,7 +223,7 @@ out:
 
 /* ---- comparing by content -------------------------------------------------------------------------------- */
 
-static enum attempt emit_same(struct source *s, struct pending *p, struct err *err) {
+static enum attempt emit_same(struct source *s, const struct pending *p, struct err *err) {
     struct msg_file_same m = {
         .file_id = p->file_id,
         .mtime_sec = p->st.mtime_sec,
