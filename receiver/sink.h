@@ -70,10 +70,14 @@ struct sink_basis {
     struct usage *usage; /* whose account it is; borrowed; NULL: without limits */
 };
 
-/* What was written to the open file, to compare with what is read back. Zeros stand for holes. */
+/* What was written to the open file, to compare with what is read back: the digest of its blocks but for those, and for the
+ * ends of those, that are zeros, so that it is the same wherever a file system keeps zeros as holes, and holes cost
+ * nothing. */
 struct sink_verify {
     struct stream_digest *digest;
-    uint64_t end; /* of what the digest has */
+    uint8_t *block; /* the last one, of which `filled` bytes have come; it begins at `at` */
+    uint64_t at;
+    size_t filled;
     const char *how; /* files were read back, for people; NULL: none was yet */
 };
 

@@ -117,13 +117,6 @@ void stream_digest_add(struct stream_digest *sd, const void *p, size_t n) {
     digest_code_here()->add(sd->state, p, n);
 }
 
-void stream_digest_add_zeros(struct stream_digest *sd, uint64_t n) {
-    static const uint8_t zeros[64 * 1024];
-    for (; n > sizeof zeros; n -= sizeof zeros)
-        stream_digest_add(sd, zeros, sizeof zeros);
-    stream_digest_add(sd, zeros, (size_t)n);
-}
-
 struct digest stream_digest_finish(const struct stream_digest *sd) {
     return canonical(XXH3_128bits_digest(sd->state));
 }

@@ -28,7 +28,6 @@ struct stream_digest *stream_digest_new(void); /* NULL: no memory */
 void stream_digest_free(struct stream_digest *sd);
 void stream_digest_start(struct stream_digest *sd);
 void stream_digest_add(struct stream_digest *sd, const void *p, size_t n);
-void stream_digest_add_zeros(struct stream_digest *sd, uint64_t n);
 struct digest stream_digest_finish(const struct stream_digest *sd);
 
 #endif

@@ -24,13 +24,6 @@ def whole_hole(one, file_id=1):
     one.send("FILE_END", file_end(file_id, HUGE, 0, file_digest([], HUGE)))
 
 
-def read_back(one):
-    """--verify, of what came."""
-    one.send("START", start(VERIFY))
-    lib.check_equal(listed(one, Entries().add(FILE, "huge", HUGE)), {1: WANT}, "answer")
-    whole_hole(one)
-
-
 def compared(one):
     """-c, with what is there."""
     one.send("START", start(CHECKSUM))
@@ -54,7 +47,7 @@ def unfinished(dest):
     return dest / f".hvferry.part.{xxh128(b'old').hex()}"
 
 
-@each([(f"{f.__name__}, {how}", f, how) for f in (read_back, compared, taken_over, taken_over_in_place)
+@each([(f"{f.__name__}, {how}", f, how) for f in (compared, taken_over, taken_over_in_place)
        for how in ("the break is the end", "it may come back")])  # fmt: skip
 def a_hole_is_no_work_for_ever(ws, value):
     _, attack, how = value
@@ -76,6 +69,22 @@ def a_hole_is_no_work_for_ever(ws, value):
     ends_when_told(listener)
     unfinished(fence.dest).unlink(missing_ok=True)
     lib.no_temporary_names(fence.dest)
+
+
+@case
+def a_hole_is_not_read_back(ws):
+    """--verify, of what came."""
+    fence, address = Fence(ws), ws.unix()
+    listener = ws.receiver(address, fence.dest, *rig.ONE_TRY, once=False)
+    with greeted(address) as one:
+        one.send("START", start(VERIFY))
+        lib.check_equal(listed(one, Entries().add(FILE, "huge", HUGE)), {1: WANT}, "answer")
+        whole_hole(one)
+        one.send("LIST_END", b"")
+        lib.check_equal(one.recv().kind, "DURABLE", "answer, before any sign of life")
+    lib.check_equal((fence.dest / "huge").stat().st_size, HUGE, "size")
+    is_served(ws, address, fence.dest)
+    ends_when_told(listener)
 
 
 @case

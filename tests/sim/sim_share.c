@@ -95,12 +95,16 @@ int os_read_back(struct os_dir at, const char *name, struct os_file *file, uint6
     struct sim_node *n;
     SIM_MUST(sim_look(at, name, &n) == 0 && n == sim_handle_node(file->fd) && !n->dirty);
     *ret_how = "from memory";
-    for (uint64_t offset = 0; offset < size;) {
-        size_t want = size - offset < PIECE ? (size_t)(size - offset) : PIECE;
+    if (n->size < size)
+        return -EIO;
+    for (uint64_t offset = 0, end = 0; offset < size;) {
+        if (offset == end && os_next_data(*file, offset, size, &offset, &end) != 0)
+            return 0; /* only a hole follows */
+        size_t want = end - offset < PIECE ? (size_t)(end - offset) : PIECE;
         ptrdiff_t got = os_pread(*file, piece, want, offset);
         if (got <= 0)
             return got < 0 ? (int)got : -EIO;
-        if (!take(ctx, piece, (size_t)got))
+        if (!take(ctx, piece, (size_t)got, offset))
             return -EINTR;
         offset += (uint64_t)got;
     }

@@ -12,21 +12,32 @@ static int64_t damaged_at;
 static int error_instead;
 static unsigned times_read_back;
 
+static uint64_t bytes_read_back;
+
 struct damage {
     os_piece_fn *take;
     void *ctx;
-    int64_t left; /* bytes before the damaged one */
+    uint64_t end; /* of what was taken */
 };
 
-static bool damage_piece(void *ctx, const void *p, size_t n) {
+/* In a hole: a byte turns up there. */
+static void damage_hole(struct damage *d, uint64_t end) {
+    static const uint8_t byte = 0x10;
+    if (damaged_at >= (int64_t)d->end && damaged_at < (int64_t)end)
+        d->take(d->ctx, &byte, 1, (uint64_t)damaged_at);
+}
+
+static bool damage_piece(void *ctx, const void *p, size_t n, uint64_t offset) {
     struct damage *d = ctx;
     uint8_t *copy = malloc(n);
     assert_non_null(copy);
     memcpy(copy, p, n);
-    if (d->left >= 0 && d->left < (int64_t)n)
-        copy[d->left] ^= 0x10;
-    d->left -= (int64_t)n;
-    bool more = d->take(d->ctx, copy, n);
+    damage_hole(d, offset);
+    d->end = offset + n;
+    if (damaged_at >= (int64_t)offset && damaged_at < (int64_t)d->end)
+        copy[damaged_at - (int64_t)offset] ^= 0x10;
+    bytes_read_back += n;
+    bool more = d->take(d->ctx, copy, n, offset);
     free(copy);
     return more;
 }
@@ -37,16 +48,19 @@ int __wrap_os_read_back(struct os_dir at, const char *name, struct os_file *file
                         os_piece_fn *take, void *ctx, const char **ret_how);
 int __wrap_os_read_back(struct os_dir at, const char *name, struct os_file *file, uint64_t size,
                         os_piece_fn *take, void *ctx, const char **ret_how) {
-    struct damage d = {take, ctx, damaged_at};
+    struct damage d = {take, ctx, 0};
     times_read_back++;
-    return error_instead ? error_instead
-                         : __real_os_read_back(at, name, file, size, damage_piece, &d, ret_how);
+    int result =
+        error_instead ? error_instead : __real_os_read_back(at, name, file, size, damage_piece, &d, ret_how);
+    damage_hole(&d, size);
+    return result;
 }
 
 static int start(void **state) {
     damaged_at = -1;
     error_instead = 0;
     times_read_back = 0;
+    bytes_read_back = 0;
     return sink_test_start(state);
 }
 
@@ -100,6 +114,47 @@ static void damaged_byte_anywhere_fails_that_file_and_the_old_one_stays(void **s
     assert_text(root, "old", "old");
 }
 
+/* One byte in front of 6 TiB, one behind, and a hole after it. */
+static void holes_cost_nothing(void **state) {
+    (void)state;
+    const uint64_t far = 6ull << 40;
+    struct err err = {0};
+    open_sink(verified);
+    assert_int_equal(sink_file_begin(sink, 1, "sparse", 0, NULL, NULL), 0);
+    assert_int_equal(sink_file_write(sink, "a", 1, 0, NULL), 0);
+    if (sink_file_write(sink, "b", 1, far, &err) != 0) {
+        print_message("no file can be so large here: %s\n", err.msg);
+        skip();
+    }
+    assert_int_equal(sink_file_end(sink, far + (1ull << 40), &(struct metadata){.mode = 0400}, NULL), 0);
+    sink_commit(sink);
+    assert_durable(1, far + (1ull << 40));
+    assert_true(bytes_read_back <= 8 * MIB);
+}
+
+/* Pieces that end anywhere, zeros that are written, and holes: what is read back comes in other pieces. */
+static void how_content_is_cut_and_where_its_zeros_are_does_not_matter(void **state) {
+    (void)state;
+    enum { BYTES = 700 * 1000, FILES = 40 };
+    static uint8_t data[BYTES];
+    uint64_t seed = 1;
+    open_sink(verified);
+    for (uint64_t id = 1; id <= FILES; id++) {
+        assert_int_equal(sink_file_begin(sink, id, "file", 0, NULL, NULL), 0);
+        for (size_t at = 0, n; at < BYTES; at += n) {
+            seed = seed * 6364136223846793005u + 1442695040888963407u;
+            n = (size_t)(seed >> 33) % (id % 2 ? 200000 : 9000) + 1;
+            n = n < BYTES - at ? n : BYTES - at;
+            memset(data + at, seed >> 60 < 8 ? 0 : (int)(seed >> 56), n);
+            if (seed >> 60 >= 4) /* zeros: half of them are written */
+                assert_int_equal(sink_file_write(sink, data + at, n, at, NULL), 0);
+        }
+        assert_int_equal(sink_file_end(sink, BYTES, &(struct metadata){.mode = 0400}, NULL), 0);
+        sink_commit(sink);
+        assert_durable(id, BYTES);
+    }
+}
+
 static void file_that_cannot_be_read_back_has_failed(void **state) {
     (void)state;
     struct err err = {0};
@@ -132,9 +187,10 @@ struct collected {
     size_t n;
 };
 
-static bool collect(void *ctx, const void *p, size_t n) {
+static bool collect(void *ctx, const void *p, size_t n, uint64_t offset) {
     struct collected *c = ctx;
-    memcpy(c->bytes + c->n, p, n);
+    assert_int_equal(offset, c->n);
+    memcpy(c->bytes + offset, p, n);
     c->n += n;
     return true;
 }
@@ -168,6 +224,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         VERIFY_TEST(files_that_storage_gives_back_are_committed),
         VERIFY_TEST(damaged_byte_anywhere_fails_that_file_and_the_old_one_stays),
+        VERIFY_TEST(holes_cost_nothing),
+        VERIFY_TEST(how_content_is_cut_and_where_its_zeros_are_does_not_matter),
         VERIFY_TEST(file_that_cannot_be_read_back_has_failed),
         VERIFY_TEST(nothing_is_read_back_unless_that_is_asked_for),
         VERIFY_TEST(what_is_verified_is_flushed_even_if_flushing_was_not_asked_for),

@@ -26,16 +26,33 @@ static ssize_t read_piece(int fd, void *to, uint64_t left, uint64_t offset) {
     return got >= 0 && (uint64_t)got > left ? (ssize_t)left : got;
 }
 
-static int read_all(int fd, void *buffer, uint64_t size, os_piece_fn *take, void *ctx) {
-    for (uint64_t offset = 0; offset < size;) {
-        ssize_t got = read_piece(fd, buffer, size - offset, offset);
+static int read_run(int fd, void *buffer, uint64_t offset, uint64_t end, os_piece_fn *take, void *ctx) {
+    while (offset < end) {
+        ssize_t got = read_piece(fd, buffer, end - offset, offset);
         if (got <= 0)
             return got < 0 ? -errno : -EIO;
-        if (!take(ctx, buffer, (size_t)got))
+        if (!take(ctx, buffer, (size_t)got, offset))
             return -EINTR;
         offset += (uint64_t)got;
     }
     return 0;
+}
+
+static int read_all(struct os_file file, void *buffer, uint64_t size, os_piece_fn *take, void *ctx) {
+    struct os_stat st;
+    uint64_t start, end = 0;
+    int result = os_fstat(file, &st);
+    if (result == 0 && st.size < size)
+        result = -EIO;
+    while (result == 0 && end < size) {
+        result = os_next_data(file, end, size, &start, &end);
+        if (result != 0)
+            return result == -ENXIO ? 0 : result; /* only a hole follows */
+        start -= start % ALIGNMENT;
+        end = end < size ? (end + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT : size;
+        result = read_run(file.fd, buffer, start, end < size ? end : size, take, ctx);
+    }
+    return result;
 }
 
 int os_read_back(struct os_dir at, const char *name, struct os_file *file, uint64_t size, os_piece_fn *take,
@@ -51,7 +68,7 @@ int os_read_back(struct os_dir at, const char *name, struct os_file *file, uint6
         direct = !go_direct(file->fd, false);
     int result = direct ? 0 : -posix_fadvise(file->fd, 0, 0, POSIX_FADV_DONTNEED);
     if (result == 0)
-        result = read_all(file->fd, buffer, size, take, ctx);
+        result = read_all(*file, buffer, size, take, ctx);
     os_page_free(buffer);
     *ret_how = direct ? "past the cache (O_DIRECT)"
                       : "after the cache was told to drop them (this file system has no O_DIRECT)";

@@ -7,9 +7,10 @@ enum {
     ALIGNMENT = 4096, /* of offsets and lengths: no storage asks for more */
 };
 
-static int read_all(struct os_file file, void *buffer, uint64_t size, os_piece_fn *take, void *ctx) {
-    for (uint64_t offset = 0; offset < size;) {
-        uint64_t left = size - offset;
+static int read_run(struct os_file file, void *buffer, uint64_t offset, uint64_t end, os_piece_fn *take,
+                    void *ctx) {
+    while (offset < end) {
+        uint64_t left = end - offset;
         size_t n = left < PIECE ? (size_t)(left + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT : PIECE;
         size_t wanted = left < n ? (size_t)left : n;
         OVERLAPPED where = {.Offset = (DWORD)offset, .OffsetHigh = (DWORD)(offset >> 32)};
@@ -18,11 +19,28 @@ static int read_all(struct os_file file, void *buffer, uint64_t size, os_piece_f
             return win_error(GetLastError());
         if (got < wanted)
             return -EIO;
-        if (!take(ctx, buffer, wanted))
+        if (!take(ctx, buffer, wanted, offset))
             return -EINTR;
         offset += wanted;
     }
     return 0;
+}
+
+static int read_all(struct os_file file, void *buffer, uint64_t size, os_piece_fn *take, void *ctx) {
+    struct os_stat st;
+    uint64_t start, end = 0;
+    int result = os_fstat(file, &st);
+    if (result == 0 && st.size < size)
+        result = -EIO;
+    while (result == 0 && end < size) {
+        result = os_next_data(file, end, size, &start, &end);
+        if (result != 0)
+            return result == -ENXIO ? 0 : result; /* only a hole follows */
+        start -= start % ALIGNMENT;
+        end = end < size ? (end + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT : size;
+        result = read_run(file, buffer, start, end < size ? end : size, take, ctx);
+    }
+    return result;
 }
 
 /* What was open for writing is shared with nobody, so that it is closed first. */
