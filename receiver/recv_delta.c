@@ -26,11 +26,14 @@ void recv_stop_basis(struct recv_session *s, struct wanted *w) {
 }
 
 int recv_want_whole(struct recv_session *s, struct wanted *w, struct err *err) {
-    if (!s->file.reused)
+    if (w->again || !(s->file.reused || s->file.gap))
         return 0;
+    w->again = true;
     recv_stop_basis(s, w);
     w->basis = (struct sink_basis){0}; /* it cannot be reused again */
-    report_warning(s->report, w->path, "what was there of it has changed meanwhile: it is sent again, whole");
+    report_warning(s->report, w->path,
+                   s->file.gap ? "it changed at the sender while it was being sent: it is sent again"
+                               : "what was there of it has changed meanwhile: it is sent again, whole");
     return recv_verdict(s, w->file_id, VERDICT_WANT, err) == 0 ? 1 : -1;
 }
 

@@ -42,8 +42,8 @@ void recv_report_missing(struct recv_session *s);
 int recv_offer_basis(struct recv_session *s, struct wanted *w, uint64_t size, struct err *err);
 /* No digest of it is of use any more. */
 void recv_stop_basis(struct recv_session *s, struct wanted *w);
-/* The digest of a file that took over blocks is wrong: it is asked for again, whole. 1: it is; 0: not a second time; -1 and
- * err. */
+/* The digest of a file that took over blocks, or that has a gap, is wrong: it is asked for again, whole. 1: it is; 0: not a
+ * second time; -1 and err. */
 int recv_want_whole(struct recv_session *s, struct wanted *w, struct err *err);
 
 /* recv_file.c: */

@@ -89,7 +89,7 @@ int recv_want(struct recv_session *s, const struct entry *e, struct err *err) {
     w->bytes = n + PER_ENTRY;
     w->basis = (struct sink_basis){0};
     w->job = NULL;
-    w->told = w->complete = false;
+    w->told = w->again = w->complete = false;
     w->attempts = 0;
     memcpy(w->path, e->path, n + 1);
     s->wanted_bytes += w->bytes;

@@ -34,6 +34,7 @@ struct wanted {
     unsigned attempts; /* FILE_BEGIN came so often */
     struct file_state was; /* with `told`: what was digested */
     bool told; /* the sender has its content digest, and may say that it is the same */
+    bool again; /* it was asked for a second time, whole */
     bool complete; /* it waits to be committed */
     char path[];
 };

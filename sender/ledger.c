@@ -3,7 +3,6 @@
 #include "core/text.h"
 #include "os/os_waits.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -316,6 +315,11 @@ static int unasked(const char *what, uint64_t file_id, struct err *err) {
     return err_set(err, EXIT_STREAM, "%s for file %" PRIu64 ", which does not wait for it", what, file_id);
 }
 
+/* What it had of the file has changed, or some of the data did not come. */
+static bool may_come_again(const struct pending *p) {
+    return p->sent == SENT_ALL && !p->again && (p->delta || pending_is_spoilt(p, p->sent_reading));
+}
+
 /* One verdict. False: it does not fit the entry. */
 static bool judge(struct ledger *l, struct pending *p, unsigned verdict) {
     bool file = p->type == ENTRY_FILE;
@@ -335,9 +339,9 @@ static bool judge(struct ledger *l, struct pending *p, unsigned verdict) {
             return skipped(l, p), true;
         return false;
     case VERDICT_WANT:
-        if (!file || !(first || (p->delta && !p->whole && p->sent == SENT_ALL)))
+        if (!file || !(first || may_come_again(p)))
             return false;
-        p->whole = true;
+        p->again = !first;
         p->sent = SENT_NOTHING;
         return want(l, p), true;
     case VERDICT_MADE:
@@ -400,7 +404,7 @@ int ledger_durable(struct ledger *l, const struct run_of_ids *run, struct err *e
     os_lock(&l->lock);
     for (uint64_t id = run->first_id; result == 0 && id - run->first_id < run->count; id++) {
         struct pending *p = find(l, id);
-        if (p == NULL || p->sent != SENT_ALL) {
+        if (p == NULL || p->sent != SENT_ALL || pending_is_spoilt(p, p->sent_reading)) {
             result = unasked("DURABLE: an acknowledgement", id, err);
             break;
         }
@@ -475,33 +479,13 @@ static void has_left(struct pending *p, enum sent what, uint64_t size) {
     p->sent_size = size;
 }
 
-/* Lock held. It takes the place of FILE_END, whose credit it has: the text must be short. */
-static void end_becomes_fail(struct ledger *l, struct pending *p, struct item *item) {
-    static const char changed[] = "changed while being sent", unreadable[] = "cannot be read again";
-    const char *text = p->spoilt_code == EXIT_VANISHED ? changed : unreadable;
-    struct msg_file_text m = {.file_id = p->file_id, .text = {.code = (uint16_t)p->spoilt_code}};
-    m.text.text = (struct span){.p = (const uint8_t *)text, .n = strlen(text)};
-    static_assert(FILE_TEXT_HEAD_SIZE + sizeof changed - 1 <= FILE_END_SIZE, "the credit of FILE_END");
-    static_assert(sizeof unreadable <= sizeof changed, "the longer one");
-    struct wr w = item_writer(item);
-    msg_file_text_encode(&w, &m);
-    item_written(item, &w);
-    item->frame.type = MSG_FILE_FAIL;
-    report_spoilt(l, p);
-    p->given_up = true;
-    p->sent = SENT_NOTHING;
-    outbox_refund(l->out, item);
-}
-
 /* Lock held. `again`: it has left before, with the stream that broke. */
 static void end_leaves(struct ledger *l, struct item *item, const struct msg_file_end *end) {
     struct pending *p = find(l, end->file_id);
-    if (p && pending_is_spoilt(p, item->reading)) {
-        end_becomes_fail(l, p, item);
-    } else if (p && !item->again) {
-        has_left(p, SENT_ALL, end->size);
-        p->sent_reading = item->reading;
-    }
+    if (p == NULL || item->again)
+        return;
+    has_left(p, SENT_ALL, end->size);
+    p->sent_reading = item->reading;
 }
 
 /* Lock held. */

@@ -43,7 +43,7 @@ struct pending {
     struct delta *delta; /* as has_basis; it goes on growing */
     bool compared; /* read stage; its content was read for that, to the end or not */
     unsigned voids; /* ack stage; bundles that it was in and that a break made void */
-    bool whole; /* ledger's lock; it was asked for a second time, without a basis */
+    bool again; /* ledger's lock; it was asked for a second time, whole */
     bool answered, checked; /* ledger's lock; checked: VERDICT_CHECK came */
     bool held; /* ledger's lock; a DIR_END that is not sent yet */
     char path[];
@@ -76,7 +76,7 @@ int ledger_failed(struct ledger *l, uint64_t file_id, const struct err *why, str
  * so REFUSALS_MAX times. */
 int ledger_want_again(struct ledger *l, const struct msg_bundle *bundle, bool refused, struct err *err);
 /* Send stage: a message about files is the next one to be written, in its order: from now on the receiver can have it,
- * and answer. A FILE_END becomes FILE_FAIL where data of the file could not be had again. 0, or -1 and err. */
+ * and answer. 0, or -1 and err. */
 int ledger_leaves(struct ledger *l, struct item *item, uint32_t chunk_size, struct err *err);
 /* Send stage: a chunk of that reading cannot be sent again as it was, and the receiver gets a gap in its place.
  * `why`: EXIT_VANISHED when the source changed, EXIT_PARTIAL when it cannot be read. */

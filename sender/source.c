@@ -306,7 +306,7 @@ int source_read(struct source *s, struct pending *p, struct err *err) {
     enum attempt attempt = ATTEMPT_CHANGED;
     if (atomic_load(&p->failed))
         return 0;
-    if (p->has_basis)
+    if (p->has_basis && p->reading == 0)
         attempt = source_compare(s, p, err);
     /* The first difference may be from before we opened the file: it does not count as an attempt. */
     for (int i = 0; i <= READ_ATTEMPTS && attempt == ATTEMPT_CHANGED; i++)

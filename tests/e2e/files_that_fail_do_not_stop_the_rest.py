@@ -231,31 +231,34 @@ def times_in_whole_seconds_hide_no_change(ws):
 
 class Withheld(Meddler):
     """Keeps what the sender says, from its first CHUNK on, until all of the file has come: all of it was read then.
-    Calls `change`, and cuts the stream, or turns a bit of that chunk: its data has to be sent again."""
+    Calls `change`, and cuts the stream, or turns a bit of that chunk: its data has to be sent again. So many times."""
 
-    def __init__(self, listen_path, target_path, change, cuts):
+    def __init__(self, listen_path, target_path, change, cuts, times):
         super().__init__(listen_path, target_path, [])
-        self.change, self.cuts = change, cuts
-        self.kept, self.done = [], False
+        self.change, self.cuts, self.times = change, cuts, times
+        self.kept, self.done = [], 0
 
     def pass_unit(self, way, target, kind, unit, gone):
-        if way is not self.ways[TO_LISTENER] or self.done or not (self.kept or kind == CHUNK):
+        over = self.done == self.times
+        if way is not self.ways[TO_LISTENER] or over or not (self.kept or kind == CHUNK):
             super().pass_unit(way, target, kind, unit, gone)
             return
         self.kept.append(unit)
         if kind != FILE_END:
             return
-        self.done = True
-        self.change()
+        self.done += 1
+        kept, self.kept = self.kept, []
+        self.change(self.done)
         if self.cuts:
             raise Cut
-        self.kept[0][-1] ^= 1
-        for kept in self.kept:
-            super().pass_unit(way, target, kept[0], kept, gone)
+        kept[0][-1] ^= 1
+        for one in kept:
+            super().pass_unit(way, target, one[0], one, gone)
 
 
-def sent_again_after(ws, change, cuts, *options):
+def sent_again_after(ws, change, how, times=1):
     """One large file between two small ones."""
+    _, cuts, options = how
     source, dest = ws.dir("source"), ws.dir("dest")
     for name in ("a", "z"):
         put(source / name, name.encode())
@@ -263,56 +266,84 @@ def sent_again_after(ws, change, cuts, *options):
     put(dest / "large", b"old")
     address, middle = ws.unix(), ws.unix()
     receiver = ws.receiver(address, dest)
-    where = (middle.removeprefix("unix:"), address.removeprefix("unix:"), lambda: change(source / "large"))
-    with Withheld(*where, cuts) as between:
+    where = (middle.removeprefix("unix:"), address.removeprefix("unix:"), lambda time: change(source / "large", time))
+    with Withheld(*where, cuts, times) as between:
         come_back = ["--retry", "5", "--retry-delay", "0.01"]
         pair = lib.Pair(ws.run(HVSEND, "-a", "--zc", "none", *come_back, *options, f"{source}/", middle), receiver.wait())
-        check_equal((between.done, between.streams), (True, 1 + cuts), "the file was changed in time, and the streams")
+        check_equal((between.done, between.streams), (times, 1 + cuts * times), "it was changed in time, and the streams")
     for name in ("a", "z"):
         check_equal((dest / name).read_bytes(), name.encode(), f"the file {name}")
     lib.no_temporary_names(dest)
     return dest, pair
 
 
-def be_other(path):
+def be_other(path, time=1):
     """Of the same size and time."""
     st = path.stat()
-    path.write_bytes(noise(600_000, 2))
+    path.write_bytes(noise(600_000, 1 + time))
     os.utime(path, ns=(st.st_atime_ns, st.st_mtime_ns))
 
 
-def be_short(path):
+def be_short(path, _):
     os.truncate(path, 10)
 
 
+def vanish(path, _):
+    be_missing(path)
+
+
+def become_a_fifo(path, _):
+    be_a_fifo(path)
+
+
 HOW = [("its data is damaged", False, []), ("the stream breaks", True, []), ("one thread, damaged", False, ["--serial"])]
+AGAIN = "large: a chunk cannot be sent again"
 
 
 @each([(f"{how[0]}, {change.__name__.replace('_', ' ')}", how, change) for how in HOW
-       for change in (be_missing, be_other, be_short, be_a_fifo)])  # fmt: skip
-def a_source_that_changes_before_its_data_is_sent_again_is_given_up(ws, value):
-    """It is the source that failed, not the way: 24, and not 40."""
-    _, (_, cuts, options), change = value
-    dest, pair = sent_again_after(ws, change, cuts, *options)
-    failed(pair.sender, 24, "(?m)^hvsend: large: changed while it was being sent; send it again$")
-    failed(pair.receiver, 24, "large: changed (at the sender while it was being sent; send it again|while being sent)$")
+       for change in (be_other, be_short)])  # fmt: skip
+def a_source_that_changes_before_its_data_is_sent_again_is_read_again(ws, value):
+    _, how, change = value
+    dest, pair = sent_again_after(ws, change, how)
+    check_equal((pair.sender.code, pair.receiver.code), (0, 0), f"the codes of {pair}")
+    check(AGAIN in pair.sender.err, pair.sender.err)
+    wanted = noise(600_000, 2) if change is be_other else noise(600_000)[:10]
+    check_equal((dest / "large").read_bytes(), wanted, "the file as it is now")
+
+
+@each([(f"{how[0]}, {change.__name__.replace('_', ' ')}", how, change) for how in HOW
+       for change in (vanish, become_a_fifo)])  # fmt: skip
+def a_source_that_is_gone_before_its_data_is_sent_again_is_given_up(ws, value):
+    _, how, change = value
+    dest, pair = sent_again_after(ws, change, how)
+    failed(pair.sender, 24, "(?m)^hvsend: large: ")
+    failed(pair.receiver, 24, "large: ")
     check_equal((dest / "large").read_bytes(), b"old", "the old file")
 
 
-def be_longer(path):
+@each([(how[0], how) for how in HOW])
+def a_source_that_changes_each_time_before_its_data_is_sent_again_is_given_up(ws, value):
+    """It is the source that failed, not the way: 24, and not 40."""
+    dest, pair = sent_again_after(ws, be_other, value[1], 2)
+    failed(pair.sender, 24, "(?m)^hvsend: large: changed while it was being sent; send it again$")
+    failed(pair.receiver, 24, "large: changed at the sender while it was being sent; send it again$")
+    check_equal((dest / "large").read_bytes(), b"old", "the old file")
+
+
+def be_longer(path, _):
     with path.open("ab") as f:
         f.write(b"more")
 
 
-def be_touched(path):
+def be_touched(path, _):
     os.utime(path)
 
 
 @each([(f"{how[0]}, {change.__name__.replace('_', ' ')}", how, change) for how in HOW
        for change in (be_longer, be_touched)])  # fmt: skip
 def a_change_that_leaves_the_data_as_it_was_read_does_no_harm(ws, value):
-    _, (_, cuts, options), change = value
-    dest, pair = sent_again_after(ws, change, cuts, *options)
+    _, how, change = value
+    dest, pair = sent_again_after(ws, change, how)
     good(pair)
     check_equal((dest / "large").read_bytes(), noise(600_000), "the file as it was read")
 
