@@ -171,6 +171,8 @@ int sink_make_dir(struct sink *sink, const char *path, uint32_t mode, struct err
     if (result == -EEXIST && (result = os_stat_at(at, name, &st)) == 0) {
         if (st.kind == OS_DIR) {
             sink_remove_orphans(sink, path);
+            if (sink_parent(sink, path, &at, &name, err) != 0) /* that may have closed it */
+                return -1;
             result = make_writable(sink, at, name, st.mode);
             if (result == 0)
                 result = sink_found(sink, at, name, &st);

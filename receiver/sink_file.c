@@ -76,14 +76,16 @@ static bool open_partial(struct sink *sink, struct os_dir at, const char *name, 
 }
 
 /* --inplace: the file that is there already. 1: there is none to write into, 0, or -1 and err. */
-static int open_inplace(struct sink *sink, struct os_dir at, const char *name, const char *path,
+static int open_inplace(struct sink *sink, struct os_dir *at, const char *name, const char *path,
                         struct err *err) {
-    if (!sink->opt.inplace || !sink_may_change(at, name))
+    if (!sink->opt.inplace || !sink_may_change(*at, name))
         return 1;
-    int result = usage_open_locked(sink->opt.usage, &sink->held, at, name, &sink->file);
+    int result = usage_open_locked(sink->opt.usage, &sink->held, *at, name, &sink->file);
     if (result == -EBUSY && sink->batch_count > 0) { /* it may be of this session, and wait to be committed */
         sink_commit(sink);
-        result = usage_open_locked(sink->opt.usage, &sink->held, at, name, &sink->file);
+        if (sink_parent(sink, path, at, &name, err) != 0) /* the commit may have closed it */
+            return -1;
+        result = usage_open_locked(sink->opt.usage, &sink->held, *at, name, &sink->file);
     }
     sink->place = SINK_INPLACE;
     if (result == -EBUSY)
@@ -149,7 +151,7 @@ static int begin(struct sink *sink, uint64_t file_id, const char *path, uint64_t
         sink_release_kept(sink, sink->batch_count);
     if (sink_parent(sink, path, &at, &name, err) != 0)
         return -1;
-    int result = open_inplace(sink, at, name, path, err);
+    int result = open_inplace(sink, &at, name, path, err);
     if (result == 1)
         result = open_partial(sink, at, name, size) ? 0 : 1;
     bool new = result == 1;

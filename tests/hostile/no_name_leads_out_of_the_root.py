@@ -7,9 +7,9 @@ import os
 import peer
 import lib
 import rig
-from golden_build import Entries, bundle, path_value, start, totals
+from golden_build import Entries, bundle, file_begin, path_value, start, totals
 from lib import case, check, check_equal, each, no_temporary_names
-from peer import DIR, DIR_END, FILE, SYMLINK, WANT
+from peer import DIR, DIR_END, FILE, MADE, SYMLINK, WANT
 from rig import Fence, ends_when_told, greeted, is_served, listed
 
 OPT_RECURSIVE, OPT_LINKS, OPT_PERMS, OPT_TIMES = 1, 2, 4, 8
@@ -143,6 +143,28 @@ def no_bit_of_a_mode_is_taken_that_gives_rights(ws, value):
         one.expect("VERDICTS")
     for name in ("d", "d/f"):
         check_equal((fence.dest / name).stat().st_mode & 0o7777, value[1] & 0o777, f"mode of {name}")
+    ends_when_told(listener)
+
+
+@case
+def no_directory_changes_but_the_one_that_was_named(ws):
+    """A file of another session lies in it, whose root is looked for so far up that nothing else stays open."""
+    fence, address = Fence(ws), ws.unix()
+    names = [f"d{i}" for i in range(20)]
+    root, deepest = "/".join(names[:9]), "/".join(names)
+    for i in range(len(names)):
+        (fence.dest / "/".join(names[: i + 1]) / "twig").mkdir(parents=True)
+        (fence.dest / "/".join(names[: i + 1]) / "twig").chmod(0o555)
+    listener = ws.receiver(address, fence.dest, *rig.ONE_TRY, once=False)
+    with greeted(address) as one, greeted(address) as other:
+        other.send("START", start(ALL, tags=[(0x8202, path_value(root))]))
+        listed(other, Entries().add(FILE, "/".join(names[9:]) + "/twig/file", 1))
+        other.send("FILE_BEGIN", file_begin(1, 1, 0))
+        lib.wait_until(lambda: os.listdir(fence.dest / deepest / "twig"), "the other session's file is there")
+        one.send("START", start(ALL))
+        check_equal(listed(one, Entries().add(DIR, f"{deepest}/twig")), {1: MADE}, "the answer")
+        changed = [p for p in fence.dest.rglob("twig") if p.stat().st_mode & 0o777 != 0o555]
+        check_equal(changed, [fence.dest / deepest / "twig"], "what became writable")
     ends_when_told(listener)
 
 
