@@ -125,7 +125,7 @@ int sink_replace(struct sink *sink, struct os_dir dir, const char *temp, const c
     return result;
 }
 
-void sink_remove_counted(struct sink *sink, struct os_dir at, const char *name, struct usage_file *counts) {
+bool sink_remove_counted(struct sink *sink, struct os_dir at, const char *name, struct usage_file *counts) {
     struct usage *usage = sink->opt.usage;
     struct os_stat st;
     usage_lock(usage);
@@ -138,6 +138,7 @@ void sink_remove_counted(struct sink *sink, struct os_dir at, const char *name, 
             usage_gone(usage, &st);
     }
     usage_unlock(usage);
+    return result == 0 || result == -ENOENT;
 }
 
 /* A directory that is there already becomes writable; ENTRY_DIR_END sets its mode. Where modes are not preserved
@@ -256,8 +257,8 @@ static int create_link(struct sink *sink, const struct entry *e, const char *tar
     else
         result = sink_replace(sink, at, temp.s, name, e->path, err);
     if (result != 0) {
-        (void)os_unlink_at(at, temp.s);
-        usage_give_name(sink->opt.usage);
+        if (os_unlink_at(at, temp.s) == 0)
+            usage_give_name(sink->opt.usage);
         return -1;
     }
     result = sink_name_changed(sink, at);

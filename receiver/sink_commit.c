@@ -28,9 +28,8 @@ static void fail(struct sink *sink, struct sink_commit *c, const struct err *err
     const char *name;
     struct temp_name temp;
     sink_temp_name(sink, c->path, c->file_id, &temp);
-    if (!c->inplace && dir_cache_parent(&sink->dirs, c->path, &at, &name) == 0)
-        sink_remove_counted(sink, at, temp.s, &(struct usage_file){.bytes = c->size});
-    if (!c->inplace)
+    if (!c->inplace && dir_cache_parent(&sink->dirs, c->path, &at, &name) == 0 &&
+        sink_remove_counted(sink, at, temp.s, &(struct usage_file){.bytes = c->size}))
         usage_give_name(sink->opt.usage);
     settle(sink, c, err);
 }

@@ -193,23 +193,24 @@ int sink_file_begin_large(struct sink *sink, uint64_t file_id, const char *path,
     return begin(sink, file_id, path, m->size, m->data_size, 0600, basis, err);
 }
 
-static void remove_temp(struct sink *sink, const char *path, uint64_t file_id, struct usage_file *counts) {
+/* False: it is still there. */
+static bool remove_temp(struct sink *sink, const char *path, uint64_t file_id, struct usage_file *counts) {
     struct os_dir at;
     const char *name;
     struct temp_name temp;
     sink_temp_name(sink, path, file_id, &temp);
-    if (dir_cache_parent(&sink->dirs, path, &at, &name) == 0)
-        sink_remove_counted(sink, at, temp.s, counts);
+    return dir_cache_parent(&sink->dirs, path, &at, &name) == 0 &&
+           sink_remove_counted(sink, at, temp.s, counts);
 }
 
-static void remove_partial(struct sink *sink) {
+static bool remove_partial(struct sink *sink) {
     struct os_dir at;
     const char *name;
     struct temp_name partial;
     if (dir_cache_parent(&sink->dirs, sink->path, &at, &name) != 0)
-        return;
+        return false;
     sink_partial_name(name, &partial);
-    sink_remove_counted(sink, at, partial.s, &sink->counts);
+    return sink_remove_counted(sink, at, partial.s, &sink->counts);
 }
 
 /* The open file stays as it is. */
@@ -223,15 +224,16 @@ void sink_file_drop(struct sink *sink) {
     if (!os_file_is_open(sink->file))
         return;
     sink->made_known = false; /* it is of a file that is in no batch */
+    bool gone = true;
     stop_ahead(sink);
     if (sink->path && sink->place == SINK_PARTIAL)
-        remove_partial(sink); /* while it is locked */
+        gone = remove_partial(sink); /* while it is locked */
     if (sink->path && sink->place == SINK_INPLACE)
         settle(sink);
     (void)usage_close(&sink->held, &sink->file); /* on Windows nobody can remove it before */
     if (sink->path && sink->place == SINK_TEMP)
-        remove_temp(sink, sink->path, sink->file_id, &sink->counts);
-    if (sink->counted)
+        gone = remove_temp(sink, sink->path, sink->file_id, &sink->counts);
+    if (sink->counted && gone)
         usage_give_name(sink->opt.usage);
     close_file(sink);
 }
@@ -469,10 +471,9 @@ void sink_close(struct sink *sink) {
     sink_release_kept(sink, sink->batch_count);
     for (unsigned i = 0; i < sink->batch_count; i++) {
         struct usage_file counts = {.bytes = sink->batch[i].size};
-        if (!sink->batch[i].inplace) {
-            remove_temp(sink, sink->batch[i].path, sink->batch[i].file_id, &counts);
+        if (!sink->batch[i].inplace &&
+            remove_temp(sink, sink->batch[i].path, sink->batch[i].file_id, &counts))
             usage_give_name(sink->opt.usage);
-        }
         free(sink->batch[i].path);
     }
     sink_verify_close(sink);

@@ -86,8 +86,8 @@ int sink_replace(struct sink *sink, struct os_dir dir, const char *temp, const c
                  struct err *err);
 
 /* Remove a file of this session's own, or one that was left unfinished, and take off the bytes that count for it. NULL: those
- * that the file system tells. */
-void sink_remove_counted(struct sink *sink, struct os_dir at, const char *name, struct usage_file *counts);
+ * that the file system tells. False: it is still there, since its directory may not be written to, and counts on. */
+bool sink_remove_counted(struct sink *sink, struct os_dir at, const char *name, struct usage_file *counts);
 
 /* Owner, mode and times as the options say, on an open file that is `now`; `old` is what it replaces (kind OS_NONE:
  * nothing). */

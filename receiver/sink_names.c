@@ -130,7 +130,7 @@ void sink_remove_partial(struct sink *sink, const char *path, uint64_t size) {
     sink_partial_name(name, &partial);
     if (os_stat_at(at, partial.s, &st) != 0 || os_open_locked(at, partial.s, true, &left) != 0)
         return;
-    sink_remove_counted(sink, at, partial.s, NULL);
-    usage_give_name(sink->opt.usage);
+    if (sink_remove_counted(sink, at, partial.s, NULL))
+        usage_give_name(sink->opt.usage);
     os_close(&left);
 }

@@ -10,11 +10,11 @@ import lib
 import rig
 from golden_build import Entries, bundle, chunk, file_begin, file_digest, file_end, hole, start
 from lib import MIB, case, check, check_equal, each, noise
-from peer import FILE, MADE, SENDER, SYMLINK, WANT
+from peer import DIR, DIR_END, FILE, MADE, SENDER, SYMLINK, WANT
 from rig import Fence, ends_when_told, greeted, listed
 
 LINK_TARGET = 0x8001
-LINKS, INPLACE = 1 << 1, 1 << 9
+LINKS, PERMS, INPLACE = 1 << 1, 1 << 2, 1 << 9
 LARGE = 9 * MIB  # more than a window: it is kept when it is interrupted
 FEATURE_DELTA = 8
 OLD = 24 * MIB
@@ -88,6 +88,37 @@ def put_small(one, file_id):
     one.send("BUNDLE", bundle([(file_id, b"x")]), b"x")
     one.send("SYNC")
     return one.expect("DURABLE", "FILE_ERROR", "ABORT").kind == "DURABLE"
+
+
+def names_below(dest):
+    return sum(len(names) + len(files) for _, names, files in os.walk(dest))
+
+
+@case
+def what_cannot_be_removed_counts_on(ws):
+    """The directory of files that wait to be committed is made read-only, again and again."""
+    dest, address = ws.dir("dest"), ws.unix()
+    _, hvrecv, user = ws.for_nobody()
+    dest.chmod(0o777)
+    ws.path.chmod(0o777)
+    options = [*rig.ONE_TRY, "--max-files", "10"]
+    listener = ws.listen(address, hvrecv, "--listen", address, *options, dest, **user)
+    with greeted(address) as one:
+        one.send("START", start(PERMS))
+        for first in range(1, 100, 10):
+            entries = Entries().add(DIR, "dir", mode=0o755, file_id=first)
+            for i in range(6):
+                entries.add(FILE, f"dir/file{i}", 1, file_id=first + 2 + i)
+            one.send("ENTRIES", entries.parts)
+            one.verdicts(7)
+            files = bundle([(first + 2 + i, b"x") for i in range(6)])
+            closed = Entries().add(DIR_END, "dir", mode=0o555, file_id=first + 1).parts
+            one.write(one.bytes_of("BUNDLE", files, b"x" * 6) + one.bytes_of("ENTRIES", closed) + one.bytes_of("SYNC"))
+            if "ABORT" in (one.expect("VERDICTS", "FILE_ERROR", "ABORT").kind for _ in range(7)):
+                break
+    lib.wait_until(lambda: rig.sessions_of(listener) == 0, "it is over")
+    check(names_below(dest) <= 10, f"{names_below(dest)} names, of which 10 are allowed")
+    ends_when_told(listener)
 
 
 @case
