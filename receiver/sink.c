@@ -155,11 +155,20 @@ static int make_writable(const struct sink *sink, struct os_dir at, const char *
     return result;
 }
 
+/* The root too, where that can be had: what cannot be written into it says why. */
+static void make_root_writable(const struct sink *sink) {
+    struct os_stat st;
+    if (sink->opt.perms && os_dir_stat(sink->root, &st) == 0 && (st.mode & 0700) != 0700)
+        (void)os_set_mode(os_dir_as_file(sink->root), (st.mode & 0777) | 0700);
+}
+
 int sink_make_dir(struct sink *sink, const char *path, uint32_t mode, struct err *err) {
     struct os_dir at;
     const char *name;
-    if (path[0] == '\0')
+    if (path[0] == '\0') {
+        make_root_writable(sink);
         return 0;
+    }
     if (sink_parent(sink, path, &at, &name, err) != 0)
         return -1;
     struct os_stat st;

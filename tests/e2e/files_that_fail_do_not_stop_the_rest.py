@@ -423,6 +423,25 @@ def a_directory_that_may_not_be_written_keeps_what_it_has(ws):
 
 
 @case
+def a_read_only_directory_is_no_obstacle_for_the_next_run(ws):
+    """It got its mode from its source, as one below it, and has it again afterwards."""
+    source, dest = ws.dir("source"), ws.dir("dest")
+    (source / "sub").mkdir()
+    _, hvrecv, as_nobody = ws.for_nobody()
+    owned_by_nobody(dest)
+    address = unix_for_nobody(ws)
+    for data in (b"first", b"second one"):
+        for path in (source, source / "sub"):
+            path.chmod(0o755)
+            put(path / "file", data)
+            path.chmod(0o555)
+        receiver = ws.listen(address, hvrecv, "--once", "--listen", address, dest, **as_nobody)
+        sender = ws.run(HVSEND, "-rpt", f"{source}/", address)
+        lib.good(lib.Pair(sender, receiver.wait()))
+        lib.same_tree(source, dest)
+
+
+@case
 def a_read_only_file_system_keeps_what_it_has(ws):
     dest = ws.tmpfs("dest", "size=1m")
     source = new_and_old(ws, dest)
