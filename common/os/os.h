@@ -48,10 +48,12 @@ int os_thread_start(struct os_thread *ret, const char *name, void *(*fn)(void *)
 void os_thread_join(struct os_thread *t);
 
 /* First thing in main. On Windows: the arguments as UTF-8 whatever the code page is, standard streams that carry bytes
- * unchanged. What *argv points at lives as long as the process. 0, or -1 and err (EXIT_MEMORY). */
+ * unchanged. What *argv points at lives as long as the process. On POSIX: no file gets the number of a standard stream that
+ * is closed. 0, or -1 and err (EXIT_MEMORY, EXIT_FILE_IO). */
 int os_start(int *argc, char ***argv, struct err *err);
 bool os_stderr_is_terminal(void); /* and understands the escape sequence that clears a line */
 bool os_stderr_is_journal(void); /* systemd's, which reads a priority at the head of each line */
+bool os_fd_is_writable(int fd); /* it is open, and can be written to as far as the system tells */
 /* All the bytes to a descriptor of this process; 0 or -errno. */
 int os_write_fd(int fd, const void *p, size_t n);
 uint32_t os_umask(void); /* what a new object's mode loses; call before any thread starts */

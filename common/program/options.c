@@ -156,6 +156,8 @@ static int set_with_argument(struct options *o, int id, const char *arg, struct 
     case O_PROGRESS_FD:
         if (parse_number(arg, 0, 1 << 20, &v, err) != 0)
             return -1;
+        if (!os_fd_is_writable((int)v)) /* a file that is written or a stream could get that number */
+            return err_set(err, EXIT_USAGE, "--progress-fd: descriptor %d is not open for writing", (int)v);
         o->progress_fd = (int)v;
         return 0;
     case O_INFO:

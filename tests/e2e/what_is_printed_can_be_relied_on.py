@@ -8,7 +8,7 @@ import re
 
 import lib
 from lib import HVRECV, HVSEND, KIB, MIB, Pair, case, check, check_equal, each, failed, good, noise, prose, put
-from lib import same_tree
+from lib import is_listening, same_tree, wait_until
 
 EVIL = b"evil\nhvsend: forged line\x1b[2J\x1b]0;title\x07\r\x9b1m\xc2\x9b1m"
 NUMBERS = "code files skipped failed special bytes_written bytes_read bytes_wire".split()
@@ -197,6 +197,27 @@ def a_progress_fd_that_is_closed_does_not_stop_the_transfer(ws):
     receiver = ws.receiver(address, dest)
     sender = ws.run(HVSEND, "-a", "--progress-fd", str(write_end), f"{source}/", address, pass_fds=[write_end])
     os.close(write_end)
+    check_equal((sender.code, receiver.wait().code), (0, 0), "exit codes")
+    same_tree(source, dest)
+
+
+@each(["hvsend", "hvrecv"])
+def a_progress_fd_that_is_not_open_is_refused(ws, program):
+    """A stream or a file that is being written could get its number, and the lines."""
+    there, nobody = ws.dir("directory"), ws.unix()
+    words = [HVSEND, there, nobody] if program == "hvsend" else [HVRECV, "--connect", nobody, there]
+    for number in (3, 7, 13, 1 << 20):
+        result = ws.run(*words, "--retry", "0", "--progress-fd", str(number))
+        failed(result, 1, f"--progress-fd: descriptor {number} is not open")
+
+
+@each([[0, 1, 2], [0, 1], [0, 2], [1, 2]])
+def what_is_said_without_standard_streams_gets_into_nothing_else(ws, closed):
+    source, dest, address = make_source(ws), ws.dir("dest"), ws.unix()
+    without = ["/bin/sh", "-c", f'exec "$@" {" ".join(f"{number}>&-" for number in closed)}', "sh"]
+    receiver = ws.start(*without, HVRECV, "-vv", "--once", "--listen", address, dest)
+    wait_until(lambda: receiver.ended() or is_listening(address), "it listens")
+    sender = ws.run(*without, HVSEND, "-avv", f"{source}/", address)
     check_equal((sender.code, receiver.wait().code), (0, 0), "exit codes")
     same_tree(source, dest)
 

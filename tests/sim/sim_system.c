@@ -85,6 +85,10 @@ bool os_stderr_is_terminal(void) {
 bool os_stderr_is_journal(void) {
     return false;
 }
+bool os_fd_is_writable(int fd) {
+    (void)fd;
+    return false;
+}
 int os_write_fd(int fd, const void *p, size_t n) {
     (void)fd;
     (void)p;

@@ -162,7 +162,9 @@ static void further_targets_add_up_to_a_bound(void **state) {
 static void what_is_shown_can_be_chosen(void **state) {
     (void)state;
     struct line l;
+    assert_int_equal(dup2(STDERR_FILENO, 7), 7);
     run(&l, PROGRAM_HVRECV, "-vvqh --stats --json --progress-fd 7");
+    assert_int_equal(close(7), 0);
     assert_int_equal(l.o.verbose, 2);
     assert_int_equal(l.o.quiet, 1);
     assert_true(l.o.human && l.o.stats && l.o.json && !l.o.progress);
@@ -188,6 +190,7 @@ static void numbers_are_taken_within_their_bounds(void **state) {
     assert_int_equal(run(&l, PROGRAM_HVRECV, "--retry-delay 0")->o.retry_delay_ms, 0);
     assert_int_equal(run(&l, PROGRAM_HVSEND, "--zl 22")->o.level, 22);
     assert_int_equal(run(&l, PROGRAM_HVSEND, "--compress-level=1")->o.level, 1);
+    assert_int_equal(dup2(STDERR_FILENO, STDIN_FILENO), STDIN_FILENO);
     assert_int_equal(run(&l, PROGRAM_HVSEND, "--progress-fd 0")->o.progress_fd, 0);
     assert_true(run(&l, PROGRAM_HVSEND, "--serial")->o.serial);
 }
@@ -323,6 +326,7 @@ static void what_is_wrong_is_refused_as_usage(void **state) {
         {BOTH, "--retry-delay -1", "number of seconds"},
         {BOTH, "--progress-fd -1", ""},
         {BOTH, "--progress-fd x", "x"},
+        {BOTH, "--progress-fd 1000000", "descriptor 1000000 is not open"},
         {BOTH, "--info=all", "progress2"},
         {BOTH, "--durable sometimes", "sometimes"},
         {BOTH, "--delta=maybe", "auto, on, off"},

@@ -1,6 +1,7 @@
 #include "os/os.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -22,12 +23,20 @@ static void raise_descriptors(void) {
     (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* What is opened next would get the number of a standard stream that is closed, and every message would go into it. */
+static int fill_standard(struct err *err) {
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)
+            return err_sys(err, EXIT_FILE_IO, errno,
+                           "a standard stream is closed, and /dev/null cannot be opened");
+    return 0;
+}
+
 int os_start(int *argc, char ***argv, struct err *err) {
     (void)argc;
     (void)argv;
-    (void)err;
     raise_descriptors();
-    return 0;
+    return fill_standard(err);
 }
 
 bool os_stderr_is_terminal(void) {
@@ -49,6 +58,11 @@ void *os_page_alloc(size_t n) {
 
 void os_page_free(void *p) {
     free(p);
+}
+
+bool os_fd_is_writable(int fd) {
+    int flags = fcntl(fd, F_GETFL);
+    return flags >= 0 && (flags & O_ACCMODE) != O_RDONLY;
 }
 
 int os_write_fd(int fd, const void *p, size_t n) {

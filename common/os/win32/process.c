@@ -62,6 +62,10 @@ void os_page_free(void *p) {
     _aligned_free(p);
 }
 
+bool os_fd_is_writable(int fd) {
+    return _get_osfhandle(fd) != -1;
+}
+
 int os_write_fd(int fd, const void *p, size_t n) {
     const char *at = p;
     while (n > 0) {
