@@ -102,7 +102,7 @@ if [ "$mode" != --quick ]; then
     configuration nozstd 'codec options unpack sessions_handshake sessions_states' gcc --werror -Dzstd=disabled
     use_fixed_addresses
     configuration asan '--no-suite style --timeout-multiplier 2' clang -Dzstd=enabled \
-        -Db_sanitize=address,undefined -Db_lundef=false
+        -Db_sanitize=address,undefined -Db_lundef=false -Dc_args=-fsanitize=float-cast-overflow
     configuration tsan '--no-suite style --timeout-multiplier 2' clang -Dzstd=enabled \
         -Db_sanitize=thread -Db_lundef=false
     echo "== windows"

@@ -41,7 +41,7 @@ static void format_eta(char *to, size_t n, uint64_t left, double rate, bool know
         (void)snprintf(to, n, "-:--:--");
         return;
     }
-    uint64_t s = (uint64_t)((double)left / rate);
+    uint64_t s = whole((double)left / rate);
     (void)snprintf(to, n, "%" PRIu64 ":%02u:%02u", s / 3600, (unsigned)(s / 60 % 60), (unsigned)(s % 60));
 }
 
@@ -54,7 +54,7 @@ static void show_line(const struct shown *s, const struct progress_sums *sums, b
                        sums->bytes ? (unsigned)((double)sums->bytes_done * 100.0 / (double)sums->bytes)
                                    : 100u);
     (void)fprintf(stderr, "\r%15s %s %9s/s %s  %" PRIu64 "/%" PRIu64 "%s files\033[K%s",
-                  SIZE_TEXT(sums->bytes_done, human), share, SIZE_TEXT((uint64_t)rate, true), eta,
+                  SIZE_TEXT(sums->bytes_done, human), share, SIZE_TEXT(whole(rate), true), eta,
                   sums->files_done, sums->files, sums->complete ? "" : "+", last ? "\n" : "");
     (void)fflush(stderr);
     atomic_store(&line_is_shown, !last);
@@ -68,7 +68,7 @@ static void show_event(const struct shown *s, const struct progress_sums *sums) 
     json_bool(&j, "total_known", sums->complete);
     json_number(&j, "files", sums->files_done);
     json_number(&j, "files_total", sums->files);
-    json_number(&j, "bytes_per_second", (uint64_t)rate_of(s));
+    json_number(&j, "bytes_per_second", whole(rate_of(s)));
     json_end(&j);
 }
 

@@ -194,7 +194,7 @@ static void print_stats(struct report *r, double seconds, const struct run *run)
     log_line(LOG_ERROR, "chunks: %" PRIu64 " none, %" PRIu64 " zlib, %" PRIu64 " zstd; %.3f seconds, %s/s",
              atomic_load(&r->codec_chunks[CODEC_NONE]), atomic_load(&r->codec_chunks[CODEC_ZLIB]),
              atomic_load(&r->codec_chunks[CODEC_ZSTD]), seconds,
-             SIZE_TEXT(seconds > 0 ? (uint64_t)((double)raw / seconds) : 0, true));
+             SIZE_TEXT(seconds > 0 ? whole((double)raw / seconds) : 0, true));
     if (run)
         print_stages(run, seconds);
 }

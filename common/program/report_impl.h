@@ -4,6 +4,12 @@
 
 #include "program/report.h"
 
+/* Without what follows the point; what 64 bits cannot hold is the most that they can. v is not negative: a peer may claim
+ * 2^63 bytes in a moment. */
+static inline uint64_t whole(double v) {
+    return v < 0x1p64 ? (uint64_t)v : UINT64_MAX;
+}
+
 /* r counts from now on at this place. */
 void progress_follow(struct progress *p, unsigned place, const struct report *r);
 /* The report there, if any, goes. over: no other one will come. */

@@ -142,6 +142,29 @@ static void one_display_adds_up_several_reports(void **state) {
     assert_int_equal(fclose(lines), 0);
 }
 
+/* Nobody knows how much a hole of a peer is. With a person who watches, and to a program; UBSan looks on. */
+static void any_number_of_bytes_in_a_moment_can_be_shown(void **state) {
+    (void)state;
+    for (int json = 0; json < 2; json++) {
+        struct report r;
+        report_init(&r, &(struct report_style){
+                            .role = "sender", .json = json, .progress = !json, .stats = true, .progress_fd = -1});
+        struct capture c = capture_start();
+        report_start(&r, "peer");
+        os_sleep_ms(300); /* the display has begun with nothing */
+        count(&r.bytes_total, UINT64_MAX);
+        count(&r.bytes_done, UINT64_MAX);
+        count(&r.bytes_raw, UINT64_MAX);
+        os_sleep_ms(300);
+        report_end(&r, 0, NULL, NULL);
+        char *lines = capture_end(&c);
+        if (json)
+            assert_non_null(strstr(lines, "\"bytes\":18446744073709551615,"));
+        free(lines);
+        report_free(&r);
+    }
+}
+
 /* What a thread says is about its target. */
 static void events_name_the_target_of_their_thread(void **state) {
     (void)state;
@@ -170,6 +193,7 @@ int main(void) {
         cmocka_unit_test(summary_holds_the_counters),
         cmocka_unit_test(progress_goes_forward_and_ends_with_the_totals),
         cmocka_unit_test(one_display_adds_up_several_reports),
+        cmocka_unit_test(any_number_of_bytes_in_a_moment_can_be_shown),
         cmocka_unit_test(events_name_the_target_of_their_thread),
     };
     return cmocka_run_group_tests_name("report", tests, quiet, NULL);
