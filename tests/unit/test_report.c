@@ -147,8 +147,9 @@ static void any_number_of_bytes_in_a_moment_can_be_shown(void **state) {
     (void)state;
     for (int json = 0; json < 2; json++) {
         struct report r;
-        report_init(&r, &(struct report_style){
-                            .role = "sender", .json = json, .progress = !json, .stats = true, .progress_fd = -1});
+        report_init(&r,
+                    &(struct report_style){
+                        .role = "sender", .json = json, .progress = !json, .stats = true, .progress_fd = -1});
         struct capture c = capture_start();
         report_start(&r, "peer");
         os_sleep_ms(300); /* the display has begun with nothing */
