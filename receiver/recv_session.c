@@ -82,15 +82,8 @@ int recv_want(struct recv_session *s, const struct entry *e, struct err *err) {
     struct wanted *w = malloc(sizeof *w + n + 1);
     if (w == NULL)
         return err_set(err, EXIT_MEMORY, "out of memory");
-    w->file_id = e->file_id;
-    w->uid = e->uid;
-    w->gid = e->gid;
-    w->win = e->win;
-    w->bytes = n + PER_ENTRY;
-    w->basis = (struct sink_basis){0};
-    w->job = NULL;
-    w->told = w->again = w->complete = false;
-    w->attempts = 0;
+    *w = (struct wanted){
+        .file_id = e->file_id, .uid = e->uid, .gid = e->gid, .win = e->win, .bytes = n + PER_ENTRY};
     memcpy(w->path, e->path, n + 1);
     s->wanted_bytes += w->bytes;
     s->wanted_count++;
