@@ -117,18 +117,18 @@ static void damaged_byte_anywhere_fails_that_file_and_the_old_one_stays(void **s
 /* One byte in front of 6 TiB, one behind, and a hole after it. */
 static void holes_cost_nothing(void **state) {
     (void)state;
-    const uint64_t far = 6ull << 40;
+    const uint64_t beyond = 6ull << 40;
     struct err err = {0};
     open_sink(verified);
     assert_int_equal(sink_file_begin(sink, 1, "sparse", 0, NULL, NULL), 0);
     assert_int_equal(sink_file_write(sink, "a", 1, 0, NULL), 0);
-    if (sink_file_write(sink, "b", 1, far, &err) != 0) {
+    if (sink_file_write(sink, "b", 1, beyond, &err) != 0) {
         print_message("no file can be so large here: %s\n", err.msg);
         skip();
     }
-    assert_int_equal(sink_file_end(sink, far + (1ull << 40), &(struct metadata){.mode = 0400}, NULL), 0);
+    assert_int_equal(sink_file_end(sink, beyond + (1ull << 40), &(struct metadata){.mode = 0400}, NULL), 0);
     sink_commit(sink);
-    assert_durable(1, far + (1ull << 40));
+    assert_durable(1, beyond + (1ull << 40));
     assert_true(bytes_read_back <= 8 * MIB);
 }
 
