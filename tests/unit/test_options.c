@@ -162,7 +162,7 @@ static void further_targets_add_up_to_a_bound(void **state) {
 static void what_is_shown_can_be_chosen(void **state) {
     (void)state;
     struct line l;
-    assert_int_equal(dup2(STDERR_FILENO, 7), 7);
+    assert_int_not_equal(dup2(STDERR_FILENO, 7), -1); /* on Windows it gives 0 */
     run(&l, PROGRAM_HVRECV, "-vvqh --stats --json --progress-fd 7");
     assert_int_equal(close(7), 0);
     assert_int_equal(l.o.verbose, 2);

@@ -114,12 +114,29 @@ static void damaged_byte_anywhere_fails_that_file_and_the_old_one_stays(void **s
     assert_text(root, "old", "old");
 }
 
+/* Here a file system tells where data is. */
+static bool tells_holes(void) {
+    struct os_file file;
+    uint64_t start, end;
+    assert_int_equal(os_create(root, "probe", 0600, &file), 0);
+    os_expect_holes(file);
+    assert_int_equal(os_pwrite(file, "x", 1, 4 * MIB), 0);
+    int result = os_next_data(file, 0, 4 * MIB + 1, &start, &end);
+    os_close(&file);
+    assert_int_equal(os_unlink_at(root, "probe"), 0);
+    return result == 0 && start > 0;
+}
+
 /* One byte in front of 6 TiB, one behind, and a hole after it. */
 static void holes_cost_nothing(void **state) {
     (void)state;
     const uint64_t beyond = 6ull << 40;
     struct err err = {0};
     open_sink(verified);
+    if (!tells_holes()) {
+        print_message("no hole can be seen here\n");
+        skip();
+    }
     assert_int_equal(sink_file_begin(sink, 1, "sparse", 0, NULL, NULL), 0);
     assert_int_equal(sink_file_write(sink, "a", 1, 0, NULL), 0);
     if (sink_file_write(sink, "b", 1, beyond, &err) != 0) {
