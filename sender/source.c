@@ -247,7 +247,7 @@ static int read_whole(struct source *s, const struct pending *p, uint8_t *to, st
     *ret_what = "cannot read";
     source_await_tick(s, &p->st);
     ptrdiff_t got = os_pread(file, to, p->st.size, 0);
-    result = os_fstat(file, ret_now);
+    result = os_fstat_now(file, ret_now);
     source_close_later(s, file);
     if (result == 0 && ret_now->kind != OS_FILE)
         result = -ENOTSUP;

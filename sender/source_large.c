@@ -201,7 +201,7 @@ enum attempt source_read_large(struct source *s, struct pending *p, struct err *
     at.compare = compare_new(s, p);
     if (emit_begin(s, p, err) != 0 || emit_contents(s, p, file, &at, err) != 0)
         goto out;
-    result = os_fstat(file, &now);
+    result = os_fstat_now(file, &now);
     if (atomic_load(&p->failed))
         attempt =
             source_put(s,
@@ -252,7 +252,8 @@ enum attempt source_compare(struct source *s, struct pending *p, struct err *err
     struct digest ours;
     bool same = p->st.size == p->basis.size &&
                 content_digest(&s->content, file, p->st.size, p->basis.block_size, &ours) == 0 &&
-                digest_equal(&ours, &p->basis_digest) && os_fstat(file, &now) == 0 && same_file(&now, &p->st);
+                digest_equal(&ours, &p->basis_digest) && os_fstat_now(file, &now) == 0 &&
+                same_file(&now, &p->st);
     source_close_later(s, file);
     return same ? emit_same(s, p, err) : ATTEMPT_CHANGED;
 }

@@ -81,6 +81,9 @@ int os_close_checked(struct os_file *file); /* the result of close counts */
 /* Many at once, in as few system calls as their numbers allow; what is not open is passed over. */
 void os_close_all(struct os_file *files, unsigned count);
 int os_fstat(struct os_file file, struct os_stat *ret);
+/* As it is now, where another machine may have changed it: a network file system answers os_fstat with what it was told
+ * before. */
+int os_fstat_now(struct os_file file, struct os_stat *ret);
 ptrdiff_t os_pread(struct os_file file, void *to, size_t n,
                    uint64_t offset); /* fewer than n only at the end */
 int os_pwrite(struct os_file file, const void *from, size_t n, uint64_t offset); /* all or an error */

@@ -4,10 +4,12 @@
 import json
 import os
 import socket
+import sys
 import threading
+from pathlib import Path
 
 import lib
-from lib import HVSEND, KIB, MIB, NOBODY, SMALL, case, check, check_equal, each, failed, good, noise, put
+from lib import HVSEND, KIB, MIB, NOBODY, SMALL, Skipped, case, check, check_equal, each, failed, good, noise, put, wait_until
 from meddler import Cut, Meddler
 from proxy import TO_DIALLER, TO_LISTENER, Before, session
 
@@ -227,6 +229,20 @@ def times_in_whole_seconds_hide_no_change(ws):
     _, dest, pair = changed_while_read(ws, rewrite, False, source)
     both_failed(pair, 24, "file: changed while it was being read")
     check_equal((dest / "file").read_bytes(), b"old", "the old file")
+
+
+@each([("small", 100 * KIB), ("large", 4 * MIB)])
+def a_change_on_another_machine_is_seen(ws, value):
+    """What a network file system said of the file a moment ago is not asked whether it changed."""
+    at, dest = ws.dir("elsewhere"), ws.dir("dest")
+    server = ws.start(sys.executable, Path(__file__).with_name("stale_fs.py"), at, str(value[1]))
+    wait_until(lambda: server.ended() or os.path.ismount(at), "it is mounted")
+    if server.ended():
+        raise Skipped(server.err().strip())
+    ws.mounts.append(at)
+    good(ws.push(["-rt", f"{at}/"], dest))
+    content = (dest / "file").read_bytes()
+    check_equal(content, (b"new" * value[1])[: value[1]], "which of the two it is")
 
 
 class Withheld(Meddler):

@@ -59,6 +59,10 @@ int os_fstat(struct os_file file, struct os_stat *ret) {
     return sim_stat(sim_handle_node(file.fd), ret);
 }
 
+int os_fstat_now(struct os_file file, struct os_stat *ret) {
+    return os_fstat(file, ret);
+}
+
 ptrdiff_t os_pread(struct os_file file, void *to, size_t n, uint64_t offset) {
     struct sim_node *node = sim_handle_node(file.fd);
     sim_preempt();

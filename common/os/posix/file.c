@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 int os_open_read(struct os_dir at, const char *name, struct os_file *ret) {
@@ -35,6 +36,27 @@ int os_fstat(struct os_file file, struct os_stat *ret) {
     struct stat st;
     if (fstat(file.fd, &st) != 0)
         return -errno;
+    os_stat_from(&st, ret);
+    return 0;
+}
+
+int os_fstat_now(struct os_file file, struct os_stat *ret) {
+    struct statx now;
+    if (statx(file.fd, "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_BASIC_STATS, &now) != 0)
+        return errno == ENOSYS || errno == EPERM ? os_fstat(file, ret)
+                                                 : -errno; /* before Linux 4.11, or a filter */
+    const struct stat st = {
+        .st_mode = now.stx_mode,
+        .st_uid = now.stx_uid,
+        .st_gid = now.stx_gid,
+        .st_size = (off_t)now.stx_size,
+        .st_blocks = (blkcnt_t)now.stx_blocks,
+        .st_nlink = now.stx_nlink,
+        .st_mtim = {.tv_sec = now.stx_mtime.tv_sec, .tv_nsec = (long)now.stx_mtime.tv_nsec},
+        .st_ctim = {.tv_sec = now.stx_ctime.tv_sec, .tv_nsec = (long)now.stx_ctime.tv_nsec},
+        .st_dev = makedev(now.stx_dev_major, now.stx_dev_minor),
+        .st_ino = now.stx_ino,
+    };
     os_stat_from(&st, ret);
     return 0;
 }

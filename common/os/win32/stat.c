@@ -86,6 +86,10 @@ int os_fstat(struct os_file file, struct os_stat *ret) {
     return nt_stat(file.handle, ret);
 }
 
+int os_fstat_now(struct os_file file, struct os_stat *ret) {
+    return nt_stat(file.handle, ret);
+}
+
 int os_dir_stat(struct os_dir dir, struct os_stat *ret) {
     return nt_stat(dir.handle, ret);
 }
