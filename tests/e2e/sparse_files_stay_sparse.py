@@ -5,7 +5,7 @@ import os
 import subprocess
 
 import lib
-from lib import GIB, KIB, MIB, SMALL, case, check, check_equal, good, noise, put_sparse
+from lib import GIB, HVSEND, KIB, MIB, SMALL, case, check, check_equal, good, noise, put_sparse
 
 BLOCK = 512  # the unit of st_blocks
 
@@ -97,6 +97,21 @@ def a_sparse_file_replaces_a_full_one(ws):
     good(ws.push(["-a", "-I", f"{source}/"], dest))
     check_sparse(source, dest)
     lib.same_tree(source, dest)
+
+
+@case
+def a_file_system_that_knows_not_where_its_data_are_is_not_believed(ws):
+    """What comes of SEEK_DATA in a FUSE is what its server says: a place before the one that was asked about."""
+    lib.need("strace")
+    source, dest, address = ws.dir("source"), ws.dir("dest"), ws.address()
+    put_sparse(source / "file", 4 * MIB, [(i * MIB, noise(64 * KIB, i)) for i in range(4)])
+    lib.put(source / "other", b"other")
+    receiver = ws.receiver(address, dest)
+    wrong = ["strace", "-f", "-qq", "-o", ws.path / "trace", "-e", "trace=lseek", "-e", "inject=lseek:retval=0:when=3"]
+    sender = ws.run(*wrong, HVSEND, "-r", f"{source}/", address, env={**os.environ, **lib.TRACED})
+    good(lib.Pair(sender, receiver.wait()))
+    check("INJECTED" in (ws.path / "trace").read_text(), "it was not asked")
+    same_contents(source / "file", dest / "file", 4 * MIB)
 
 
 lib.main()
