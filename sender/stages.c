@@ -11,6 +11,8 @@ enum {
     ENTRIES_FIRST = 2 * 1024, /* the first frame is short, so that the receiver can start */
     ENTRIES_BYTES = 32 * 1024, /* later ones: hundreds of entries */
     ENTRIES_AHEAD = 16, /* frames of entries that wait to be sent */
+    DATA_AHEAD =
+        512, /* messages of files that wait to be sent; those that carry data are fewer: their buffers are */
     WANTS_AHEAD = 1024, /* files that wait to be read: listing more would only take a processor from that */
     ENTRY_BYTES_MAX = 96 + PATH_DEPTH_MAX * (1 + NAME_BYTES_MAX) + LINK_TARGET_MAX,
 };
@@ -149,8 +151,11 @@ static int emit_to_pack(void *ctx, struct item *item, struct err *err) {
         put = queue_put(s->raw, item);
         if (!put)
             item_free(item);
-    } else {
+    } else if (outbox_wait_data(s->out, DATA_AHEAD)) {
         put = outbox_put_data_later(s->out, item);
+    } else {
+        item_free(item);
+        put = false;
     }
     return put ? 0 : err_set(err, EXIT_SIGNAL, "cancelled");
 }

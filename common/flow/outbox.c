@@ -14,10 +14,11 @@ struct fifo {
 struct outbox {
     struct os_mutex lock;
     struct os_cond changed; /* something can be sent, or closed, or cancelled */
-    struct os_cond room; /* fewer control items than before */
+    struct os_cond room; /* fewer control or data items than before */
     struct fifo urgent, again, control; /* lock */
     uint64_t control_bytes; /* lock; of the bodies in `control` */
     struct ticketed *data; /* lock; ascending tickets */
+    unsigned data_count; /* lock */
     uint64_t next_ticket; /* lock */
     uint64_t limit, spent; /* lock */
     uint64_t most; /* that may be spent on what is not processed */
@@ -91,6 +92,7 @@ static void insert_data(struct outbox *ob, struct ticketed *t) {
         at = &(*at)->next;
     t->next = *at;
     *at = t;
+    ob->data_count++;
 }
 
 enum lane { LANE_URGENT, LANE_CONTROL, LANE_DATA };
@@ -194,6 +196,19 @@ bool outbox_wait_bytes(struct outbox *ob, uint64_t most) {
     return open;
 }
 
+bool outbox_wait_data(struct outbox *ob, unsigned most) {
+    os_lock(&ob->lock);
+    while (ob->data_count >= most && !ob->cancelled) {
+        if (ob->later > 0)
+            os_cond_broadcast(&ob->changed);
+        ob->later = 0;
+        (void)os_cond_wait_for(OS_WAIT_OUTPUT, &ob->room, &ob->lock, INT64_MAX);
+    }
+    bool open = !ob->cancelled;
+    os_unlock(&ob->lock);
+    return open;
+}
+
 uint64_t outbox_bytes(struct outbox *ob) {
     os_lock(&ob->lock);
     uint64_t n = ob->control_bytes;
@@ -287,7 +302,9 @@ static struct ticketed *take(struct outbox *ob) {
     if (t == NULL || t->ticket != ob->next_ticket || !afford(ob, t))
         return NULL;
     ob->data = t->next;
+    ob->data_count--;
     ob->next_ticket++;
+    os_cond_broadcast(&ob->room);
     return t;
 }
 

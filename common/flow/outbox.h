@@ -35,6 +35,8 @@ void outbox_kick(struct outbox *ob);
 bool outbox_wait_room(struct outbox *ob, unsigned most);
 /* The same for the bytes of their bodies. */
 bool outbox_wait_bytes(struct outbox *ob, uint64_t most);
+/* The same for data items, which it kicks first. */
+bool outbox_wait_data(struct outbox *ob, unsigned most);
 uint64_t outbox_bytes(struct outbox *ob);
 
 void outbox_raise(struct outbox *ob, uint64_t limit); /* a lower limit than before is ignored */

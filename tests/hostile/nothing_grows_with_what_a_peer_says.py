@@ -5,12 +5,13 @@ question that it repeats makes more of it; and none of it makes a thread wait th
 import itertools
 import os
 import struct
+import time
 from pathlib import Path
 
 import peer  # first: it finds the others
 import lib
 import rig
-from golden_build import KIB64, Entries, ack, basis, joined, run, start, u
+from golden_build import KIB64, Entries, ack, basis, joined, run, start, u, xxh128
 from lib import HVRECV, HVSEND, Skipped, case, check, check_equal, each, noise, put, wait_until
 from peer import FILE, MADE, RECEIVER, SENDER, WANT, Closed, Listener, NoWord, Peer
 from rig import Fence, ends_when_told, greeted, is_served
@@ -186,6 +187,45 @@ def what_is_refused_is_read_again_only_when_it_leaves(ws):
         check_equal(again, orders, "what came again")
         check(lib.SMALL or grown < 16, f"{grown} MiB more for {len(orders)} chunks")
     check_equal(sender.wait().code in (10, 12), True, "it ends")
+
+
+BLOCK = 4096
+
+
+@case
+def what_a_receiver_says_it_has_does_not_pile_up(ws):
+    """A file of blocks with a hole behind each. It has all of them, so that no data is sent, and grants no credit for what is."""
+    if lib.SMALL:
+        raise Skipped("a sanitizer keeps what is freed")
+    count = 16384
+    source, address = ws.dir("source"), ws.unix()
+    with open(source / "image", "wb") as f:
+        for i in range(count):
+            os.pwrite(f.fileno(), bytes(BLOCK), 2 * i * BLOCK)
+        f.truncate(2 * count * BLOCK)
+    with Listener(address) as listener:
+        sender = ws.start(HVSEND, "-r", "--chunk-size", "64K", *rig.ONE_TRY, f"{source}/", address)
+        one = listener.accept()
+    with one:
+        one.welcome(RECEIVER, codecs=1, features=FEATURE_DELTA, window=2 * (256 + 262144) + 2 * KIB64)
+        one.expect("ENTRIES") if one.expect("START") else None
+        one.send("VERDICTS", run(1, 1, MADE))
+        before, step, digests = resident(sender), 8192, [xxh128(bytes(BLOCK))] * 8192
+        for at in range(0, 2 * count, step):
+            one.send("BASIS", [u(8, "id", 2)] + basis(2, 2 * count * BLOCK, BLOCK, at, digests)[1:])
+            wait_until(lambda: not is_busy(sender), "it has read what it was told of")
+        grown = resident(sender) - before
+        check(grown < 4, f"{grown} MiB more")
+    check(sender.wait().code in (10, 12), "it ends")
+
+
+def is_busy(process):
+    """It used a processor a moment ago."""
+    def used():
+        return sum(map(int, Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]))
+    then = used()
+    time.sleep(0.05)
+    return used() > then
 
 
 def ids_of(one, count):

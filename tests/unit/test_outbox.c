@@ -26,6 +26,12 @@ static struct item *bundle(uint64_t ticket, uint32_t data_length) {
     return item;
 }
 
+static struct item *message_with_ticket(uint8_t type, uint64_t ticket) {
+    struct item *item = message(type, 0);
+    item->t.ticket = ticket;
+    return item;
+}
+
 /* Gets one and frees it; its type, 0 when there is none. */
 static unsigned next_type(struct outbox *ob, uint64_t *ret_cost) {
     struct item *item;
@@ -156,6 +162,39 @@ static void cancelled_outbox_gives_and_takes_nothing(void **state) {
     assert_false(outbox_wait_room(ob, 1));
     outbox_wait_cancelled(ob, LONG_MS);
     outbox_free(ob); /* a leak checker sees that it drops all three */
+}
+
+struct patient {
+    struct outbox *ob;
+    atomic_uint went_on;
+};
+
+static void *wait_for_data_to_leave(void *arg) {
+    struct patient *p = arg;
+    atomic_fetch_add(&p->went_on, outbox_wait_data(p->ob, 2));
+    return NULL;
+}
+
+static void no_more_data_waits_than_may(void **state) {
+    (void)state;
+    struct patient p = {.ob = outbox_new(0, CHUNK)};
+    struct waiters w;
+    assert_true(outbox_put_data_later(p.ob, message_with_ticket(MSG_HOLE, 1)));
+    assert_true(outbox_wait_data(p.ob, 2));
+    assert_true(outbox_put_data_later(p.ob, message_with_ticket(MSG_HOLE, 2)));
+    waiters_start(&w, 1, wait_for_data_to_leave, &p);
+    os_sleep_ms(20);
+    assert_int_equal(atomic_load(&p.went_on), 0);
+    outbox_raise(p.ob, FRAME_COST);
+    assert_int_equal(next_type(p.ob, NULL), MSG_HOLE);
+    waiters_join(&w);
+    assert_int_equal(atomic_load(&p.went_on), 1);
+    assert_true(outbox_put_data_later(p.ob, message_with_ticket(MSG_HOLE, 3)));
+    waiters_start(&w, 1, wait_for_data_to_leave, &p);
+    outbox_cancel(p.ob);
+    waiters_join(&w);
+    assert_int_equal(atomic_load(&p.went_on), 1);
+    outbox_free(p.ob);
 }
 
 struct shared {
@@ -529,6 +568,7 @@ int main(void) {
         cmocka_unit_test(chunk_that_lacks_its_data_is_the_last_of_those_that_leave_together),
         cmocka_unit_test(the_latest_ack_stands_for_those_before_it),
         cmocka_unit_test(no_more_is_on_its_way_than_may_be),
+        cmocka_unit_test(no_more_data_waits_than_may),
         cmocka_unit_test(few_messages_go_whatever_they_cost),
         cmocka_unit_test(small_messages_leave_together_up_to_a_large_one),
         cmocka_unit_test(outbox_that_rests_gives_urgent_items_only),
