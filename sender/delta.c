@@ -17,6 +17,7 @@ struct delta_box {
     struct os_mutex lock;
     struct os_cond changed;
     uint64_t held; /* lock; digests of pieces */
+    uint64_t kept; /* lock; digests that were of use when they came, in all */
     bool cancelled; /* lock */
 };
 
@@ -41,6 +42,13 @@ void delta_box_wake(struct delta_box *box) {
     os_lock(&box->lock);
     os_cond_broadcast(&box->changed);
     os_unlock(&box->lock);
+}
+
+uint64_t delta_box_kept(struct delta_box *box) {
+    os_lock(&box->lock);
+    uint64_t n = box->kept;
+    os_unlock(&box->lock);
+    return n;
 }
 
 void delta_box_cancel(struct delta_box *box) {
@@ -78,6 +86,7 @@ static int append(struct delta *d, const struct msg_basis *m, struct err *err) {
         d->first = piece;
     d->last = piece;
     d->box->held += m->count;
+    d->box->kept += m->count;
     return 0;
 }
 

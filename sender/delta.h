@@ -28,6 +28,8 @@ struct delta { /* those of one */
 struct delta_box *delta_box_new(void); /* NULL: no memory */
 void delta_box_free(struct delta_box *box); /* after all its deltas; NULL is fine */
 void delta_box_cancel(struct delta_box *box);
+/* Digests that came while their file was not read: no more of a file than it has, and of all files BASIS_AHEAD_MAX. */
+uint64_t delta_box_kept(struct delta_box *box);
 void delta_box_wake(struct delta_box *box); /* some file has failed */
 
 /* BASIS of kind BASIS_BLOCKS; *delta is NULL for the first one of a file. 0, or -1 and err. */

@@ -577,7 +577,7 @@ uint64_t ledger_progress(struct ledger *l) {
     os_lock(&l->lock);
     const struct msg_totals *t = &l->totals;
     uint64_t settled = t->committed + t->skipped + t->made + t->failed;
-    uint64_t result = t->entries - l->unanswered + settled;
+    uint64_t result = t->entries - l->unanswered + settled + delta_box_kept(l->deltas);
     os_unlock(&l->lock);
     return result;
 }

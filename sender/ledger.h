@@ -87,7 +87,8 @@ int ledger_sync_sent(struct ledger *l, struct err *err);
 struct pending *ledger_borrow(struct ledger *l, uint64_t file_id);
 void pending_release(struct pending *p);
 
-/* Grows with every entry that is answered and every one that is settled, and with nothing else that a peer says. */
+/* Grows with every entry that is answered and every one that is settled, with every digest of a block that is kept, and with
+ * nothing else that a peer says. */
 uint64_t ledger_progress(struct ledger *l);
 /* True once FINISH was put out. */
 bool ledger_finished(struct ledger *l, struct msg_totals *ret_totals);

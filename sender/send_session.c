@@ -125,7 +125,6 @@ static int take_basis(struct send_session *s, struct item *item, struct err *err
     if (m.kind == BASIS_CONTENT && m.block_size != s->agreed.chunk_size)
         return err_set(err, EXIT_STREAM, "BASIS: its grid of %" PRIu32 " is not that of the session",
                        m.block_size);
-    s->blocks += m.kind == BASIS_BLOCKS ? m.count : 0;
     return ledger_basis(s->ledger, &m, err);
 }
 
@@ -219,7 +218,7 @@ void send_session_settle(struct send_session *s, uint64_t *ret_processed) {
 }
 
 uint64_t send_session_progress(struct send_session *s) {
-    return (s->state != SEND_AWAIT_REQUEST) + s->blocks + ledger_progress(s->ledger);
+    return (s->state != SEND_AWAIT_REQUEST) + ledger_progress(s->ledger);
 }
 
 /* A peer may take all but one file: what breaks off at that one is read again each time. */

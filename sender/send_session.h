@@ -25,7 +25,6 @@ struct send_session {
     struct ledger *ledger;
     struct flight *flight;
     struct report *report;
-    uint64_t blocks; /* of which a digest came */
     const struct source_root *roots;
     struct pool *spare; /* for chunks that are read again, one after another: never waits for the pipeline */
     /* From REQUEST. */

@@ -252,6 +252,25 @@ def a_receiver_that_gets_nothing_done_is_not_served_for_ever(ws, value):
     sender.wait()
 
 
+def digest_of_nothing(me, one):
+    """Of a block that the file has at the receiver's end only."""
+    one.send("BASIS", [u(8, "file_id", me.ids["big"]), *basis(2, 1 << 62, 4096, (1 << 30) + me.comebacks, [bytes(16)])[1:]])
+
+
+@case
+def a_receiver_with_digests_of_nothing_is_not_served_for_ever(ws):
+    address, sender = listening_sender(ws, make_source(ws))
+    me = Hostile(RECEIVER, digest_of_nothing, EVERYTHING)
+    one = greet(me, address)
+    one.send("REQUEST", start(1))
+    begin_as_receiver(me, one)
+    me.dial(address)
+    check(me.comebacks <= 2 * BREAKS_MAX, f"it came back {me.comebacks} times")
+    wait_until(lambda: "without any progress" in sender.err(), "the sender says why")
+    sender.signal(15)
+    sender.wait()
+
+
 @each([("nothing", nothing), ("unknown messages", unknown)])
 def a_sender_that_gets_nothing_done_is_not_served_for_ever(ws, value):
     address, me = ws.unix(), Hostile(SENDER, value[1])

@@ -146,6 +146,18 @@ static void each_digest_of_a_block_moves_the_sender(void **state) {
         assert_true(moves_sender(digest_of_block(block)));
 }
 
+/* A peer can make up as many as it likes. */
+static void digests_that_come_too_late_do_not_move_the_sender(void **state) {
+    (void)state;
+    struct pending *p = ledger_borrow(sender.session.ledger, file);
+    assert_non_null(p);
+    assert_true(moves_sender(digest_of_block(0)));
+    delta_close(p->delta); /* the file was read */
+    for (uint64_t block = 1; block < 10; block++)
+        assert_false(moves_sender(digest_of_block(block)));
+    pending_release(p);
+}
+
 static void a_content_digest_moves_the_sender(void **state) {
     (void)state;
     assert_true(moves_sender(say_basis(file, 9)));
@@ -215,6 +227,7 @@ int main(void) {
         OF_RECEIVER(a_file_that_failed_does_not_move_the_receiver),
         OF_SENDER(each_answer_moves_the_sender),
         OF_SENDER(each_digest_of_a_block_moves_the_sender),
+        OF_SENDER(digests_that_come_too_late_do_not_move_the_sender),
         OF_SENDER(a_content_digest_moves_the_sender),
         OF_SENDER(the_request_moves_the_sender),
         OF_SENDER(what_says_nothing_does_not_move_the_sender),
