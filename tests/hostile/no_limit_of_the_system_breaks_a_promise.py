@@ -144,6 +144,16 @@ def any_amount_of_memory(ws, value):
         check_equal(result.code, 0, f"with plenty ({result})")
 
 
+@each(["sender", "receiver"])
+def no_signal_can_be_queued(ws, end):
+    """By this process, or because others of the same user have queued all that there may be."""
+    source, dest, address = make_source(ws), ws.dir("dest"), ws.unix()
+    none = limited(resource.RLIMIT_SIGPENDING, 0)
+    receiver = ws.receiver(address, dest, **(none if end == "receiver" else {}))
+    sender = ws.run(HVSEND, "-r", *peer_options, f"{source}/", address, **(none if end == "sender" else {}))
+    check_equal((sender.code, receiver.wait().code), (0, 0), f"codes ({sender})")
+
+
 @each([("bytes", "size=1m,nr_inodes=1000"), ("names", "size=64m,nr_inodes=30")])
 def a_small_destination(ws, value):
     """Full: 41 at both ends; the old file and what was committed stay, and the service serves what fits."""

@@ -17,8 +17,10 @@ static struct {
     atomic_bool pausing;
 } interrupt;
 
+/* Nobody sends it by hand, and where it is not awaited it does nothing. One from SIGRTMIN on would have to be queued, for which
+ * there may be no room (RLIMIT_SIGPENDING, of all processes of a user): then it would never come. */
 static int wake_signal(void) {
-    return SIGRTMIN; /* of those that mean nothing to anybody */
+    return SIGURG;
 }
 
 /* False: the thread is to end. */
