@@ -264,6 +264,11 @@ enum parsed options_parse(enum program program, int argc, char **argv, struct op
     }
     if (ret->grace_ms == GRACE_UNSET)
         ret->grace_ms = ret->timeout_ms >= 0 && ret->timeout_ms < GRACE_MS ? ret->timeout_ms : GRACE_MS;
+    if (ret->json && ret->progress_fd == 1) {
+        (void)err_set(err, EXIT_USAGE,
+                      "--json and --progress-fd 1 exclude each other: stdout has the events alone");
+        return PARSED_ERROR;
+    }
     ret->args = argv + optind;
     ret->arg_count = argc - optind;
     return PARSED_RUN;

@@ -211,6 +211,14 @@ def a_progress_fd_that_is_not_open_is_refused(ws, program):
         failed(result, 1, f"--progress-fd: descriptor {number} is not open")
 
 
+@each(["hvsend", "hvrecv"])
+def stdout_has_events_or_progress_and_not_both(ws, program):
+    there, nobody = ws.dir("directory"), ws.unix()
+    words = [HVSEND, there, nobody] if program == "hvsend" else [HVRECV, "--connect", nobody, there]
+    result = ws.run(*words, "--retry", "0", "--progress-fd", "1", "--json")
+    failed(result, 1, "--json and --progress-fd 1")
+
+
 @each([[0, 1, 2], [0, 1], [0, 2], [1, 2]])
 def what_is_said_without_standard_streams_gets_into_nothing_else(ws, closed):
     source, dest, address = make_source(ws), ws.dir("dest"), ws.unix()
