@@ -72,6 +72,20 @@ def a_signal_in_the_handshake_ends_both(ws, value):
 
 
 @case
+def who_is_told_to_ignore_hangups_lives_on(ws):
+    """As nohup does it."""
+    source, dest = make_trees(ws)
+    address = ws.unix()
+    receiver = ws.start("/bin/sh", "-c", "trap '' HUP; exec \"$@\"", "sh", HVRECV, "--listen", address, dest)
+    wait_until(lambda: receiver.ended() or lib.is_listening(address), "it listens")
+    receiver.signal(signal.SIGHUP)
+    check_equal(ws.run(HVSEND, "-a", f"{source}/", address).code, 0, "exit code of the sender")
+    receiver.signal(signal.SIGTERM)
+    check_equal(receiver.wait().code, 0, "exit code")
+    lib.same_tree(source, dest)
+
+
+@case
 def a_signal_passes_through_to_what_exec_started(ws):
     source, dest = make_trees(ws)
     pid_file = ws.path / "pid"

@@ -46,6 +46,12 @@ static void *wait_for_signals(void *arg) {
     return NULL;
 }
 
+/* As nohup(1) leaves it: who started the program wants it to live on. */
+static bool hangup_is_ignored(void) {
+    struct sigaction now;
+    return sigaction(SIGHUP, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
 int os_on_interrupt(void (*fn)(void *arg), void *arg, struct err *err) {
     (void)signal(SIGPIPE, SIG_IGN);
     interrupt.fn = fn;
@@ -53,7 +59,8 @@ int os_on_interrupt(void (*fn)(void *arg), void *arg, struct err *err) {
     (void)sigemptyset(&interrupt.set);
     (void)sigaddset(&interrupt.set, SIGINT);
     (void)sigaddset(&interrupt.set, SIGTERM);
-    (void)sigaddset(&interrupt.set, SIGHUP);
+    if (!hangup_is_ignored())
+        (void)sigaddset(&interrupt.set, SIGHUP);
     (void)sigaddset(&interrupt.set, wake_signal());
     (void)pthread_sigmask(SIG_BLOCK, &interrupt.set, NULL);
     return os_signals_resume(err);
