@@ -63,7 +63,8 @@ struct usage_file {
 
 struct usage_table *usage_table_new(const struct limits *limits); /* limits are borrowed; NULL: no memory */
 void usage_table_free(struct usage_table *table); /* NULL is fine */
-/* The account of this peer. NULL and err (EXIT_MEMORY; EXIT_REFUSED: there are too many peers). */
+/* The account of this peer; those that the system does not tell apart have one together. NULL and err (EXIT_MEMORY;
+ * EXIT_REFUSED: there are too many peers). */
 struct usage *usage_of(struct usage_table *table, const struct peer_id *peer, struct err *err);
 
 /* Before something is added. `path` is for the message. `usage`: NULL where nothing is limited. 0, or -1 and err

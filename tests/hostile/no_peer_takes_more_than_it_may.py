@@ -3,6 +3,7 @@
 left unfinished, sizes that it does not tell, blocks of an old file that nobody has sent yet, links instead of files."""
 
 import os
+import socket
 import struct
 
 import peer  # first: it finds the others
@@ -10,7 +11,7 @@ import lib
 import rig
 from golden_build import Entries, bundle, chunk, file_begin, file_digest, file_end, hole, start
 from lib import MIB, case, check, check_equal, each, noise
-from peer import DIR, DIR_END, FILE, MADE, SENDER, SYMLINK, WANT
+from peer import DIR, DIR_END, FILE, MADE, SENDER, SYMLINK, WANT, Peer
 from rig import Fence, ends_when_told, greeted, listed
 
 LINK_TARGET = 0x8001
@@ -50,6 +51,32 @@ def a_file_that_comes_twice_counts_with_what_it_became(ws):
                 break
     ends_when_told(listener)
     check(bytes_in(fence.dest) <= 20 * MIB, f"{bytes_in(fence.dest)} bytes came")
+
+
+@each(["tcp", "vsock-mux"])
+def peers_that_nobody_tells_apart_share_what_they_may_use(ws, scheme):
+    """Or each session would begin anew."""
+    fence, port = Fence(ws), lib.free_port()
+    path = f"{ws.path}/vm.sock"
+    address = f"tcp://127.0.0.1:{port}" if scheme == "tcp" else f"vsock-mux:{path}:{port}"
+    listener = ws.receiver(address, fence.dest, *rig.ONE_TRY, "--quota", "1M", once=False)
+    said = []
+    for i in range(3):
+        if scheme == "tcp":
+            one = Peer(socket.create_connection(("127.0.0.1", port)))
+        else:
+            one = Peer.dial(f"{path}_{port}")
+        with one:
+            one.greet(SENDER)
+            one.send("START", start(0))
+            data = noise(700 << 10, i)
+            check_equal(listed(one, Entries().add(FILE, f"file{i}", len(data))), {1: WANT}, "the answer")
+            one.send("BUNDLE", bundle([(1, data)]), data)
+            one.send("SYNC")
+            message = one.expect("DURABLE", "ABORT")
+            said.append(message.code() if message.kind == "ABORT" else 0)
+    check_equal(said, [0, 41, 41], "how the sessions ended")
+    ends_when_told(listener)
 
 
 @case
