@@ -85,6 +85,7 @@ struct refusals {
         uint64_t order; /* 0: free */
         uint64_t cost;
         unsigned times;
+        uint8_t type; /* of what was refused */
         bool awaited; /* not come again yet */
     } rows[REFUSALS_AT_ONCE]; /* lock */
 };
@@ -126,6 +127,7 @@ int refusals_add(struct refusals *r, const struct item *item, struct err *err) {
     if (!too_often) {
         row->times++;
         row->awaited = true;
+        row->type = item->frame.type;
         row->cost = item->cost;
     }
     os_unlock(&r->lock);
@@ -136,17 +138,26 @@ int refusals_add(struct refusals *r, const struct item *item, struct err *err) {
                    REFUSALS_MAX + 1);
 }
 
+/* What comes again has been paid for: no data where there was none, and nothing else in its place. */
+static bool may_stand_in(uint8_t type, const struct refusal *row) {
+    return type == MSG_VOID || (type == MSG_CHUNK && row->type == MSG_CHUNK);
+}
+
 int refusals_answer(struct refusals *r, struct item *item, struct err *err) {
     os_lock(&r->lock);
     struct refusal *row = row_for(r, item->frame.order);
     bool awaited = row && row->order == item->frame.order && row->awaited;
-    if (awaited) {
+    bool fits = awaited && may_stand_in(item->frame.type, row);
+    if (fits) {
         row->awaited = false;
         item->cost = row->cost;
     }
     os_unlock(&r->lock);
-    if (awaited)
+    if (fits)
         return 0;
+    if (awaited)
+        return err_set(err, EXIT_STREAM, "%s: it cannot take the place of what was refused",
+                       msg_type_name(item->frame.type));
     return err_set(err, EXIT_STREAM, "%s: order %" PRIu64 " was resent without being refused",
                    msg_type_name(item->frame.type), item->frame.order);
 }

@@ -193,12 +193,12 @@ def hole(file_id=2, offset=MIB, length=4096):
     return [u(8, "file_id", file_id), u(8, "offset", offset), u(8, "length", length)]
 
 
-def bundle(members, raw_length=None, codec=0, count=None, mode=0o600):
+def bundle(members, raw_length=None, codec=0, count=None, mode=0o600, digest=None):
     """members: (file_id, content)"""
     contents = b"".join(content for _, content in members)
     parts = [
         u(4, "raw_length", len(contents) if raw_length is None else raw_length), u(1, "codec", codec),
-        reserved(3), raw("digest", xxh128(contents)),
+        reserved(3), raw("digest", digest or xxh128(contents)),
         u(4, "count", len(members) if count is None else count), reserved(4),
     ]
     for file_id, content in members:

@@ -11,14 +11,14 @@ from pathlib import Path
 import peer  # first: it finds the others
 import lib
 import rig
-from golden_build import KIB64, Entries, ack, basis, joined, run, start, u, xxh128
+from golden_build import KIB64, MIB, RESENT, Entries, ack, basis, bundle, chunk, joined, run, start, u, xxh128
 from lib import HVRECV, HVSEND, Skipped, case, check, check_equal, each, noise, put, wait_until
 from peer import FILE, MADE, RECEIVER, SENDER, WANT, Closed, Listener, NoWord, Peer
 from rig import Fence, ends_when_told, greeted, is_served
 
 PER_MESSAGE = 4000
 HUGE = 1 << 62
-FEATURE_DELTA = 8
+FEATURE_RESUME, FEATURE_DELTA = 2, 8
 
 
 def bad_names(n, count=PER_MESSAGE, kind=FILE, name=b"."):
@@ -51,6 +51,30 @@ def bad_names_for_ever(one, granted, **what):
                 granted, = struct.unpack_from("<Q", message.body, 8)
         if not one.send("ENTRIES", body):
             return one.ended_with()
+
+
+@each(["pipeline", "--serial"])
+def what_comes_again_needs_no_more_than_was_paid_for(ws, how):
+    """Empty bundles that are refused cost next to nothing, and data in their place costs nothing: there would be no buffer
+    left for what all of it waits for."""
+    fence, address = Fence(ws), ws.unix()
+    options = [] if how == "pipeline" else [how]
+    receiver = ws.listen(address, HVRECV, "--listen", address, "--timeout", "3", "--grace", "3", *options, fence.dest)
+    data = noise(MIB)
+    with Peer.dial(address) as one:
+        one.greet(SENDER, features=FEATURE_RESUME)
+        one.send("START", start(0))
+        for _ in range(60):
+            one.send("BUNDLE", bundle([(1, b"")], digest=bytes(16)))
+        for _ in range(60):
+            one.expect("REFUSED")
+        for order in range(3, 62):
+            if not one.send("CHUNK", chunk(data, 1), data, order=order, flags=RESENT):
+                break
+        code, text = one.ended_with()
+        check_equal((code, "take the place" in text), (12, True), f"what ABORT says ({text})")
+    is_served(ws, address, fence.dest)
+    ends_when_told(receiver)
 
 
 @each([1 << 20, HUGE])

@@ -218,31 +218,57 @@ static void cancelled_pool_ends_the_stage(void **state) {
 
 /* ---- refusals ----------------------------------------------------------------------------------------- */
 
-static struct item *numbered(uint64_t order, uint64_t cost) {
-    struct item *item = item_new(MSG_CHUNK, 0);
+static struct item *numbered(uint8_t type, uint64_t order, uint64_t cost) {
+    struct item *item = item_new(type, 0);
     item->frame.order = order;
     item->cost = cost;
     return item;
 }
 
-static int refuse(struct refusals *r, uint64_t order, uint64_t cost) {
+static int refuse_one(struct refusals *r, uint8_t type, uint64_t order, uint64_t cost) {
     struct err err = {.code = 0};
-    struct item *item = numbered(order, cost);
+    struct item *item = numbered(type, order, cost);
     (void)refusals_add(r, item, &err);
     item_free(item);
     return err.code;
 }
 
+static int refuse(struct refusals *r, uint64_t order, uint64_t cost) {
+    return refuse_one(r, MSG_CHUNK, order, cost);
+}
+
 /* The code; the cost that the item got is checked. */
-static int answer(struct refusals *r, uint64_t order, uint64_t cost) {
+static int answer_with(struct refusals *r, uint8_t type, uint64_t order, uint64_t cost) {
     struct err err = {.code = 0};
-    struct item *item = numbered(order, 0);
+    struct item *item = numbered(type, order, 0);
     if (refusals_answer(r, item, &err) == 0)
         assert_int_equal(item->cost, cost);
     else
         assert_int_equal(item->cost, 0);
     item_free(item);
     return err.code;
+}
+
+static int answer(struct refusals *r, uint64_t order, uint64_t cost) {
+    return answer_with(r, MSG_CHUNK, order, cost);
+}
+
+/* What comes again costs nothing: it must not need more than was paid for. */
+static void only_what_was_paid_for_comes_again(void **state) {
+    (void)state;
+    struct refusals *r = refusals_new();
+    assert_int_equal(refuse_one(r, MSG_BUNDLE, 5, 1000), 0);
+    assert_int_equal(answer_with(r, MSG_CHUNK, 5, 0), EXIT_STREAM);
+    assert_int_equal(answer_with(r, MSG_BUNDLE, 5, 0), EXIT_STREAM);
+    assert_int_equal(answer_with(r, MSG_ENTRIES, 5, 0), EXIT_STREAM);
+    assert_int_equal(answer_with(r, MSG_VOID, 5, 1000), 0);
+    assert_int_equal(refuse(r, 6, 1000), 0);
+    assert_int_equal(answer_with(r, MSG_BUNDLE, 6, 0), EXIT_STREAM);
+    assert_int_equal(answer_with(r, MSG_FILE_END, 6, 0), EXIT_STREAM);
+    assert_int_equal(answer_with(r, MSG_CHUNK, 6, 1000), 0);
+    assert_int_equal(refuse(r, 6, 1000), 0);
+    assert_int_equal(answer_with(r, MSG_VOID, 6, 1000), 0);
+    refusals_free(r);
 }
 
 static void same_frame_is_refused_three_times_and_no_more(void **state) {
@@ -323,6 +349,7 @@ int main(void) {
         RIG_TEST(codec_that_was_not_agreed_is_refused),
         RIG_TEST(body_that_is_wrong_is_refused),
         RIG_TEST(cancelled_pool_ends_the_stage),
+        cmocka_unit_test(only_what_was_paid_for_comes_again),
         cmocka_unit_test(same_frame_is_refused_three_times_and_no_more),
         cmocka_unit_test(answer_to_no_refusal_is_refused),
         cmocka_unit_test(answers_may_come_in_any_order_and_get_their_own_cost),
