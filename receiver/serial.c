@@ -43,6 +43,7 @@ static int take_one(struct receiver *r, struct item *item, struct codec_state *s
 /* Waits for the next frame; commits and says that it is alive meanwhile. */
 static int wait_for_item(struct receiver *r, int64_t due_ms, struct item **ret, struct err *err) {
     int64_t heard = os_now_ms();
+    r->line.stream->read_by_ms = due_ms >= 0 ? due_ms : INT64_MAX; /* whatever drips */
     for (;;) {
         if (due_ms >= 0 && os_now_ms() >= due_ms) /* heartbeats come here too */
             return overdue(r->session, err);
@@ -51,6 +52,8 @@ static int wait_for_item(struct receiver *r, int64_t due_ms, struct item **ret, 
             r->line.stream, r->pool, batch ? COMMIT_IDLE_MS : stream_pause(r->config->timeout_ms), ret, err);
         if (result == STREAM_ITEM)
             return 0;
+        if (result == STREAM_QUIET && due_ms >= 0 && os_now_ms() >= due_ms)
+            continue;
         bool too_long = r->config->timeout_ms >= 0 && os_now_ms() - heard >= r->config->timeout_ms;
         if (result != STREAM_QUIET || too_long)
             return ingest_failed(r, result, err);

@@ -267,6 +267,7 @@ void stream_drain(struct stream *s, int timeout_ms) {
  * stands in the middle of data or of damage. */
 static void drain_to_abort(struct stream *s) {
     int64_t deadline = os_now_ms() + ABORT_WAIT_MS, left = ABORT_WAIT_MS;
+    s->read_by_ms = deadline; /* for the parts of a message, too */
     enum stream_result result = frame_reader_is_readable(&s->reader) ? STREAM_ITEM : STREAM_FAILED;
     while (result == STREAM_ITEM && !s->refused && left > 0) {
         struct item *item;

@@ -55,6 +55,24 @@ def a_frame_that_drips_ends_the_session(ws):
 
 
 @case
+def a_frame_that_drips_after_a_violation_keeps_no_session(ws):
+    """It is above the least rate, and would take half an hour; ABORT is looked for in it for a second."""
+    fence, address = Fence(ws), ws.unix()
+    listener = ws.receiver(address, fence.dest, "--timeout", "60", "--grace", "0", once=False)
+    with greeted(address) as one:
+        one.send("START", start(0))
+        one.send("START", start(0))
+        data = one.bytes_of(200, [(bytes(262144), "body")], flags=2)
+        began = time.monotonic()
+        for at in range(0, len(data), 30):
+            if not one.write(data[at : at + 30]):
+                break
+            time.sleep(0.1)
+            check(time.monotonic() - began < 20, "it is still served")
+    ends_when_told(listener)
+
+
+@case
 def a_slow_frame_above_the_least_rate_is_taken(ws):
     fence, address = Fence(ws), ws.unix()
     listener = ws.receiver(address, fence.dest, "--timeout", "4", "--grace", "0", once=False)
@@ -84,6 +102,22 @@ def heartbeats(one, what):
 
 
 HOW = [("pipeline", []), ("serial", ["--serial"])]
+
+
+@each(HOW)
+def a_message_that_drips_does_not_put_off_the_start(ws, how):
+    fence, address = Fence(ws), ws.unix()
+    listener = ws.receiver(address, fence.dest, "--timeout", "3", "--grace", "0", *how[1], once=False)
+    with greeted(address) as one:
+        data = one.bytes_of("START", [(bytes(262144), "body")])
+        began = time.monotonic()
+        for at in range(0, len(data), 30):
+            if not one.write(data[at : at + 30]):
+                break
+            time.sleep(0.1)
+            check(time.monotonic() - began < 20, "it is still served")
+    wait_until(lambda: "did not begin" in listener.err(), "the listener says why")
+    ends_when_told(listener)
 
 
 @each(HOW)
