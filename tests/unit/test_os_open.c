@@ -162,6 +162,18 @@ static void one_of_many_creators_wins(void **state) {
 #f "_by_the_fallback", f, start_fallback, stop, NULL                                                 \
     }
 
+/* Storage that failed is told to each of them: flags of the description show that they share none. */
+static void a_double_is_an_open_directory_of_its_own(void **state) {
+    (void)state;
+    struct os_dir twin;
+    assert_int_equal(os_dir_dup(scratch.dir, &twin), 0);
+    int before = fcntl(scratch.dir.fd, F_GETFL);
+    assert_int_equal(fcntl(twin.fd, F_SETFL, O_NONBLOCK), 0);
+    assert_int_equal(fcntl(scratch.dir.fd, F_GETFL), before);
+    assert_int_equal(fcntl(twin.fd, F_GETFD), FD_CLOEXEC);
+    os_dir_close(&twin);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         BOTH_WAYS(links_are_not_followed),
@@ -171,6 +183,7 @@ int main(void) {
         BOTH_WAYS(fifo_without_a_writer_does_not_block),
         BOTH_WAYS(create_is_exclusive_and_private),
         BOTH_WAYS(one_of_many_creators_wins),
+        BOTH_WAYS(a_double_is_an_open_directory_of_its_own),
     };
     return cmocka_run_group_tests_name("os_open", tests, NULL, NULL);
 }
