@@ -42,6 +42,15 @@ static bool can_join(const struct line *line) {
     return !line->one_stream && (line->way->to || line->way->registry);
 }
 
+/* Nobody else has it: line_cancel wakes what is still done with it, and line_close closes it. */
+static void keep_stream(struct line *line, struct stream *stream) {
+    os_lock(&line->lock);
+    line->stream = stream;
+    if (line->cancelled)
+        conn_wake(stream->conn);
+    os_unlock(&line->lock);
+}
+
 /* The stream is for some session: that has the stream now, or nobody. Whoever has it may close it at once, so it is
  * no longer ours from before it is offered. */
 static int give_away(struct line *line, const struct comeback *back) {
@@ -52,8 +61,8 @@ static int give_away(struct line *line, const struct comeback *back) {
     os_unlock(&line->lock);
     if (!registry_offer(line->way->registry, back, stream)) {
         (void)err_set(&why, EXIT_REFUSED, "this session is not known here any more");
+        keep_stream(line, stream);
         handshake_reject(stream, &why);
-        (void)stream_close(stream, NULL);
     }
     return HANDSHAKE_BACK;
 }

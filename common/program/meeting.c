@@ -1,5 +1,7 @@
 #include "program/meeting.h"
 
+enum { LAST_WORD_MS = 1000 };
+
 static const struct preamble our_preamble = {PROTOCOL_VERSION_MIN, PROTOCOL_VERSION_MAX};
 
 /* What one wait may take: no more than the stream's timeout, and than what is left. */
@@ -88,8 +90,9 @@ void meeting_end(struct stream *s, uint8_t type, const struct err *why) {
         return;
     struct item *item = item_of_text(type, why->code, why->msg);
     struct err ignored;
+    s->timeout_ms = LAST_WORD_MS; /* a peer that takes nothing is not waited for */
     if (item && stream_send(s, item, &ignored) == 0)
-        stream_drain(s, 1000);
+        stream_drain(s, LAST_WORD_MS);
     item_free(item);
     s->cut = true;
 }

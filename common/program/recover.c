@@ -163,9 +163,15 @@ static void set_welcomed(struct line *line, bool welcomed) {
 
 /* Once it has WELCOME the peer may open further streams, though this end is not so far yet. */
 static int welcome_back(struct line *line, struct stream *stream, const struct comeback *back,
-                        uint64_t processed, struct err *err) {
+                        uint64_t processed, int64_t deadline, struct err *err) {
+    int usual_ms = stream->timeout_ms, result = -1;
     set_welcomed(line, true);
-    if (handshake_accept(stream, line->role, &line->agreed, back, processed, err) == 0)
+    stream->timeout_ms = bounded_ms(usual_ms, deadline);
+    if (set_trying(line, stream))
+        result = handshake_accept(stream, line->role, &line->agreed, back, processed, err);
+    (void)set_trying(line, NULL);
+    stream->timeout_ms = usual_ms;
+    if (result == 0)
         return 0;
     set_welcomed(line, false);
     lanes_close(line); /* none can be of use */
@@ -181,7 +187,7 @@ static int wait_back(struct line *line, uint64_t processed, struct stream **ret,
     struct comeback back;
     struct stream *stream;
     while ((stream = wait_for_offer(line, deadline, &back)) != NULL) {
-        if (welcome_back(line, stream, &back, processed, err) == 0) {
+        if (welcome_back(line, stream, &back, processed, deadline, err) == 0) {
             *ret = stream;
             *ret_theirs = back.processed;
             return 0;

@@ -143,6 +143,26 @@ static void no_more_than_4_KiB_of_a_stranger_is_read(void **state) {
     }
 }
 
+/* It takes nothing that is said, which costs the listener a moment, whatever its timeout is. */
+static void who_does_not_listen_gets_no_last_word(void **state) {
+    (void)state;
+    static const uint8_t much[1 << 20];
+    const struct span part = {much, sizeof much};
+    struct err why = {0}, full = {0};
+    int fds[2];
+    sockets_pair(fds);
+    struct stream *s = stream_of(fds[0]), *outer = stream_of(fds[1]);
+    while (conn_write(s->conn, &part, 1, TINY_MS, &full) == 0)
+        ;
+    assert_int_equal(full.code, EXIT_TIMEOUT);
+    (void)err_set(&why, EXIT_REFUSED, "no");
+    int64_t began = os_now_ms();
+    handshake_reject(s, &why);
+    assert_in_range(os_now_ms() - began, 0, PATIENT_MS / 2);
+    (void)stream_close(s, NULL);
+    (void)stream_close(outer, NULL);
+}
+
 /* Each byte comes well within any timeout, but all of them never do. */
 static void the_deadline_covers_the_proofs(void **state) {
     enum { DEADLINE_MS = 1000 };
@@ -195,6 +215,7 @@ int main(void) {
         cmocka_unit_test(a_stranger_is_told_the_same_whatever_is_wrong),
         cmocka_unit_test(nobody_is_admitted_without_the_key),
         cmocka_unit_test(no_more_than_4_KiB_of_a_stranger_is_read),
+        cmocka_unit_test(who_does_not_listen_gets_no_last_word),
         cmocka_unit_test(the_deadline_covers_the_proofs),
     };
     return cmocka_run_group_tests_name("handshake_strangers", tests, keys_make, keys_free);
