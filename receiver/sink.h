@@ -89,6 +89,11 @@ struct sink_commit {
     int closed; /* result of closing it */
     bool synced;
     bool elsewhere; /* on another volume than the root */
+    /* --inplace: who runs it again after a failure must not find the right size and time. */
+    bool time_waits; /* for the flush */
+    struct file_state was; /* with it: when it was closed */
+    int64_t mtime_sec;
+    uint32_t mtime_nsec;
 };
 
 struct sink {

@@ -75,12 +75,27 @@ static bool open_partial(struct sink *sink, struct os_dir at, const char *name, 
     return result == 0;
 }
 
+/* The file came before, and waits to be flushed and to get its time. */
+static bool is_in_batch(const struct sink *sink, struct os_dir at, const char *name) {
+    struct os_stat st;
+    if (sink->batch_count == 0 || os_stat_at(at, name, &st) != 0)
+        return false;
+    for (unsigned i = 0; i < sink->batch_count; i++) {
+        const struct sink_commit *c = &sink->batch[i];
+        if (c->time_waits && c->was.inode == st.inode && c->was.device == st.device)
+            return true;
+    }
+    return false;
+}
+
 /* --inplace: the file that is there already. 1: there is none to write into, 0, or -1 and err. */
 static int open_inplace(struct sink *sink, struct os_dir *at, const char *name, const char *path,
                         struct err *err) {
     if (!sink->opt.inplace || !sink_may_change(*at, name))
         return 1;
-    int result = usage_open_locked(sink->opt.usage, &sink->held, *at, name, &sink->file);
+    int result = is_in_batch(sink, *at, name)
+                     ? -EBUSY
+                     : usage_open_locked(sink->opt.usage, &sink->held, *at, name, &sink->file);
     if (result == -EBUSY && sink->batch_count > 0) { /* it may be of this session, and wait to be committed */
         sink_commit(sink);
         if (sink_parent(sink, path, at, &name, err) != 0) /* the commit may have closed it */
@@ -228,8 +243,10 @@ void sink_file_drop(struct sink *sink) {
     stop_ahead(sink);
     if (sink->path && sink->place == SINK_PARTIAL)
         gone = remove_partial(sink); /* while it is locked */
-    if (sink->path && sink->place == SINK_INPLACE)
+    if (sink->path && sink->place == SINK_INPLACE) {
         settle(sink);
+        (void)os_drop_cached(sink->file); /* as after a flush that failed, see sink_commit.c */
+    }
     (void)usage_close(&sink->held, &sink->file); /* on Windows nobody can remove it before */
     if (sink->path && sink->place == SINK_TEMP)
         gone = remove_temp(sink, sink->path, sink->file_id, &sink->counts);
@@ -379,6 +396,18 @@ static int check_is_named(const struct sink *sink, struct os_dir at, const char 
                    ESCAPED(sink->path));
 }
 
+/* A file that is written in place gets its time when it is on storage: else who runs it again after a flush that failed, or
+ * after a crash, would find the right size and time, and pass over what was lost. */
+static bool time_waits(const struct sink *sink) {
+    return sink->place == SINK_INPLACE && sink->opt.times && sink->opt.durable != DURABLE_NONE;
+}
+
+/* It is opened again for that, if it can be. */
+static int look_at_late(const struct sink *sink, struct os_stat *st, struct err *err) {
+    int result = time_waits(sink) ? os_fstat(sink->file, st) : 0;
+    return result == 0 ? 0 : os_file_error(err, result, "%s: cannot look at it", ESCAPED(sink->path));
+}
+
 /* Everything that is to be true of the file before it is renamed, but for the flush of a small one. *ret_st is what
  * it is then. */
 static int make_ready(struct sink *sink, uint64_t size, const struct metadata *meta, struct os_stat *ret_st,
@@ -415,7 +444,7 @@ static int make_ready(struct sink *sink, uint64_t size, const struct metadata *m
     *ret_st = sink->made;
     if (sink->as_before)
         ret_st->mtime_nsec = ret_st->win.created_nsec = UINT32_MAX; /* not known, and no times at all */
-    return sink_set_metadata(sink, sink->file, ret_st, meta, &old, sink->path, err);
+    return sink_set_metadata(sink, sink->file, ret_st, meta, &old, !time_waits(sink), sink->path, err);
 }
 
 /* What waits to be renamed must not be taken for unfinished by another session: it gets a name of this session's own. */
@@ -436,28 +465,45 @@ static int leave_partial_name(struct sink *sink, struct err *err) {
     return 0;
 }
 
+static int set_time(const struct sink *sink, const struct metadata *meta, struct err *err) {
+    int result = os_set_mtime(sink->file, meta->mtime_sec, meta->mtime_nsec);
+    return result == 0 ? 0 : os_file_error(err, result, "%s: cannot set its time", ESCAPED(sink->path));
+}
+
+static void set_time_later(struct sink_commit *c, const struct os_stat *st, const struct metadata *meta) {
+    c->time_waits = true;
+    c->was = (struct file_state){st->device, st->inode, st->size, st->ctime_sec, st->ctime_nsec};
+    c->mtime_sec = meta->mtime_sec;
+    c->mtime_nsec = meta->mtime_nsec;
+}
+
 int sink_file_end(struct sink *sink, uint64_t size, const struct metadata *meta, struct err *err) {
     struct os_stat st;
-    if (make_ready(sink, size, meta, &st, err) != 0) {
+    if (make_ready(sink, size, meta, &st, err) != 0 || look_at_late(sink, &st, err) != 0) {
         sink_file_drop(sink);
         return -1;
     }
+    bool late = time_waits(sink);
     /* A large file is flushed by itself, and so is one that the flush of the root's volume does not reach. */
     bool elsewhere = !sink_volume_reaches(sink, &st);
-    bool alone = is_large(size) || sink->opt.durable == DURABLE_FILE || elsewhere || sink->opt.verify;
+    bool alone = is_large(size) || sink->opt.durable == DURABLE_FILE || elsewhere || sink->opt.verify ||
+                 (late && (st.mode & 0600) != 0600);
     int result = alone && sink->opt.durable != DURABLE_NONE ? flush_file(sink) : sink->lost;
     if (result != 0) {
         (void)os_file_error(err, result, "%s: cannot flush", ESCAPED(sink->path));
         sink_file_drop(sink);
         return -1;
     }
-    if (leave_partial_name(sink, err) != 0 || sink_verify_check(sink, size, err) != 0) {
+    if (leave_partial_name(sink, err) != 0 || sink_verify_check(sink, size, err) != 0 ||
+        (late && alone && set_time(sink, meta, err) != 0)) {
         sink_file_drop(sink);
         return -1;
     }
     if (sink->place == SINK_INPLACE)
         settle(sink);
     batch_add(sink, size, alone, elsewhere);
+    if (late && !alone)
+        set_time_later(&sink->batch[sink->batch_count - 1], &st, meta);
     if (sink->opt.durable == DURABLE_FILE || sink->batch_count == SINK_BATCH_FILES ||
         sink->batch_bytes >= SINK_BATCH_BYTES)
         sink_commit(sink);

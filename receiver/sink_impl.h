@@ -89,11 +89,15 @@ int sink_replace(struct sink *sink, struct os_dir dir, const char *temp, const c
  * that the file system tells. False: it is still there, since its directory may not be written to, and counts on. */
 bool sink_remove_counted(struct sink *sink, struct os_dir at, const char *name, struct usage_file *counts);
 
-/* Owner, mode and times as the options say, on an open file that is `now`; `old` is what it replaces (kind OS_NONE:
- * nothing). */
+/* Owner, mode and, with `times`, times as the options say, on an open file that is `now`; `old` is what it replaces (kind
+ * OS_NONE: nothing). */
 int sink_set_metadata(const struct sink *sink, struct os_file file, const struct os_stat *now,
-                      const struct metadata *meta, const struct os_stat *old, const char *path,
+                      const struct metadata *meta, const struct os_stat *old, bool times, const char *path,
                       struct err *err);
+
+/* --inplace: the time of a file that was closed, now that it is flushed, unless it is no longer what it was then. 0, or -1 and
+ * err. */
+int sink_set_late_time(struct sink *sink, const struct sink_commit *c, struct err *err);
 
 /* Attributes and time of creation of Windows, where they are kept. What `meta` does not say, or is not preserved, is as
  * in `old`, or stays when there is none. */

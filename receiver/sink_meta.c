@@ -58,7 +58,7 @@ int sink_set_win_attr(const struct sink *sink, struct os_file file, const struct
 }
 
 int sink_set_metadata(const struct sink *sink, struct os_file file, const struct os_stat *now,
-                      const struct metadata *meta, const struct os_stat *old, const char *path,
+                      const struct metadata *meta, const struct os_stat *old, bool times, const char *path,
                       struct err *err) {
     uint32_t want = meta->mode & 0777 & ~sink->opt.umask;
     if (sink->opt.perms)
@@ -71,7 +71,7 @@ int sink_set_metadata(const struct sink *sink, struct os_file file, const struct
         result = os_set_mode(file, want);
     if (result == 0)
         result = sink_set_win_attr(sink, file, &now->win, &meta->win, &old->win);
-    if (result == 0 && sink->opt.times && !same_mtime(now, meta))
+    if (result == 0 && times && sink->opt.times && !same_mtime(now, meta))
         result = os_set_mtime(file, meta->mtime_sec, meta->mtime_nsec);
     return result == 0 ? 0
                        : os_file_error(err, result, "%s: cannot set owner, mode and times", ESCAPED(path));
@@ -151,7 +151,7 @@ bool sink_has(struct sink *sink, const struct entry *e, bool same_time) {
     struct os_file file = OS_FILE_NONE; /* metadata that cannot be set make the file be sent again */
     struct err ignored;
     bool done = open_to_change(at, name, &file, &st) == 0 &&
-                sink_set_metadata(sink, file, &st, &meta, &st, e->path, &ignored) == 0 &&
+                sink_set_metadata(sink, file, &st, &meta, &st, true, e->path, &ignored) == 0 &&
                 flush_changed(sink, file, &st) == 0;
     os_close(&file);
     return done;
@@ -178,7 +178,7 @@ int sink_touch(struct sink *sink, const char *path, const struct file_state *was
     }
     if (result == 0)
         sink_remove_partial(sink, path, st.size);
-    if (result == 0 && !right && sink_set_metadata(sink, file, &st, meta, &st, path, err) != 0) {
+    if (result == 0 && !right && sink_set_metadata(sink, file, &st, meta, &st, true, path, err) != 0) {
         os_close(&file);
         return -1;
     }
@@ -186,6 +186,28 @@ int sink_touch(struct sink *sink, const char *path, const struct file_state *was
         result = right ? sink_found(sink, at, name, &st) : flush_changed(sink, file, &st);
     os_close(&file);
     return result == 0 ? 0 : os_file_error(err, result, "%s: cannot open or flush", ESCAPED(path));
+}
+
+int sink_set_late_time(struct sink *sink, const struct sink_commit *c, struct err *err) {
+    struct os_dir at;
+    const char *name;
+    struct os_stat st;
+    struct os_file file = OS_FILE_NONE;
+    struct usage_held held = {0};
+    if (sink_parent(sink, c->path, &at, &name, err) != 0)
+        return -1;
+    int result = usage_open_locked(sink->opt.usage, &held, at, name, &file);
+    if (result == 0)
+        result = os_fstat(file, &st);
+    bool same = result == 0 && is_still(&c->was, &st);
+    if (same)
+        result = os_set_mtime(file, c->mtime_sec, c->mtime_nsec);
+    (void)usage_close(&held, &file);
+    if (result == -EBUSY || (result == 0 && !same))
+        return err_set(err, EXIT_PARTIAL,
+                       "%s: another wrote into it before it was flushed (--inplace); send it again",
+                       ESCAPED(c->path));
+    return result == 0 ? 0 : os_file_error(err, result, "%s: cannot set its time", ESCAPED(c->path));
 }
 
 int sink_digest(struct sink *sink, const char *path, uint32_t block_size, struct file_state *ret_was,

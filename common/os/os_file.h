@@ -101,12 +101,15 @@ int os_sync(struct os_file file);
  * not say so again. */
 int os_write_out_soon(struct os_file file, uint64_t offset, uint64_t n);
 /* Reads a file of `size` bytes from storage, not from memory: `take` gets its pieces in order, until it gives false; what
- * it does not get is a hole. The file is `name` in `at`, open for reading, and flushed; afterwards it is good for closing
- * only. *ret_how says, for people, how the cache was kept out. 0 or -errno (-EIO: it is shorter; -EINTR: `take` gave
- * false). */
+ * it does not get is a hole. The file is `name` in `at`, open for reading, and flushed; afterwards it is good for
+ * os_set_mtime and closing only. *ret_how says, for people, how the cache was kept out. 0 or -errno (-EIO: it is shorter;
+ * -EINTR: `take` gave false). */
 typedef bool os_piece_fn(void *ctx, const void *p, size_t n, uint64_t offset);
 int os_read_back(struct os_dir at, const char *name, struct os_file *file, uint64_t size, os_piece_fn *take,
                  void *ctx, const char **ret_how);
+/* What memory has of the file, and storage has too as far as the system knows, is read from there next time. 0 or -errno; nothing
+ * is done where there is no such thing (Windows). */
+int os_drop_cached(struct os_file file);
 /* The next run of data at or after `offset`: 0 and [*ret_start, *ret_end), or -ENXIO when only a hole follows.
  * Where the file system cannot tell, all of the file is data. */
 int os_next_data(struct os_file file, uint64_t offset, uint64_t size, uint64_t *ret_start, uint64_t *ret_end);

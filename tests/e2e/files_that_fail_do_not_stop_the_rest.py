@@ -4,6 +4,7 @@
 import json
 import os
 import socket
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -514,6 +515,40 @@ def a_disk_without_inodes_is_a_full_disk(ws):
     for name in os.listdir(dest):
         check_equal((dest / name).read_bytes(), name.encode(), f"contents of {name}")
     lib.no_temporary_names(dest)
+
+
+def as_stored(path):
+    """Not what memory has of it."""
+    with open(path, "rb") as f:
+        os.posix_fadvise(f.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        return f.read()
+
+
+@each([("in a batch", 300 * KIB, []), ("alone", 12 * MIB, []), ("verified", 300 * KIB, ["--verify"])])
+def what_a_disk_has_lost_is_sent_again_in_place(ws, value):
+    """The data came, and could not be flushed: neither its time nor what memory has of it may have it passed over."""
+    _, size, options = value
+    thin, source = ws.tmpfs("thin", "size=40M"), ws.dir("source")
+    at = ws.ext4("mounted", thin / "image", 200 * MIB, "-N", "1024", "-O", "^has_journal",
+                 "-E", "lazy_itable_init=0,lazy_journal_init=0")  # fmt: skip
+    dest = at / "dest"
+    dest.mkdir()
+    put(source / "file", noise(size, 5))
+    put(dest / "file", b"old")
+    subprocess.run(["sync", "-f", dest], check=True)
+    with open(thin / "rest", "wb", buffering=0) as rest:
+        try:
+            while True:
+                rest.write(bytes(64 * KIB))
+        except OSError:
+            pass
+    send = ["-a", *options, f"{source}/"]
+    pair = ws.push(send, dest, ["--inplace"])
+    both_failed(pair, (11, 41), "cannot flush|cannot write")
+    (thin / "rest").unlink()
+    pair = ws.push(send, dest, ["--inplace"])
+    check_equal((pair.sender.code, pair.receiver.code), (0, 0), f"the codes of {pair}")
+    check_equal(as_stored(dest / "file"), noise(size, 5), "what storage has")
 
 
 @case

@@ -293,10 +293,12 @@ class Workspace:
 
     def whole_seconds(self, name, size):
         """A file system whose times are whole seconds: ext4 with small inodes. Skipped where that is not allowed."""
-        image = self.path / f"{name}.img"
+        return self.ext4(name, self.path / f"{name}.img", size, "-I", "128")
+
+    def ext4(self, name, image, size, *options):
         with open(image, "wb") as f:
             f.truncate(size)
-        made = subprocess.run(["mkfs.ext4", "-q", "-F", "-I", "128", image], capture_output=True)
+        made = subprocess.run(["mkfs.ext4", "-q", "-F", *options, image], capture_output=True)
         if made.returncode != 0:
             raise Skipped(f"no ext4 can be made: {made.stderr.decode().strip()}")
         return self.mount(name, "image", "-o", "loop", image)

@@ -87,6 +87,11 @@ int os_zero_range(struct os_file file, uint64_t offset, uint64_t n) {
     return 0;
 }
 
+int os_drop_cached(struct os_file file) {
+    (void)file;
+    return 0;
+}
+
 /* There is no cache, but what was not flushed cannot be read from storage. */
 int os_read_back(struct os_dir at, const char *name, struct os_file *file, uint64_t size, os_piece_fn *take,
                  void *ctx, const char **ret_how) {

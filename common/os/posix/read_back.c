@@ -55,6 +55,10 @@ static int read_all(struct os_file file, void *buffer, uint64_t size, os_piece_f
     return result;
 }
 
+int os_drop_cached(struct os_file file) {
+    return -posix_fadvise(file.fd, 0, 0, POSIX_FADV_DONTNEED);
+}
+
 int os_read_back(struct os_dir at, const char *name, struct os_file *file, uint64_t size, os_piece_fn *take,
                  void *ctx, const char **ret_how) {
     (void)at;
@@ -66,7 +70,7 @@ int os_read_back(struct os_dir at, const char *name, struct os_file *file, uint6
     /* Some file systems take the flag and refuse the read. */
     if (direct && size > 0 && read_piece(file->fd, buffer, size, 0) < 0 && errno == EINVAL)
         direct = !go_direct(file->fd, false);
-    int result = direct ? 0 : -posix_fadvise(file->fd, 0, 0, POSIX_FADV_DONTNEED);
+    int result = direct ? 0 : os_drop_cached(*file);
     if (result == 0)
         result = read_all(*file, buffer, size, take, ctx);
     os_page_free(buffer);

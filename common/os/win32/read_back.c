@@ -43,10 +43,16 @@ static int read_all(struct os_file file, void *buffer, uint64_t size, os_piece_f
     return result;
 }
 
+int os_drop_cached(struct os_file file) {
+    (void)file;
+    return 0;
+}
+
 /* What was open for writing is shared with nobody, so that it is closed first. */
 int os_read_back(struct os_dir at, const char *name, struct os_file *file, uint64_t size, os_piece_fn *take,
                  void *ctx, const char **ret_how) {
-    static const struct nt_how how = {FILE_GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_DELETE, FILE_OPEN,
+    static const struct nt_how how = {FILE_GENERIC_READ | FILE_WRITE_ATTRIBUTES,
+                                      FILE_SHARE_READ | FILE_SHARE_DELETE, FILE_OPEN,
                                       FILE_NON_DIRECTORY_FILE | FILE_NO_INTERMEDIATE_BUFFERING};
     void *buffer = os_page_alloc(PIECE);
     int result = buffer ? os_close_checked(file) : -ENOMEM;
