@@ -122,7 +122,7 @@ def a_listener_that_was_started_anew_is_sent_what_it_lacks(ws):
     path = address.removeprefix("unix:")
     first = ws.receiver(address, dest, *SOON)
     cutter = Cutter(middle.removeprefix("unix:"), path, [(1 if SMALL else 4) * MIB])
-    sender = ws.start(HVSEND, "-a", *SOON, "--json", f"{source}/", middle)
+    sender = ws.start(HVSEND, "-a", *SOON, "--retry", "forever", "--json", f"{source}/", middle)
     lib.wait_until(lambda: cutter.accepted > 1 or sender.ended(), "the stream was cut")
     first.kill()
     if os.path.exists(path):

@@ -66,7 +66,7 @@ def a_stream_of_several_breaks(ws, value):
     """Whichever it is: at most a window is sent again, and there are four streams again."""
     direction, which = value.split(", stream ")
     cuts = [None] * 4
-    cuts[int(which)] = HELD + 1 if which == "0" else MIB
+    cuts[int(which)] = HELD + 1 if which == "0" else MIB // 4  # in its first chunk, should it get no second one
     pair, cutter = session(ws, direction, cuts)
     summary = summary_of(pair.sender)
     check_equal(summary["retries"], 1, "the breaks")
