@@ -269,6 +269,20 @@ static int follow_file(struct sender *s, struct item *item, struct err *err) {
     }
 }
 
+/* The digests behind a REUSE are of no use any more, and it stays until the receiver has processed it. Where there is no
+ * memory for a small one, it stays as it is. */
+static struct item *without_digests(struct item *item) {
+    struct item *less = item_new(item->frame.type, item->frame.body_length);
+    if (less == NULL)
+        return item;
+    uint32_t capacity = less->capacity;
+    memcpy(less, item, sizeof *less);
+    less->capacity = capacity;
+    memcpy(less->body, item->body, item->frame.body_length);
+    item_free(item);
+    return less;
+}
+
 /* What has to be done while the items pass in their order. With -1 they are still the caller's. */
 static int make_ready(struct sender *s, struct item **items, unsigned count, unsigned *ret_syncs,
                       struct err *err) {
@@ -280,6 +294,8 @@ static int make_ready(struct sender *s, struct item **items, unsigned count, uns
         if (follow_file(s, item, err) != 0 ||
             ledger_leaves(s->session.ledger, item, s->session.agreed.chunk_size, err) != 0)
             return -1;
+        if (item->frame.type == MSG_REUSE && item->capacity > item->frame.body_length)
+            item = items[i] = without_digests(item);
         *ret_syncs += item->frame.type == MSG_SYNC && !item->again;
     }
     return 0;

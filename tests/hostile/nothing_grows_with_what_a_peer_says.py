@@ -243,6 +243,35 @@ def what_a_receiver_says_it_has_does_not_pile_up(ws):
     check(sender.wait().code in (10, 12), "it ends")
 
 
+@case
+def what_is_not_acknowledged_is_kept_without_its_digests(ws):
+    """One content under many names, all of it there already; a receiver that grants all credit and acknowledges nothing."""
+    if lib.SMALL:
+        raise Skipped("a sanitizer keeps what is freed")
+    files, blocks = 512, 2048
+    source, address = ws.dir("source"), ws.unix()
+    put(source / "0", bytes(blocks * BLOCK))
+    for i in range(1, files):
+        os.link(source / "0", source / str(i))
+    with Listener(address) as listener:
+        sender = ws.start(HVSEND, "-r", *rig.ONE_TRY, f"{source}/", address)
+        one = listener.accept()
+    with one:
+        one.welcome(RECEIVER, codecs=1, features=FEATURE_DELTA, window=1 << 62)
+        one.expect("ENTRIES") if one.expect("START") else None
+        one.send("VERDICTS", run(1, 1, MADE))
+        digests = [xxh128(bytes(BLOCK))] * blocks
+        for i in range(files):
+            one.send("BASIS", [u(8, "id", 2 + i)] + basis(2, blocks * BLOCK, BLOCK, 0, digests)[1:])
+            while one.recv().kind != "FILE_END":
+                pass
+            if i == 64:
+                before = resident(sender)
+        grown = resident(sender) - before
+        check(grown < 4, f"{grown} MiB more")
+    check(sender.wait().code in (10, 12), "it ends")
+
+
 def is_busy(process):
     """It used a processor a moment ago."""
     def used():
