@@ -154,11 +154,16 @@ static bool put(struct outbox *ob, struct item *item, enum lane lane, bool wake)
     return open;
 }
 
-void outbox_kick(struct outbox *ob) {
-    os_lock(&ob->lock);
+/* Lock held. */
+static void kick(struct outbox *ob) {
     if (ob->later > 0)
         os_cond_broadcast(&ob->changed);
     ob->later = 0;
+}
+
+void outbox_kick(struct outbox *ob) {
+    os_lock(&ob->lock);
+    kick(ob);
     os_unlock(&ob->lock);
 }
 
@@ -199,9 +204,7 @@ bool outbox_wait_bytes(struct outbox *ob, uint64_t most) {
 bool outbox_wait_data(struct outbox *ob, unsigned most) {
     os_lock(&ob->lock);
     while (ob->data_count >= most && !ob->cancelled) {
-        if (ob->later > 0)
-            os_cond_broadcast(&ob->changed);
-        ob->later = 0;
+        kick(ob);
         (void)os_cond_wait_for(OS_WAIT_OUTPUT, &ob->room, &ob->lock, INT64_MAX);
     }
     bool open = !ob->cancelled;

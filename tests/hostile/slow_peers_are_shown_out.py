@@ -17,6 +17,16 @@ from rig import Fence, ends_when_told, greeted, is_served
 FEATURE_RESUME = 2
 
 
+def drip(one, data, step, patience):
+    """So many bytes every tenth of a second, until the other end takes no more."""
+    began = time.monotonic()
+    for at in range(0, len(data), step):
+        if not one.write(data[at : at + step]):
+            break
+        time.sleep(0.1)
+        check(time.monotonic() - began < patience, "it is still served")
+
+
 @each([("the preamble", joined(preamble(1, 1))),
        ("HELLO", joined(preamble(1, 1)) + joined(frame("HELLO", hello(tags=[(0x0101, b"a" * 255)]))))])  # fmt: skip
 def no_drip_extends_the_handshake(ws, value):
@@ -24,13 +34,8 @@ def no_drip_extends_the_handshake(ws, value):
     fence, address = Fence(ws), ws.unix()
     listener = ws.receiver(address, fence.dest, "--contimeout", "3", once=False)
     data = value[1] + bytes(100000)
-    began = time.monotonic()
     with Peer.dial(address) as one:
-        for at in range(len(data)):
-            if not one.write(data[at : at + 1]):
-                break
-            time.sleep(0.1)
-            check(time.monotonic() - began < 30, "it is still served")
+        drip(one, data, 1, 30)
     wait_until(lambda: "said nothing" in listener.err() or "silent" in listener.err(), "the listener says why")
     is_served(ws, address, fence.dest)
     ends_when_told(listener)
@@ -44,12 +49,7 @@ def a_frame_that_drips_ends_the_session(ws):
     with greeted(address) as one:
         one.send("START", start(0))
         data = one.bytes_of("ENTRIES", Entries().add(FILE, "file", size=1, tags=[(5, b"u" * 60000)]).parts)
-        began = time.monotonic()
-        for at in range(len(data)):
-            if not one.write(data[at : at + 1]):
-                break
-            time.sleep(0.1)
-            check(time.monotonic() - began < 60, "it is still served")
+        drip(one, data, 1, 60)
     wait_until(lambda: "fewer than 100 bytes a second" in listener.err(), "the listener says why")
     ends_when_told(listener)
 
@@ -63,12 +63,7 @@ def a_frame_that_drips_after_a_violation_keeps_no_session(ws):
         one.send("START", start(0))
         one.send("START", start(0))
         data = one.bytes_of(200, [(bytes(262144), "body")], flags=2)
-        began = time.monotonic()
-        for at in range(0, len(data), 30):
-            if not one.write(data[at : at + 30]):
-                break
-            time.sleep(0.1)
-            check(time.monotonic() - began < 20, "it is still served")
+        drip(one, data, 30, 20)
     ends_when_told(listener)
 
 
@@ -110,12 +105,7 @@ def a_message_that_drips_does_not_put_off_the_start(ws, how):
     listener = ws.receiver(address, fence.dest, "--timeout", "3", "--grace", "0", *how[1], once=False)
     with greeted(address) as one:
         data = one.bytes_of("START", [(bytes(262144), "body")])
-        began = time.monotonic()
-        for at in range(0, len(data), 30):
-            if not one.write(data[at : at + 30]):
-                break
-            time.sleep(0.1)
-            check(time.monotonic() - began < 20, "it is still served")
+        drip(one, data, 30, 20)
     wait_until(lambda: "did not begin" in listener.err(), "the listener says why")
     ends_when_told(listener)
 

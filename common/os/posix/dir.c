@@ -178,17 +178,22 @@ int os_dir_open(struct os_dir at, const char *name, struct os_dir *ret) {
     return 0;
 }
 
-/* A description of its own: storage that lost data tells it to each once (syncfs, fsync), and of two that share one only to
- * the first that asks. Where the directory may not be read any more, there is none to be had. */
-int os_dir_dup(struct os_dir dir, struct os_dir *ret) {
+int posix_open_again(struct os_dir dir) {
     int fd;
     do
         fd = openat(dir.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     while (fd < 0 && errno == EINTR);
-    if (fd < 0 && errno == EACCES)
-        fd = fcntl(dir.fd, F_DUPFD_CLOEXEC, 3);
+    return fd < 0 ? -errno : fd;
+}
+
+/* A description of its own: storage that lost data tells it to each once (syncfs, fsync), and of two that share one only to
+ * the first that asks. Where the directory may not be read any more, there is none to be had. */
+int os_dir_dup(struct os_dir dir, struct os_dir *ret) {
+    int fd = posix_open_again(dir);
+    if (fd == -EACCES && (fd = fcntl(dir.fd, F_DUPFD_CLOEXEC, 3)) < 0)
+        fd = -errno;
     if (fd < 0)
-        return -errno;
+        return fd;
     ret->fd = fd;
     return 0;
 }

@@ -13,12 +13,9 @@ struct os_list {
 
 int os_list_open(struct os_dir dir, struct os_list **ret) {
     /* A descriptor of its own: its position is not shared with others that list the directory. */
-    int fd;
-    do
-        fd = openat(dir.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    while (fd < 0 && errno == EINTR);
+    int fd = posix_open_again(dir);
     if (fd < 0)
-        return -errno;
+        return fd;
     struct os_list *list = malloc(sizeof *list);
     DIR *opened = list ? fdopendir(fd) : NULL;
     if (opened == NULL) {

@@ -22,4 +22,7 @@ void confine_files(const struct os_confinement *keep, char *ret);
 void confine_calls(const struct os_confinement *keep, char *ret);
 void confine_rights(const struct os_confinement *keep, char *ret);
 
+/* The directory once more, with a description of its own: a descriptor, or -errno. */
+int posix_open_again(struct os_dir dir);
+
 #endif
