@@ -2,13 +2,18 @@
 #include "transport/fd.h"
 
 #include "core/text.h"
+#include "os/os.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+/* For others that start to listen in the same directory, which takes each of them microseconds. */
+enum { TURN_MS = 2000, TURN_STEP_MS = 10 };
 
 static int unix_parse(const char *rest, const struct addr_rules *rules, struct addr *addr, struct err *why) {
     (void)rules;
@@ -119,15 +124,38 @@ static int bind_error(int sys, const char *text, struct err *err) {
     }
 }
 
-/* Remembers which file it is, for listener_close. A path would not do then: the process may be confined. */
-static void own_file(struct listener *listener, const char *path) {
+/* Opens the directory that the socket is in. */
+static int open_directory(const char *path, int flags) {
     char dir[sizeof((struct sockaddr_un *)0)->sun_path] = ".";
-    struct stat st;
     const char *slash = strrchr(path, '/');
     if (slash)
         (void)snprintf(dir, sizeof dir, "%.*s", (int)(slash - path + 1), path);
+    return open(dir, flags | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* One at a time looks for a dead socket file and makes its own: what is bound and not listening yet looks dead to
+ * others. Whoever may read the directory can keep its lock, so this waits for TURN_MS and then goes without it.
+ * A descriptor with the lock, or -1. */
+static int take_turn(const char *path) {
+    int64_t until_ms = deadline_after(TURN_MS);
+    int fd = open_directory(path, O_RDONLY);
+    while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK &&
+           deadline_left(until_ms) > 0)
+        os_sleep_ms(TURN_STEP_MS);
+    return fd;
+}
+
+static void end_turn(int fd) {
+    if (fd >= 0)
+        (void)close(fd);
+}
+
+/* Remembers which file it is, for listener_close. A path would not do then: the process may be confined. */
+static void own_file(struct listener *listener, const char *path) {
+    struct stat st;
+    const char *slash = strrchr(path, '/');
     (void)snprintf(listener->name, sizeof listener->name, "%s", slash ? slash + 1 : path);
-    int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int fd = open_directory(path, O_PATH);
     if (fd >= 0 && fstatat(fd, listener->name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
         (void)close(fd);
         fd = -1;
@@ -139,12 +167,9 @@ static void own_file(struct listener *listener, const char *path) {
     listener->inode = st.st_ino;
 }
 
-int unix_listen(const char *path, const char *text, listener_admit *admit, struct listener **ret,
-                struct err *err) {
+static int listen_in_turn(const char *path, const char *text, listener_admit *admit, struct listener **ret,
+                          struct err *err) {
     struct sockaddr_un un = address_of(path);
-    if (strlen(path) >= sizeof un.sun_path)
-        return err_set(err, EXIT_USAGE, "%s: the path of the socket is too long (choose a shorter one)",
-                       text);
     if (clear_stale(path, text, err))
         return -1;
     int fd = sock_open(AF_UNIX, &unix_transport);
@@ -163,6 +188,17 @@ int unix_listen(const char *path, const char *text, listener_admit *admit, struc
     own_file(listener, path);
     *ret = listener;
     return 0;
+}
+
+int unix_listen(const char *path, const char *text, listener_admit *admit, struct listener **ret,
+                struct err *err) {
+    if (strlen(path) >= sizeof((struct sockaddr_un *)0)->sun_path)
+        return err_set(err, EXIT_USAGE, "%s: the path of the socket is too long (choose a shorter one)",
+                       text);
+    int turn = take_turn(path);
+    int result = listen_in_turn(path, text, admit, ret, err);
+    end_turn(turn);
+    return result;
 }
 
 void unix_admit(struct conn *conn, int fd, const struct sockaddr_storage *from) {

@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -151,6 +152,60 @@ static void a_live_socket_is_refused_and_stays_alive(void **state) {
     struct conn *client = must_dial("unix:", place.path);
     expect_conversation(client, must_accept(listener));
     listener_close(listener);
+    place_remove(&place);
+}
+
+/* Another process that starts: it has its turn, and has bound the path. */
+struct starter {
+    int turn, fd;
+};
+
+static void starter_begins(struct starter *starter, const struct place *place) {
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    (void)snprintf(un.sun_path, sizeof un.sun_path, "%s", place->path);
+    starter->turn = open(place->dir, O_RDONLY | O_DIRECTORY);
+    assert_int_equal(flock(starter->turn, LOCK_EX), 0);
+    starter->fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(bind(starter->fd, (struct sockaddr *)&un, sizeof un), 0);
+}
+
+static void *starter_listens_soon(void *at) {
+    struct starter *starter = at;
+    (void)usleep(TINY_MS * 1000);
+    assert_int_equal(listen(starter->fd, LISTEN_BACKLOG), 0);
+    assert_int_equal(close(starter->turn), 0);
+    return NULL;
+}
+
+static void what_is_about_to_listen_is_not_taken_for_dead(void **state) {
+    (void)state;
+    struct place place;
+    struct starter starter;
+    pthread_t thread;
+    place_make(&place);
+    starter_begins(&starter, &place);
+    assert_int_equal(pthread_create(&thread, NULL, starter_listens_soon, &starter), 0);
+    struct err err = failed_listen("unix:", place.path);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(err.code, EXIT_SOCKET);
+    assert_says(&err, "in use");
+    assert_true(exists(place.path));
+    assert_int_equal(close(starter.fd), 0);
+    place_remove(&place);
+}
+
+static void who_never_ends_a_turn_keeps_nobody_from_listening(void **state) {
+    (void)state;
+    struct place place;
+    struct starter starter;
+    place_make(&place);
+    starter_begins(&starter, &place);
+    assert_int_equal(close(starter.fd), 0); /* dead, but the lock is still held */
+    struct listener *listener = must_listen("unix:", place.path);
+    struct conn *client = must_dial("unix:", place.path);
+    expect_conversation(client, must_accept(listener));
+    listener_close(listener);
+    assert_int_equal(close(starter.turn), 0);
     place_remove(&place);
 }
 
@@ -402,6 +457,8 @@ int main(void) {
         cmocka_unit_test(dialing_nobody_says_what_to_do),
         cmocka_unit_test(a_stale_socket_is_replaced),
         cmocka_unit_test(a_live_socket_is_refused_and_stays_alive),
+        cmocka_unit_test(what_is_about_to_listen_is_not_taken_for_dead),
+        cmocka_unit_test(who_never_ends_a_turn_keeps_nobody_from_listening),
         cmocka_unit_test(a_file_in_the_sockets_place_is_kept),
         cmocka_unit_test(a_link_in_the_sockets_place_is_kept),
         cmocka_unit_test(a_missing_directory_is_named_as_the_reason),
