@@ -139,7 +139,7 @@ int receive(int argc, char **argv) {
     key_free(key);
     usage_table_free(usages);
     os_dir_close(&root);
-    return code < 0 ? setup_fail(&o, &err) : code;
+    return setup_end(&o, code, &err);
 }
 
 int main(int argc, char **argv) {

@@ -108,5 +108,5 @@ int main(int argc, char **argv) {
     int code = waits ? serve_sources(&o, &config, &err) : send_to_targets(&o, &config, &err);
     key_free(key);
     bwlimit_close(&o.bwlimit);
-    return code < 0 ? setup_fail(&o, &err) : code;
+    return setup_end(&o, code, &err);
 }

@@ -3,14 +3,18 @@
 #include "core/log.h"
 #include "core/text.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
 enum {
     JSON_TAIL = 64
 }; /* kept free for the end; an event has room for the longest path and message (report_impl.h) */
+
+static _Atomic int lost; /* why an event did not reach stdout, as errno says it; 0: all did */
 
 static void add(struct json *j, const char *s, size_t n) {
     if (j->used + n + JSON_TAIL <= sizeof j->text) {
@@ -123,6 +127,15 @@ void json_close(struct json *j) {
 
 void json_end(struct json *j) {
     memcpy(j->text + j->used, "}\n", 2);
-    (void)fwrite(j->text, 1, j->used + 2, stdout); /* stdio locks: one line at a time */
-    (void)fflush(stdout);
+    errno = 0;
+    bool whole_line =
+        fwrite(j->text, 1, j->used + 2, stdout) == j->used + 2; /* stdio locks: a line at a time */
+    if (fflush(stdout) == 0 && whole_line)
+        return;
+    int none = 0, sys = errno ? errno : EIO;
+    (void)atomic_compare_exchange_strong(&lost, &none, sys);
+}
+
+int json_lost(void) {
+    return atomic_load(&lost);
 }

@@ -33,6 +33,8 @@ void json_bool(struct json *j, const char *name, bool value);
 void json_open(struct json *j, const char *name);
 void json_close(struct json *j);
 void json_end(struct json *j);
+/* Why an event of this process could not be written, an errno value; 0: all were. */
+int json_lost(void);
 
 /* The error event; `path` is NULL when it concerns the whole session. */
 void json_error(const char *path, const struct err *err);

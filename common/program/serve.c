@@ -397,7 +397,7 @@ void server_stop(struct server *s) {
     os_lock(&s->lock);
     s->stopped = true;
     for (size_t i = 0; i < SLOTS; i++)
-        s->ended_session |= s->slots[i].state == SLOT_RUNNING && s->slots[i].session;
+        s->ended_session |= s->slots[i].state == SLOT_RUNNING && s->slots[i].admitted;
     stop_all(s, &why);
     os_cond_broadcast(&s->over);
     os_unlock(&s->lock);

@@ -39,3 +39,14 @@ int setup_fail(const struct options *o, const struct err *err) {
         json_error(NULL, err);
     return err->code;
 }
+
+int setup_end(const struct options *o, int code, const struct err *err) {
+    struct err unwritten = {0};
+    if (code < 0)
+        code = setup_fail(o, err);
+    if (json_lost() == 0)
+        return code;
+    (void)err_sys(&unwritten, EXIT_FILE_IO, json_lost(), "stdout: cannot write the events of --json");
+    log_line(LOG_ERROR, "%s", unwritten.msg);
+    return code == EXIT_OK ? unwritten.code : code;
+}

@@ -16,4 +16,7 @@ int setup_need_one(bool listen, bool connect, bool use_stdio, const char *choice
 /* Print err and return its code: the end of main for what fails before a session. */
 int setup_fail(const struct options *o, const struct err *err);
 
+/* The end of main: the exit code. code: of what ran, or -1 and err. Events that nobody got turn EXIT_OK into EXIT_FILE_IO. */
+int setup_end(const struct options *o, int code, const struct err *err);
+
 #endif

@@ -134,14 +134,30 @@ def a_listener_that_served_ends_well(ws):
 def a_listener_with_a_session_ends_with_it(ws, program):
     """Without --once: it was not idle."""
     source, dest = make_trees(ws)
+    address, slow = ws.unix(), ["--bwlimit", "1"]
+    if program == "hvsend":
+        listener = ws.listen(address, HVSEND, "-a", *slow, "--listen", address, f"{source}/")
+        other = ws.start(HVRECV, "--connect", address, dest)
+    else:
+        listener = ws.listen(address, HVRECV, "--listen", address, dest)
+        other = ws.start(HVSEND, "-a", *slow, f"{source}/", address)
+    wait_until(lambda: [name for name in os.listdir(dest) if name.startswith(".")], "a file has begun")
+    listener.signal(signal.SIGTERM)
+    failed(listener.wait(), 20, "interrupted")
+    failed(other.wait(), 12, "ended the session: interrupted")
+
+
+@each(["hvrecv", "hvsend"])
+def a_stranger_who_only_connects_is_no_session(ws, program):
+    source, dest = make_trees(ws)
     address = ws.unix()
     words = [HVSEND, "-a", "--listen", address, source] if program == "hvsend" else [HVRECV, "--listen", address, dest]
     listener = ws.listen(address, *words, "-vv")
     with socket.socket(socket.AF_UNIX) as stream:
         stream.connect(address.removeprefix("unix:"))
-        wait_until(lambda: "session with" in listener.err(), "the session runs")
+        wait_until(lambda: "session with" in listener.err(), "it greets")
         listener.signal(signal.SIGTERM)
-        failed(listener.wait(), 20, "interrupted")
+        check_equal(listener.wait().code, 0, "the exit code")
 
 
 # ---- before there is a session, and twice -------------------------------------------------------------------

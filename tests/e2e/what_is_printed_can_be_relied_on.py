@@ -354,7 +354,25 @@ def output_that_cannot_be_written_does_not_lose_files(ws):
     with open("/dev/full", "wb") as full:
         sender = ws.run(HVSEND, "-a", "--json", f"{source}/", address, stdout=full)
     check_equal(receiver.wait().code, 0, "the receiver's exit code")
-    check(sender.code in (0, 11), str(sender))
+    check_equal(sender.code, 11, str(sender))
+    check("stdout: cannot write the events of --json: No space left on device" in sender.err, str(sender))
+    same_tree(source, dest)
+
+
+@case
+def a_reader_of_events_that_leaves_does_not_lose_files(ws):
+    source, dest = make_source(ws), ws.dir("dest")
+    address = ws.unix()
+    out, into = os.pipe()
+    os.close(out)
+    receiver = ws.start(HVRECV, "--listen", address, "--once", "--json", dest, stdout=into)
+    os.close(into)
+    wait_until(lambda: is_listening(address), "it listens")
+    sender = ws.run(HVSEND, "-a", f"{source}/", address)
+    check_equal(sender.code, 0, str(sender))
+    receiver = receiver.wait()
+    check_equal(receiver.code, 11, str(receiver))
+    check("stdout: cannot write the events of --json: Broken pipe" in receiver.err, str(receiver))
     same_tree(source, dest)
 
 
