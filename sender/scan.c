@@ -206,9 +206,11 @@ static int next_name(struct scan *s, struct found *ret) {
     if (more <= 0)
         return -1;
     size_t n = strlen(name), at = level->path_length;
+    size_t shown = n < NAME_BYTES_MAX ? n : NAME_BYTES_MAX; /* some file systems have longer ones */
     if (at > 0)
         s->path[at++] = '/';
-    memcpy(s->path + at, name, n + 1);
+    memcpy(s->path + at, name, shown);
+    s->path[at + shown] = '\0';
     enum name_fault fault = name_check(name, n);
     if (fault == NAME_RESERVED)
         report_warning(s->report, s->path, "skipping the unfinished file of another transfer");
