@@ -21,7 +21,7 @@
 
 enum {
     SINK_BATCH_FILES = 2048,
-    SINK_BATCH_BYTES = 64 * 1024 * 1024,
+    SINK_BATCH_BYTES = 8 * 1024 * 1024, /* a window: a dead receiver had not committed more than that */
     SINK_BLOCK_BYTES = 1024 * 1024,
     SINK_WRITE_OUT_BYTES = 1024 * 1024, /* of a large file, handed to storage at a time (decision 0014) */
     SINK_KEPT_FILES = 16, /* files of a batch that are open at a time: a session needs few descriptors */
