@@ -50,6 +50,28 @@ static inline void sink_claim(struct sink *sink, uint64_t end) {
         sink->filled = ahead_claim(sink->opt.ahead, end);
 }
 
+/* True for a file that is flushed by itself, not with its batch. */
+static inline bool sink_is_large(uint64_t size) {
+    return size > CHUNK_SIZE_DEFAULT;
+}
+
+/* Nothing at all is put ahead any more. */
+static inline void sink_stop_ahead(struct sink *sink) {
+    if (sink->opt.ahead)
+        sink->filled = ahead_close(sink->opt.ahead);
+}
+
+/* Nothing lies behind that which was not written for the open file. */
+static inline uint64_t sink_filled_to(const struct sink *sink) {
+    return sink->filled > sink->had ? sink->filled : sink->had;
+}
+
+/* The open file stays as it is: what it takes up is what the file system tells. */
+void sink_settle(struct sink *sink);
+
+/* n bytes are to be written before `end`; the file becomes so long, if it is not yet. 0, or -1 and err (EXIT_NO_SPACE). */
+int sink_take_up_to(struct sink *sink, uint64_t n, uint64_t end, struct err *err);
+
 /* n bytes more are to be written at an offset that is before `end`: whether the peer may have them. 0, and they are the
  * caller's until usage_room_used, or -1 and err (EXIT_NO_SPACE). */
 int sink_take_room(struct sink *sink, uint64_t n, uint64_t end, struct err *err);

@@ -1,0 +1,172 @@
+/* sink_end.c: the file that is complete, up to its place in the batch. */
+#include "receiver/sink_impl.h"
+
+#include "core/text.h"
+
+static void batch_add(struct sink *sink, uint64_t size, bool synced, bool elsewhere) {
+    if (sink->batch_count - sink->batch_closed == SINK_KEPT_FILES || elsewhere || sink->place == SINK_INPLACE)
+        sink_release_kept(sink, sink->batch_count);
+    sink->batch[sink->batch_count++] = (struct sink_commit){
+        .file_id = sink->file_id,
+        .size = size,
+        .path = sink->path,
+        .inplace = sink->place == SINK_INPLACE,
+        .kept = sink->file,
+        .synced = synced,
+        .elsewhere = elsewhere,
+    };
+    if (sink->held.usage) { /* who replaces it before it is committed waits for nothing */
+        struct sink_commit *c = &sink->batch[sink->batch_count - 1];
+        c->closed = usage_close(&sink->held, &c->kept);
+        sink->batch_closed = sink->batch_count;
+    }
+    sink->batch_bytes += size;
+    sink->batch_elsewhere = sink->batch_elsewhere || elsewhere;
+    sink->path = NULL;
+    sink->file = OS_FILE_NONE;
+    (void)usage_close(&sink->held_old, &sink->old);
+}
+
+/* A flush may not find what was lost before it. */
+static int flush_file(const struct sink *sink) {
+    return sink->lost != 0 ? sink->lost : os_sync(sink->file);
+}
+
+/* An unfinished file that is another's already is of no use to the next session. What may take long is done before. */
+static int flush_before_owner(const struct sink *sink, const struct metadata *meta) {
+    uint32_t uid, gid;
+    bool changes = sink_owner_differs(sink, &sink->made, meta->uid, meta->gid, &uid, &gid);
+    bool first = changes && sink->place == SINK_PARTIAL && sink->opt.durable != DURABLE_NONE;
+    return first ? flush_file(sink) : 0;
+}
+
+/* --inplace: another session may have put another file there, or a link. 0, or -1 and err. */
+static int check_is_named(const struct sink *sink, struct os_dir at, const char *name, struct err *err) {
+    struct os_stat st, named;
+    if (sink->place != SINK_INPLACE)
+        return 0;
+    int result = os_fstat(sink->file, &st);
+    if (result == 0)
+        result = os_stat_at(at, name, &named);
+    if (result != 0)
+        return os_file_error(err, result, "%s: cannot see whether it is still there", ESCAPED(sink->path));
+    if (st.device == named.device && st.inode == named.inode)
+        return 0;
+    return err_set(err, EXIT_PARTIAL,
+                   "%s: another took its place while it was written (--inplace); send it again",
+                   ESCAPED(sink->path));
+}
+
+/* A file that is written in place gets its time when it is on storage: else who runs it again after a flush that failed, or
+ * after a crash, would find the right size and time, and pass over what was lost. */
+static bool time_waits(const struct sink *sink) {
+    return sink->place == SINK_INPLACE && sink->opt.times && sink->opt.durable != DURABLE_NONE;
+}
+
+/* It is opened again for that, if it can be. */
+static int look_at_late(const struct sink *sink, struct os_stat *st, struct err *err) {
+    int result = time_waits(sink) ? os_fstat(sink->file, st) : 0;
+    return result == 0 ? 0 : os_file_error(err, result, "%s: cannot look at it", ESCAPED(sink->path));
+}
+
+/* Everything that is to be true of the file before it is renamed, but for the flush of a small one. *ret_st is what
+ * it is then. */
+static int make_ready(struct sink *sink, uint64_t size, const struct metadata *meta, struct os_stat *ret_st,
+                      struct err *err) {
+    struct os_dir at;
+    const char *name;
+    struct os_stat old = {.kind = OS_NONE};
+    if (sink_parent(sink, sink->path, &at, &name, err) != 0 || check_is_named(sink, at, name, err) != 0 ||
+        sink_take_up_to(sink, 0, size, err) != 0)
+        return -1;
+    if ((!sink->opt.perms || OS_KEEPS_WIN_ATTR) && !dir_cache_has_new_parent(&sink->dirs, sink->path) &&
+        os_stat_at(at, name, &old) != 0)
+        old.kind = OS_NONE;
+    sink_stop_ahead(sink);
+    int result = sink_leave_hole(sink, size);
+    if (result == 0 && (sink->end_of_data != size || sink_filled_to(sink) > size))
+        result = os_truncate(sink->file, size);
+    /* Where the file system has no holes, that took room. */
+    if (result == 0 && sink->end_of_data < size &&
+        usage_check_free(sink->opt.usage, at, 0, sink->path, err) != 0)
+        return -1;
+    if (result == 0 && !sink->as_before)
+        result = os_fstat(sink->file, &sink->made);
+    if (result == 0 && sink->place != SINK_INPLACE) /* all of it counts as bytes until it has its name */
+        usage_settle(sink->opt.usage, &sink->counts, size, size);
+    if (result != 0)
+        return os_file_error(err, result, "%s: cannot set the size", ESCAPED(sink->path));
+    result = flush_before_owner(sink, meta);
+    if (result != 0)
+        return os_file_error(err, result, "%s: cannot flush", ESCAPED(sink->path));
+    if (!sink->as_before)
+        sink->made_with = sink->mode;
+    sink->made_known = sink->place == SINK_TEMP;
+    *ret_st = sink->made;
+    if (sink->as_before)
+        ret_st->mtime_nsec = ret_st->win.created_nsec = UINT32_MAX; /* not known, and no times at all */
+    return sink_set_metadata(sink, sink->file, ret_st, meta, &old, !time_waits(sink), sink->path, err);
+}
+
+/* What waits to be renamed must not be taken for unfinished by another session: it gets a name of this session's own. */
+static int leave_partial_name(struct sink *sink, struct err *err) {
+    struct os_dir at;
+    const char *name;
+    struct temp_name partial, temp;
+    if (sink->place != SINK_PARTIAL)
+        return 0;
+    if (sink_parent(sink, sink->path, &at, &name, err) != 0)
+        return -1;
+    sink_partial_name(name, &partial);
+    sink_temp_name(sink, sink->path, sink->file_id, &temp);
+    int result = os_rename_at(at, partial.s, temp.s);
+    if (result != 0)
+        return os_file_error(err, result, "%s: cannot rename the complete file", ESCAPED(name));
+    sink->place = SINK_TEMP;
+    return 0;
+}
+
+static int set_time(const struct sink *sink, const struct metadata *meta, struct err *err) {
+    int result = os_set_mtime(sink->file, meta->mtime_sec, meta->mtime_nsec);
+    return result == 0 ? 0 : os_file_error(err, result, "%s: cannot set its time", ESCAPED(sink->path));
+}
+
+static void set_time_later(struct sink_commit *c, const struct os_stat *st, const struct metadata *meta) {
+    c->time_waits = true;
+    c->was = (struct file_state){st->device, st->inode, st->size, st->ctime_sec, st->ctime_nsec};
+    c->mtime_sec = meta->mtime_sec;
+    c->mtime_nsec = meta->mtime_nsec;
+}
+
+int sink_file_end(struct sink *sink, uint64_t size, const struct metadata *meta, struct err *err) {
+    struct os_stat st;
+    if (make_ready(sink, size, meta, &st, err) != 0 || look_at_late(sink, &st, err) != 0) {
+        sink_file_drop(sink);
+        return -1;
+    }
+    bool late = time_waits(sink);
+    /* A large file is flushed by itself, and so is one that the flush of the root's volume does not reach. */
+    bool elsewhere = !sink_volume_reaches(sink, &st);
+    bool alone = sink_is_large(size) || sink->opt.durable == DURABLE_FILE || elsewhere || sink->opt.verify ||
+                 (late && (st.mode & 0600) != 0600);
+    int result = alone && sink->opt.durable != DURABLE_NONE ? flush_file(sink) : sink->lost;
+    if (result != 0) {
+        (void)os_file_error(err, result, "%s: cannot flush", ESCAPED(sink->path));
+        sink_file_drop(sink);
+        return -1;
+    }
+    if (leave_partial_name(sink, err) != 0 || sink_verify_check(sink, size, err) != 0 ||
+        (late && alone && set_time(sink, meta, err) != 0)) {
+        sink_file_drop(sink);
+        return -1;
+    }
+    if (sink->place == SINK_INPLACE)
+        sink_settle(sink);
+    batch_add(sink, size, alone, elsewhere);
+    if (late && !alone)
+        set_time_later(&sink->batch[sink->batch_count - 1], &st, meta);
+    if (sink->opt.durable == DURABLE_FILE || sink->batch_count == SINK_BATCH_FILES ||
+        sink->batch_bytes >= SINK_BATCH_BYTES)
+        sink_commit(sink);
+    return 0;
+}
