@@ -61,14 +61,7 @@ static int check_usage(const struct options *o, struct err *err) {
     if (o->arg_count > 1 && !o->connect)
         return err_set(err, EXIT_USAGE,
                        "give one directory to receive into; names to pull go with --connect");
-    if (o->once && !o->listen)
-        return err_set(err, EXIT_USAGE, "--once goes with --listen");
-    if (o->allow.count && !o->listen)
-        return err_set(err, EXIT_USAGE, "--allow-peer goes with --listen");
-    if (o->use_stdio && (o->json || o->progress_fd == 1))
-        return err_set(err, EXIT_USAGE,
-                       "with --stdio, stdout is the stream: --json and --progress-fd 1 cannot use it");
-    return 0;
+    return setup_check(o, err);
 }
 
 static int open_root(const struct options *o, struct os_dir *ret, struct err *err) {

@@ -32,14 +32,7 @@ static int check_usage(const struct options *o, struct err *err) {
         return err_set(err, EXIT_USAGE, "--into goes with a DEST; here the receiver chooses its directory");
     if (o->serial && (o->bwlimit.rate || os_file_is_open(o->bwlimit.file)))
         return err_set(err, EXIT_USAGE, "--serial and --bwlimit exclude each other; see --help");
-    if (o->once && !o->listen)
-        return err_set(err, EXIT_USAGE, "--once goes with --listen");
-    if (o->allow.count && !o->listen)
-        return err_set(err, EXIT_USAGE, "--allow-peer goes with --listen");
-    if (o->use_stdio && (o->json || o->progress_fd == 1))
-        return err_set(err, EXIT_USAGE,
-                       "with --stdio, stdout is the stream: --json and --progress-fd 1 cannot use it");
-    return 0;
+    return setup_check(o, err);
 }
 
 /* Connects to the receivers and sends. The exit code, or -1 and err. */

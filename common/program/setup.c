@@ -33,6 +33,17 @@ int setup_need_one(bool listen, bool connect, bool use_stdio, const char *choice
     return err_set(err, EXIT_USAGE, "give exactly one of %s; see --help", choices);
 }
 
+int setup_check(const struct options *o, struct err *err) {
+    if (o->once && !o->listen)
+        return err_set(err, EXIT_USAGE, "--once goes with --listen");
+    if (o->allow.count && !o->listen)
+        return err_set(err, EXIT_USAGE, "--allow-peer goes with --listen");
+    if (o->use_stdio && (o->json || o->progress_fd == 1))
+        return err_set(err, EXIT_USAGE,
+                       "with --stdio, stdout is the stream: --json and --progress-fd 1 cannot use it");
+    return 0;
+}
+
 int setup_fail(const struct options *o, const struct err *err) {
     log_line(LOG_ERROR, "%s", err->msg);
     if (o->json)

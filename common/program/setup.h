@@ -13,6 +13,9 @@ struct report_style setup_style(const char *role, const struct options *o, bool 
 /* Exactly one of `given` is allowed and needed. 0, or -1 and err (EXIT_USAGE) that says which there are. */
 int setup_need_one(bool listen, bool connect, bool use_stdio, const char *choices, struct err *err);
 
+/* What goes together in neither program. 0, or -1 and err (EXIT_USAGE). */
+int setup_check(const struct options *o, struct err *err);
+
 /* Print err and return its code: the end of main for what fails before a session. */
 int setup_fail(const struct options *o, const struct err *err);
 

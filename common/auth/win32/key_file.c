@@ -15,19 +15,6 @@
 #include <aclapi.h>
 #include <sddl.h>
 
-/* From malloc; NULL: no name of Windows, or no memory. */
-static wchar_t *wide_path(const char *path) {
-    size_t n = strlen(path);
-    wchar_t *wide = malloc((n + 1) * sizeof *wide);
-    ptrdiff_t units = wide ? wtf8_to_utf16(path, n, (uint16_t *)wide, n) : -1;
-    if (units < 0) {
-        free(wide);
-        return NULL;
-    }
-    wide[units] = L'\0';
-    return wide;
-}
-
 /* ---- who ---------------------------------------------------------------------------------------------- */
 
 struct user {
@@ -101,7 +88,7 @@ static int check(const char *path, HANDLE file, struct err *err) {
 }
 
 int key_file_read(const char *path, void *to, size_t n, size_t *ret_n, struct err *err) {
-    wchar_t *wide = wide_path(path);
+    wchar_t *wide = (wchar_t *)wtf8_new_utf16(path);
     if (wide == NULL)
         return err_set(err, EXIT_FILE_IO, "--key-file %s: no file can have that name", ESCAPED(path));
     int fd = _wopen(wide, _O_RDONLY | _O_BINARY | _O_NOINHERIT);
@@ -150,7 +137,7 @@ static PSECURITY_DESCRIPTOR private_list(void) {
 }
 
 int key_file_create(const char *path, const void *p, size_t n, struct err *err) {
-    wchar_t *wide = wide_path(path);
+    wchar_t *wide = (wchar_t *)wtf8_new_utf16(path);
     SECURITY_ATTRIBUTES rights = {.nLength = sizeof rights, .lpSecurityDescriptor = private_list()};
     DWORD put = 0, error = 0;
     int result = -1;

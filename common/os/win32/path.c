@@ -8,23 +8,11 @@
 #include <string.h>
 #include <wchar.h>
 
-static wchar_t *wide_of(const char *path) {
-    size_t n = strlen(path);
-    wchar_t *wide = malloc((n + 1) * sizeof *wide);
-    ptrdiff_t units = wide ? wtf8_to_utf16(path, n, (uint16_t *)wide, n) : -1;
-    if (units < 0) {
-        free(wide);
-        return NULL;
-    }
-    wide[units] = L'\0';
-    return wide;
-}
-
 /* "C:\a" becomes "\\?\C:\a", "\\host\share" "\\?\UNC\host\share"; what has "\\?\" or "\\.\" stays. The result is freed
  * by the caller; NULL: out of memory, or not a path. */
 static wchar_t *long_path(const char *path) {
     static const wchar_t drive[] = L"\\\\?\\", share[] = L"\\\\?\\UNC\\";
-    wchar_t *wide = wide_of(path);
+    wchar_t *wide = (wchar_t *)wtf8_new_utf16(path);
     DWORD max = wide ? GetFullPathNameW(wide, 0, NULL, NULL) : 0;
     wchar_t *full = max ? malloc((max + wcslen(share) + 1) * sizeof *full) : NULL;
     wchar_t *plain = full ? full + wcslen(share) : NULL;

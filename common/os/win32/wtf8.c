@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
 
 enum {
     SURROGATE_HIGH = 0xD800,
@@ -69,6 +71,18 @@ ptrdiff_t wtf8_to_utf16(const char *from, size_t n, uint16_t *to, size_t max) {
         i += length;
     }
     return (ptrdiff_t)used;
+}
+
+uint16_t *wtf8_new_utf16(const char *from) {
+    size_t n = strlen(from);
+    uint16_t *to = malloc((n + 1) * sizeof *to);
+    ptrdiff_t units = to ? wtf8_to_utf16(from, n, to, n) : -1;
+    if (units < 0) {
+        free(to);
+        return NULL;
+    }
+    to[units] = 0;
+    return to;
 }
 
 /* `c` as bytes in `to`; how many. */

@@ -12,6 +12,8 @@
 
 /* Units written to `to` (room for max; no terminator), or -EILSEQ, -ENAMETOOLONG. */
 ptrdiff_t wtf8_to_utf16(const char *from, size_t n, uint16_t *to, size_t max);
+/* The same, from malloc and with a terminator. NULL: no name of Windows, or no memory. */
+uint16_t *wtf8_new_utf16(const char *from);
 /* Bytes written to `to` (room for max; no terminator), or -ENAMETOOLONG. Each unit takes at most 3. */
 ptrdiff_t utf16_to_wtf8(const uint16_t *from, size_t n, char *to, size_t max);
 
