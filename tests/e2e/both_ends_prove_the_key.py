@@ -12,6 +12,7 @@ import struct
 import threading
 
 import lib
+from cutter import Between, pump
 from lib import HVRECV, HVSEND, KIB, MIB, SMALL, case, check, check_equal, each, failed, good, noise, prose, put
 
 TOLD = "authentication failed: both ends need the same key"
@@ -186,36 +187,18 @@ def receive_frame(stream):
     return header and header + receive(stream, struct.unpack_from("<I", header, 4)[0])
 
 
-class Relay:
+class Relay(Between):
     """Forwards connections by frames until WELCOME, then by bytes. cuts: the n-th one ends after cuts[n] bytes of that.
     swap: the first two connections get each other's frame of this type."""
 
     def __init__(self, ws, address, cuts=(), swap=None):
-        self.target, self.cuts, self.swap, self.accepted = address.removeprefix("unix:"), list(cuts), swap, 0
+        self.cuts, self.swap = list(cuts), swap
         self.kept, self.both = {}, threading.Barrier(2)
         self.address = ws.unix()
-        self.door = socket.socket(socket.AF_UNIX)
-        self.door.bind(self.address.removeprefix("unix:"))
-        self.door.listen(16)
-        self.threads = [threading.Thread(target=self.serve, daemon=True)]
-        self.threads[0].start()
+        super().__init__(self.address.removeprefix("unix:"), address.removeprefix("unix:"))
 
-    def serve(self):
-        while True:
-            try:
-                near, _ = self.door.accept()
-            except OSError:
-                return
-            far = socket.socket(socket.AF_UNIX)
-            try:
-                far.connect(self.target)
-            except OSError:
-                near.close()
-                continue
-            number = self.accepted
-            self.accepted += 1
-            self.threads.append(threading.Thread(target=self.forward, args=(number, near, far), daemon=True))
-            self.threads[-1].start()
+    def begin(self, number, near, far):
+        self.start(self.forward, number, near, far)
 
     def forward(self, number, near, far):
         try:
@@ -231,38 +214,14 @@ class Relay:
                 ends[1].sendall(frame)
                 ends = ends[::-1]
             left = [self.cuts[number]] if number < len(self.cuts) else [None]
-            back = threading.Thread(target=self.pump, args=(far, near, left), daemon=True)
+            back = threading.Thread(target=pump, args=(far, near, left), daemon=True)
             back.start()
-            self.pump(near, far, left)
+            pump(near, far, left)
             back.join(lib.PATIENCE)
         except OSError:
             pass
         near.close()
         far.close()
-
-    @staticmethod
-    def pump(a, b, left):
-        try:
-            while data := a.recv(64 * KIB):
-                if left[0] is not None:
-                    data = data[: left[0]]
-                    left[0] -= len(data)
-                b.sendall(data)
-                if left[0] == 0:
-                    break
-        except OSError:
-            pass
-        for end in (a, b):
-            try:
-                end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-
-    def close(self):
-        self.door.shutdown(socket.SHUT_RDWR)
-        self.door.close()
-        for thread in self.threads:
-            thread.join(lib.PATIENCE)
 
 
 @each(["push", "pull"])

@@ -9,21 +9,20 @@ from lib import KIB
 PREAMBLE = 16
 
 
-class Cutter:
-    """Forwards connections; cuts the n-th one after cuts[n] bytes in both directions together, later ones and those with
-    None never. With `hold`, the first one stands still after so many bytes until that many others stand."""
+class Between:
+    """Accepts connections, each with one of its own to the target; `begin(number, near, far)` says what becomes of them."""
 
-    def __init__(self, listen_path, target_path, cuts, hold=None):
-        self.target, self.cuts, self.accepted = target_path, list(cuts), 0
-        self.hold = hold  # (bytes, others)
-        self.carried = []  # bytes of each connection, both directions
-        self.answered = set()  # connections on which the listener has said something
-        self.more_answered = threading.Condition()
+    def __init__(self, listen_path, target_path):
+        self.target, self.accepted = target_path, 0
         self.door = socket.socket(socket.AF_UNIX)
         self.door.bind(listen_path)
         self.door.listen(16)
-        self.threads = [threading.Thread(target=self.serve, daemon=True)]
-        self.threads[0].start()
+        self.threads = []
+        self.start(self.serve)
+
+    def start(self, target, *words):
+        self.threads.append(threading.Thread(target=target, args=words, daemon=True))
+        self.threads[-1].start()
 
     def serve(self):
         while True:
@@ -37,14 +36,53 @@ class Cutter:
             except OSError:
                 near.close()
                 continue
-            left = [self.cuts[self.accepted]] if self.accepted < len(self.cuts) else [None]
-            number = self.accepted
-            self.carried.append(0)
             self.accepted += 1
-            for a, b in ((near, far), (far, near)):
-                words = (a, b, left, number, a is far)
-                self.threads.append(threading.Thread(target=self.pump, args=words, daemon=True))
-                self.threads[-1].start()
+            self.begin(self.accepted - 1, near, far)
+
+    def close(self):
+        self.door.shutdown(socket.SHUT_RDWR)
+        self.door.close()
+        for thread in self.threads:
+            thread.join(lib.PATIENCE)
+
+
+def pump(a, b, left, note=lambda n: None):
+    """What a says goes to b, until the last of left[0] bytes (None: no end), which other pumps may count down too."""
+    try:
+        while data := a.recv(64 * KIB):
+            note(len(data))
+            if left[0] is not None:
+                data = data[: left[0]]
+                left[0] -= len(data)
+            b.sendall(data)
+            if left[0] == 0:
+                break
+    except OSError:
+        pass
+    for end in (a, b):
+        try:
+            end.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+
+
+class Cutter(Between):
+    """Forwards connections; cuts the n-th one after cuts[n] bytes in both directions together, later ones and those with
+    None never. With `hold`, the first one stands still after so many bytes until that many others stand."""
+
+    def __init__(self, listen_path, target_path, cuts, hold=None):
+        self.cuts = list(cuts)
+        self.hold = hold  # (bytes, others)
+        self.carried = []  # bytes of each connection, both directions
+        self.answered = set()  # connections on which the listener has said something
+        self.more_answered = threading.Condition()
+        super().__init__(listen_path, target_path)
+
+    def begin(self, number, near, far):
+        left = [self.cuts[number] if number < len(self.cuts) else None]
+        self.carried.append(0)
+        for a, b in ((near, far), (far, near)):
+            self.start(pump, a, b, left, lambda n, answer=a is far: self.note(number, n, answer))
 
     def note(self, number, n, answer):
         """n bytes come on this connection; waits where it has to stand still."""
@@ -59,29 +97,8 @@ class Cutter:
                 self.more_answered.wait_for(stand, lib.PATIENCE)
                 self.hold = None
 
-    def pump(self, a, b, left, number, answer):
-        try:
-            while data := a.recv(64 * KIB):
-                self.note(number, len(data), answer)
-                if left[0] is not None:
-                    data = data[: left[0]]
-                    left[0] -= len(data)
-                b.sendall(data)
-                if left[0] == 0:
-                    break
-        except OSError:
-            pass
-        for end in (a, b):
-            try:
-                end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-
     def close(self):
         with self.more_answered:
             self.hold = None
             self.more_answered.notify_all()
-        self.door.shutdown(socket.SHUT_RDWR)
-        self.door.close()
-        for thread in self.threads:
-            thread.join(lib.PATIENCE)
+        super().close()
