@@ -77,7 +77,7 @@ struct line {
     bool unproven; /* dialler: who listens there now does not have the key */
     bool violated; /* the peer came back as it may not */
     unsigned breaks; /* in a row, without progress between them */
-    int64_t back_ms; /* dialler: when it came back last; 0: never */
+    int64_t backs_due_ms; /* dialler: when it will have waited for every time that it came back */
     int64_t back_by_ms; /* listener: the peer is not waited for any longer, however short it was away */
     uint64_t bytes_in, bytes_out; /* of streams that are gone */
     /* Lock. */

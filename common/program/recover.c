@@ -11,6 +11,8 @@
 enum {
     BREAKS_MAX = 64, /* in a row without progress, for a listener: a peer cannot keep it busy for nothing */
     WELCOME_MS = 60000, /* the other end may have a full window to write first */
+    BACKS_AT_ONCE =
+        16, /* times that a dialler comes back without a pause, and once more for each --retry-delay */
 };
 
 /* Lock held. Whoever opened this stream may be the session's peer. */
@@ -98,14 +100,25 @@ static int dial_once(struct line *line, uint64_t processed, int64_t deadline, st
     return result;
 }
 
-/* An end that takes us back and hangs up again, whatever it did between, is not dialled without a pause: it alone would say
- * how busy this end is. False: cancelled. */
-static bool pause_before(struct line *line) {
+static int first_pause_ms(const struct line *line) {
     uint32_t random;
-    if (line->back_ms == 0)
-        return true;
     os_random(&random, sizeof random);
-    return waker_pause(line->waker, line->back_ms + backoff_ms(line->way->retry.delay_ms, 1, random));
+    return backoff_ms(line->way->retry.delay_ms, 1, random);
+}
+
+/* A stream that breaks now and then costs no time. But an end that takes us back and hangs up again is not dialled without
+ * pauses: not when nothing came of it, and not again and again, whatever it did between, for it alone would say how busy
+ * this end is. False: cancelled. */
+static bool pause_before(struct line *line) {
+    int64_t now = os_now_ms(), at = line->backs_due_ms - (int64_t)BACKS_AT_ONCE * line->way->retry.delay_ms;
+    if (line->breaks > 1)
+        at = now + first_pause_ms(line);
+    return at <= now || waker_pause(line->waker, at);
+}
+
+static void came_back(struct line *line) {
+    int64_t now = os_now_ms(), from = line->backs_due_ms > now ? line->backs_due_ms : now;
+    line->backs_due_ms = from + first_pause_ms(line);
 }
 
 static int dial_back(struct line *line, uint64_t processed, struct stream **ret, uint64_t *ret_theirs,
@@ -117,7 +130,7 @@ static int dial_back(struct line *line, uint64_t processed, struct stream **ret,
     int64_t deadline = bounded ? os_now_ms() + line->timeout_ms : INT64_MAX;
     for (uint32_t tries = 1;; tries++) {
         if (dial_once(line, processed, deadline, ret, ret_theirs, err) == 0) {
-            line->back_ms = os_now_ms();
+            came_back(line);
             return 0;
         }
         if (line->violated || is_cancelled(line) || err->code == EXIT_SIGNAL)

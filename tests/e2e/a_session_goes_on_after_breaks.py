@@ -103,8 +103,8 @@ def a_stream_that_carries_next_to_nothing_is_enough(ws, value):
         put(dest / "image", old, mtime_ns=2 * 10**18)
         words += ["--delta=on"]
     else:
-        cut = 40 * KIB
-        for i in range(1500):
+        cut = 72 * KIB  # both ends have much to say at a time
+        for i in range(5000):
             put(source / f"{i}", noise(100, i), mtime_ns=10**18)
             put(dest / f"{i}", noise(100, i), mtime_ns=2 * 10**18)
         words += ["-c"]
