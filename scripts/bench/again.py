@@ -1,6 +1,7 @@
 """The cases about what is there already, what breaks, and memory: W5, W7, W8, W10."""
 
 import os
+import random
 import statistics
 
 from . import data
@@ -108,7 +109,7 @@ def w8(bench):
     source = bench.image("random", size)
     whole = Hvferry(bench, "hvferry, uncut", relay=True)
     total = bench.copy(source, whole).wire["there"]
-    places = [total * (n + 1) // (CUTS + 1) for n in range(CUTS)]
+    places = sorted(random.Random(bench.seed).sample(range(1, total), CUTS))
     half = Hvferry(bench, "hvferry, cut at 50 %", cuts=[total // 2])
     many = Hvferry(bench, f"hvferry, cut {CUTS} times", cuts=places)
     contenders = [whole, half, many]
@@ -118,6 +119,7 @@ def w8(bench):
     again = {c.name: statistics.median(r.wire["there"] for r in c.measured) - total for c in contenders}
     values = {
         "half": median_seconds(half) / median_seconds(whole),
+        "ten": median_seconds(many) / median_seconds(whole),
         "half resent": max(0, again[half.name]) / WINDOW,
         "ten resent": max(0, again[many.name]) / CUTS / WINDOW,
     }

@@ -58,6 +58,7 @@ BARS = {
     ],
     "W8": [
         less("half", "time when cut at 50 %, against uncut", 1.1, 1.02),
+        less("ten", "time when cut ten times at random, against uncut", 1.1),
         less("half resent", "sent again when cut at 50 %", 1, None, " windows"),
         less("ten resent", "sent again for each of ten cuts", 1, None, " windows"),
     ],
