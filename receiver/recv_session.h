@@ -86,6 +86,7 @@ struct recv_session {
     unsigned base_count;
     struct err out_of_space; /* a full destination ends the session: what follows would fail too */
     bool attributes_lost; /* of Windows, and it was said */
+    bool asked; /* REQUEST went out: what comes, and where it goes, is for this end to say */
     bool no_memory; /* for an answer that the sender waits for: the session ends */
     char path[PATH_BYTES_MAX]; /* of the entry at hand */
 };

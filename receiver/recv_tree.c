@@ -13,6 +13,7 @@ int recv_session_request(struct recv_session *s, struct err *err) {
     static char encoded[PATH_BYTES_MAX + 1 + PATH_DEPTH_MAX]; /* main thread only, before any other starts */
     struct item *item = item_new(MSG_REQUEST, BODY_MAX);
     uint8_t *tags = malloc(BODY_MAX);
+    s->asked = true;
     struct wr tw = wr_of(tags, tags ? BODY_MAX - 64 : 0);
     for (unsigned i = 0; i < s->config.select_count; i++) {
         struct wr pw = wr_of(encoded, sizeof encoded);
@@ -96,6 +97,9 @@ int recv_start(struct recv_session *s, struct item *item, struct err *err) {
     struct msg_start m;
     if (msg_start_decode(item_body(item), &m, err) != 0 || read_start_tags(m.tags, s->path, err) != 0)
         return -1;
+    if (s->asked && s->path[0])
+        return err_set(err, EXIT_STREAM, "START: --into %s, which is for a receiver that listens",
+                       ESCAPED(s->path));
     if (m.flags & ~(uint64_t)OPT_SUPPORTED)
         return err_set(err, EXIT_UNSUPPORTED,
                        "the sender asks for options that this hvrecv does not support (%#" PRIx64 ")",
@@ -223,6 +227,11 @@ static void note_lost_attributes(struct recv_session *s, const struct win_attr *
         "of attributes of Windows only read-only is kept here: hidden and system files become plain ones");
 }
 
+/* Names were asked for: the directory that they go into stays as it is. */
+static bool is_ours(const struct recv_session *s, const struct entry *e) {
+    return s->config.selects && e->path[0] == '\0' && (e->type == ENTRY_DIR || e->type == ENTRY_DIR_END);
+}
+
 static int judge_entry(struct recv_session *s, struct entry *e, enum name_fault fault, struct err *err) {
     struct err why = {0};
     struct span target;
@@ -232,6 +241,8 @@ static int judge_entry(struct recv_session *s, struct entry *e, enum name_fault 
     const char *reason = fault != NAME_OK ? name_fault_text(fault)
                          : e->path[0]     ? os_name_fault(name, strlen(name))
                                           : NULL;
+    if (is_ours(s, e))
+        return made(s, e, err);
     if (reason) {
         result = err_set(&why, EXIT_PARTIAL, "%s: refused: %s", ESCAPED(e->path), reason);
     } else if (entry_link_target(e, &target, &why) != 0 || entry_win_attr(e, &why) != 0) {

@@ -205,6 +205,45 @@ def a_pull_takes_nothing_that_it_did_not_ask_for(ws):
     fence.check_nothing_changed()
 
 
+@each([("names", ["config"]), ("all", [])])
+def a_pull_goes_where_its_receiver_says(ws, value):
+    """START brings TAG_INTO: the file would be another one than that which was asked for."""
+    fence, address = Fence(ws), ws.unix()
+    with peer.Listener(address) as listener:
+        receiver = ws.start(rig.HVRECV, *rig.ONE_TRY, "--connect", address, *value[1], fence.dest)
+        with listener.accept() as one:
+            one.welcome(peer.SENDER)
+            one.expect("REQUEST")
+            one.send("START", start(ALL, tags=[(0x8202, path_value("elsewhere"))]))
+            code, text = one.ended_with()
+            check_equal((code, "--into elsewhere" in text), (12, True), text)
+        check_equal(receiver.wait().code, 12, "exit code")
+    fence.check_nothing_changed()
+    check(not os.path.lexists(fence.dest / "elsewhere"), "the directory was made")
+
+
+@case
+def a_pull_of_names_leaves_the_directory_itself_alone(ws):
+    fence, address = Fence(ws), ws.unix()
+    before = os.lstat(fence.dest).st_mode
+    with peer.Listener(address) as listener:
+        receiver = ws.start(rig.HVRECV, *rig.ONE_TRY, "--connect", address, "wanted", fence.dest)
+        with listener.accept() as one:
+            one.welcome(peer.SENDER)
+            one.expect("REQUEST")
+            one.send("START", start(ALL))
+            one.send("ENTRIES", Entries().add(DIR, "", mode=0o777).add(DIR_END, "", mode=0o777).parts)
+            one.expect("VERDICTS")
+            one.send("LIST_END")
+            one.send("FINISH", totals(2, 0, 0, 2, 0, 0))
+            if one.expect("FINISH_ACK", "ABORT").kind == "FINISH_ACK":
+                one.send("BYE")
+            one.drain()
+        result = receiver.wait()
+    check_equal(result.code, 23, str(result))
+    check_equal(os.lstat(fence.dest).st_mode, before, "the mode of the directory")
+
+
 @each([("with LIST_END", ["LIST_END"], 23, "wanted/dir"), ("without LIST_END", [], 12, "LIST_END")])
 def a_pull_that_got_nothing_of_what_it_asked_for_says_so(ws, value):
     """Whether the sender says that its list is over or not."""
