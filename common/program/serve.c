@@ -189,8 +189,8 @@ static void *session_main(void *arg) {
     slot->code = code;
     slot->state = SLOT_OVER;
     tell_manager(s);
-    /* A stranger who comes while there is a session does not end it. */
-    bool counts = slot->admitted || running_sessions(s, NULL) == 0;
+    /* A stranger who comes while there is a session does not end it; one who is there when it is told to stop is none. */
+    bool counts = slot->admitted || (running_sessions(s, NULL) == 0 && !s->stopped);
     bool the_one = s->options->once && counts && code != SESSION_NONE && !slot->replaced && !s->one_over;
     if (the_one) {
         s->one_over = true;

@@ -87,6 +87,7 @@ static int prepare_spawn(posix_spawn_file_actions_t *actions, posix_spawnattr_t 
     (void)sigemptyset(&none);
     (void)sigemptyset(&defaults);
     (void)sigaddset(&defaults, SIGPIPE);
+    (void)sigaddset(&defaults, SIGXFSZ);
     (void)sigaddset(&defaults, SIGCHLD);
     int sys = posix_spawn_file_actions_adddup2(actions, fd, STDIN_FILENO);
     if (sys == 0)

@@ -3,6 +3,7 @@
 
 import json
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import threading
 from pathlib import Path
 
 import lib
-from lib import HVSEND, KIB, MIB, NOBODY, SMALL, Skipped, case, check, check_equal, each, failed, good, noise, put, wait_until
+from lib import HVRECV, HVSEND, KIB, MIB, NOBODY, SMALL, Skipped, case, check, check_equal, each, failed, good, noise, put, wait_until
 from meddler import Cut, Meddler
 from proxy import TO_DIALLER, TO_LISTENER, Before, session
 
@@ -549,6 +550,24 @@ def what_a_disk_has_lost_is_sent_again_in_place(ws, value):
     pair = ws.push(send, dest, ["--inplace"])
     check_equal((pair.sender.code, pair.receiver.code), (0, 0), f"the codes of {pair}")
     check_equal(as_stored(dest / "file"), noise(size, 5), "what storage has")
+
+
+@each([f"{role}{options}" for role in ("push", "pull") for options in ("", ", --serial")])
+def a_file_larger_than_a_process_may_write_is_an_error_of_that_file(ws, value):
+    role, _, options = value.partition(", ")
+    source, dest, address = ws.dir("source"), ws.dir("dest"), ws.unix()
+    put(source / "large", noise(4 * MIB))
+    put(source / "small", b"small")
+    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2 * MIB, 2 * MIB))
+    if role == "push":
+        receiver = ws.receiver(address, dest, *options.split(), preexec_fn=limit)
+        sender = ws.run(HVSEND, "-a", f"{source}/", address)
+    else:
+        sender = ws.listen(address, HVSEND, "--once", "-a", "--listen", address, f"{source}/")
+        receiver = ws.start(HVRECV, "--connect", address, *options.split(), dest, preexec_fn=limit)
+        sender = sender.wait()
+    both_failed((sender, receiver.wait()), (11, 23), "large: cannot .*File too large")
+    check_equal(os.listdir(dest), ["small"], "what is there")
 
 
 @case

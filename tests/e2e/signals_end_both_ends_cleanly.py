@@ -147,12 +147,13 @@ def a_listener_with_a_session_ends_with_it(ws, program):
     failed(other.wait(), 12, "ended the session: interrupted")
 
 
-@each(["hvrecv", "hvsend"])
-def a_stranger_who_only_connects_is_no_session(ws, program):
+@each([f"{program}{once}" for program in ("hvrecv", "hvsend") for once in ("", ", --once")])
+def a_stranger_who_only_connects_is_no_session(ws, value):
+    program, _, once = value.partition(", ")
     source, dest = make_trees(ws)
     address = ws.unix()
     words = [HVSEND, "-a", "--listen", address, source] if program == "hvsend" else [HVRECV, "--listen", address, dest]
-    listener = ws.listen(address, *words, "-vv")
+    listener = ws.listen(address, *words, "-vv", *once.split())
     with socket.socket(socket.AF_UNIX) as stream:
         stream.connect(address.removeprefix("unix:"))
         wait_until(lambda: "session with" in listener.err(), "it greets")

@@ -220,6 +220,8 @@ int os_volume_free(struct os_dir dir, uint64_t *ret_bytes) {
     struct statvfs vfs;
     if (fstatvfs(dir.fd, &vfs) != 0)
         return -errno;
+    if (vfs.f_blocks == 0) /* ramfs: it does not count */
+        return -ENOTSUP;
     *ret_bytes = (uint64_t)vfs.f_bavail * vfs.f_frsize;
     return 0;
 }

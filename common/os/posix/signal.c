@@ -54,6 +54,8 @@ static bool hangup_is_ignored(void) {
 
 int os_on_interrupt(void (*fn)(void *arg), void *arg, struct err *err) {
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ,
+                 SIG_IGN); /* a file that is larger than the process may write is an error of that file */
     interrupt.fn = fn;
     interrupt.arg = arg;
     (void)sigemptyset(&interrupt.set);
