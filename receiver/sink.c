@@ -218,13 +218,11 @@ int sink_end_dir(struct sink *sink, const struct entry *e, struct err *err) {
         result = sink_set_win_attr(sink, as_file, &st.win, &e->win, &st.win);
     if (result == 0 && sink->opt.perms && st.mode != os_mode_kept(OS_DIR, e->mode & 0777))
         result = os_set_mode(as_file, e->mode & 0777);
-    bool same_time =
-        result == 0 && st.mtime_sec == e->mtime_sec && st.mtime_nsec == os_nsec_kept(e->mtime_nsec);
-    if (result == 0 && sink->opt.times && !same_time)
+    if (result == 0 && sink->opt.times && !sink_has_time(&st, e->mtime_sec, e->mtime_nsec))
         result = os_set_mtime(as_file, e->mtime_sec, e->mtime_nsec);
     if (result != 0)
         return os_file_error(err, result, "%s: cannot set owner, mode and times of the directory",
-                             ESCAPED(e->path));
+                             e->path[0] ? ESCAPED(e->path) : "the destination");
     return 0;
 }
 
@@ -243,8 +241,7 @@ static int finish_link(struct sink *sink, const struct entry *e, struct os_dir a
     if (result == 0 && sink_owner_differs(sink, &st, e->uid, e->gid, &uid, &gid))
         result = sink_owner_result(os_set_owner_at(at, name, uid, gid));
 
-    if (result == 0 && sink->opt.times &&
-        (st.mtime_sec != e->mtime_sec || st.mtime_nsec != os_nsec_kept(e->mtime_nsec)))
+    if (result == 0 && sink->opt.times && !sink_has_time(&st, e->mtime_sec, e->mtime_nsec))
         result = os_set_mtime_at(at, name, e->mtime_sec, e->mtime_nsec);
     return result;
 }

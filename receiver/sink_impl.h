@@ -111,6 +111,13 @@ int sink_replace(struct sink *sink, struct os_dir dir, const char *temp, const c
  * that the file system tells. False: it is still there, since its directory may not be written to, and counts on. */
 bool sink_remove_counted(struct sink *sink, struct os_dir at, const char *name, struct usage_file *counts);
 
+/* True when what is `st` has this time, as far as its file system can keep it: one that knows whole seconds only has none of a
+ * change either. */
+static inline bool sink_has_time(const struct os_stat *st, int64_t sec, uint32_t nsec) {
+    bool whole_seconds = st->mtime_nsec == 0 && st->ctime_nsec == 0;
+    return st->mtime_sec == sec && (st->mtime_nsec == os_nsec_kept(nsec) || whole_seconds);
+}
+
 /* Owner, mode and, with `times`, times as the options say, on an open file that is `now`; `old` is what it replaces (kind
  * OS_NONE: nothing). */
 int sink_set_metadata(const struct sink *sink, struct os_file file, const struct os_stat *now,

@@ -29,10 +29,6 @@ static int set_owner(const struct sink *sink, struct os_file file, const struct 
     return sink_owner_result(os_set_owner(file, uid, gid));
 }
 
-static bool same_mtime(const struct os_stat *st, const struct metadata *meta) {
-    return st->mtime_sec == meta->mtime_sec && st->mtime_nsec == os_nsec_kept(meta->mtime_nsec);
-}
-
 /* What a file or directory is to have; not known: nothing is to be set. */
 static struct win_attr wanted_attr(const struct sink *sink, const struct win_attr *now,
                                    const struct win_attr *meta, const struct win_attr *old) {
@@ -71,7 +67,7 @@ int sink_set_metadata(const struct sink *sink, struct os_file file, const struct
         result = os_set_mode(file, want);
     if (result == 0)
         result = sink_set_win_attr(sink, file, &now->win, &meta->win, &old->win);
-    if (result == 0 && times && sink->opt.times && !same_mtime(now, meta))
+    if (result == 0 && times && sink->opt.times && !sink_has_time(now, meta->mtime_sec, meta->mtime_nsec))
         result = os_set_mtime(file, meta->mtime_sec, meta->mtime_nsec);
     return result == 0 ? 0
                        : os_file_error(err, result, "%s: cannot set owner, mode and times", ESCAPED(path));
@@ -83,7 +79,7 @@ static bool has_metadata(const struct sink *sink, const struct os_stat *st, cons
     struct win_attr want = wanted_attr(sink, &st->win, &meta->win, &st->win);
     return same_attr(&st->win, &want) &&
            (!sink->opt.perms || st->mode == os_mode_kept(OS_FILE, meta->mode & 0777)) &&
-           (!sink->opt.times || same_mtime(st, meta)) &&
+           (!sink->opt.times || sink_has_time(st, meta->mtime_sec, meta->mtime_nsec)) &&
            !sink_owner_differs(sink, st, meta->uid, meta->gid, &uid, &gid);
 }
 
@@ -143,7 +139,7 @@ bool sink_has(struct sink *sink, const struct entry *e, bool same_time) {
     struct metadata meta = {e->mode, e->mtime_sec, e->mtime_nsec, e->uid, e->gid, e->win};
     if (!same_time)
         return st.links <= 1 || has_metadata(sink, &st, &meta);
-    if (st.mtime_sec != e->mtime_sec || st.mtime_nsec != os_nsec_kept(e->mtime_nsec))
+    if (!sink_has_time(&st, e->mtime_sec, e->mtime_nsec))
         return false;
     sink_remove_partial(sink, e->path, st.size);
     if (has_metadata(sink, &st, &meta))

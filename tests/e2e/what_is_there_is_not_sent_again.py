@@ -539,4 +539,18 @@ def names_that_only_look_like_ours_stay(ws):
     check_equal(sorted(os.listdir(dest)), sorted([*names, "f", ".hvferry.0123456789abcdef.2.0"]), "names")
 
 
+@case
+def a_destination_with_whole_seconds_has_what_it_has(ws):
+    """Nothing is sent again only because it cannot keep the nanoseconds; a change of another second is."""
+    source, dest = ws.dir("whole"), ws.whole_seconds("seconds", 64 * MIB) / "in"
+    dest.mkdir()
+    for name in ("small", "large"):
+        put(source / name, noise(2 * MIB if name == "large" else 100, name), mtime_ns=10**18 + 123_456_789)
+    check(send_counted(ws, source, dest, "-W") > 2 * MIB, "it was not sent")
+    check(send_counted(ws, source, dest, "-W") < MIB, "it was sent again")
+    put(source / "small", noise(100, "other"), mtime_ns=10**18 + 10**9)
+    check(send_counted(ws, source, dest, "-W") < MIB, "more was sent than has changed")
+    check_equal((dest / "small").read_bytes(), noise(100, "other"), "the file")
+
+
 lib.main()
