@@ -7,7 +7,7 @@ struct flight {
     struct os_mutex lock;
     struct ticketed *first, *last; /* lock; ticket = order, ascending */
     uint64_t processed, sent; /* lock; the highest orders */
-    struct flown flown; /* lock */
+    struct flown flown; /* lock; what is dropped */
 };
 
 struct flight *flight_new(void) {
@@ -17,12 +17,21 @@ struct flight *flight_new(void) {
     return f;
 }
 
-/* Lock held. */
+/* VOID, SYNC and REFUSED come as often as the other end asks for it, or breaks off. */
+static bool moves(const struct item *item) {
+    unsigned type = item->frame.type;
+    return type != MSG_VOID && type != MSG_SYNC && type != MSG_REFUSED;
+}
+
+/* Lock held. What is still here counts as on its way, whatever the other end says: that bounds how much can be. */
 static void drop_processed(struct flight *f) {
     while (f->first && !((struct item *)f->first)->writing && f->first->ticket <= f->processed) {
-        struct ticketed *t = f->first;
-        f->first = t->next;
-        item_drop_ticketed(t);
+        struct item *item = (struct item *)f->first;
+        f->first = item->t.next;
+        f->flown.count++;
+        f->flown.cost += item->cost;
+        f->flown.moved += moves(item);
+        item_drop_ticketed(&item->t);
     }
     if (f->first == NULL)
         f->last = NULL;
@@ -57,6 +66,8 @@ void flight_add(struct flight *f, struct item *item) {
 bool flight_was_sent(struct flight *f, uint64_t order) {
     os_lock(&f->lock);
     bool result = order <= f->sent;
+    for (struct ticketed *t = f->first; result && t && t->ticket <= order; t = t->next)
+        result = !((struct item *)t)->unnumbered;
     os_unlock(&f->lock);
     return result;
 }
@@ -67,37 +78,21 @@ void flight_leaves(struct flight *f, struct item *item) {
     os_unlock(&f->lock);
 }
 
-void flight_sent(struct flight *f, struct item *item) {
+struct flown flight_sent(struct flight *f, struct item *item) {
     buf_release(item->data); /* which nobody else looks at while it is being written */
     item->data = NULL;
     os_lock(&f->lock);
     item->writing = item->unnumbered = false;
     drop_processed(f);
+    struct flown flown = f->flown;
     os_unlock(&f->lock);
-}
-
-/* VOID, SYNC and REFUSED come as often as the other end asks for it, or breaks off. */
-static bool moves(const struct item *item) {
-    unsigned type = item->frame.type;
-    return type != MSG_VOID && type != MSG_SYNC && type != MSG_REFUSED;
-}
-
-/* Lock held. One that is still being written is counted now, and dropped later. */
-static void count_processed(struct flight *f) {
-    for (struct ticketed *t = f->first; t && t->ticket <= f->processed; t = t->next) {
-        struct item *item = (struct item *)t;
-        f->flown.count += !item->flown;
-        f->flown.cost += item->flown ? 0 : item->cost;
-        f->flown.moved += !item->flown && moves(item);
-        item->flown = true;
-    }
+    return flown;
 }
 
 struct flown flight_done(struct flight *f, uint64_t processed) {
     os_lock(&f->lock);
     if (processed > f->processed)
         f->processed = processed;
-    count_processed(f);
     drop_processed(f);
     struct flown flown = f->flown;
     os_unlock(&f->lock);

@@ -25,13 +25,15 @@ void flight_add(struct flight *f, struct item *item);
 /* Any thread that writes: an item that was added with `unnumbered` is about to be written, and may be refused from now
  * on. */
 void flight_leaves(struct flight *f, struct item *item);
-/* Any thread that writes: this item was added and is written, or will not be. Its buffer is given back. */
-void flight_sent(struct flight *f, struct item *item);
+/* Any thread that writes: this item was added and is written, or will not be. Its buffer is given back. As flight_done, for
+ * the other end may have been faster. */
+struct flown flight_sent(struct flight *f, struct item *item);
 
 /* Reading thread. */
-/* True when a message of that order was added, or none has to have been: 0. */
+/* True when a message of that order was added, or none has to have been: 0; and all up to it have begun to leave. */
 bool flight_was_sent(struct flight *f, uint64_t order);
-/* Everything up to `processed` has arrived well. What that is in all, of what was sent. */
+/* Everything up to `processed` has arrived well. What that is in all, of what was sent: a message that is still being written
+ * counts when it is, and so do those behind it. */
 struct flown flight_done(struct flight *f, uint64_t processed);
 /* A refused data frame: a copy of its type and body, without data, and how often it was refused; NULL when that order is not in flight or carries no data. */
 struct item *flight_refused(struct flight *f, uint64_t order);

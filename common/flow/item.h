@@ -21,7 +21,6 @@ struct item {
     unsigned refusals; /* sender: in flight, REFUSED came for it */
     bool writing; /* in flight: a thread uses it to write it */
     bool unnumbered; /* in flight: a lane has to number it yet; it cannot have arrived anywhere */
-    bool flown; /* in flight: it is counted as processed */
     bool damaged; /* receiver: the digest did not match */
     bool ordered; /* sending end: gets an order number and costs credit */
     bool again; /* sending end: after a break; it has its order, and its data must be read anew */

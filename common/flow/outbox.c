@@ -234,8 +234,10 @@ void outbox_bound(struct outbox *ob, uint64_t most) {
 
 void outbox_flown(struct outbox *ob, struct flown flown) {
     os_lock(&ob->lock);
-    ob->flown = flown;
-    os_cond_broadcast(&ob->changed);
+    if (flown.count > ob->flown.count) { /* another thread may have told of more */
+        ob->flown = flown;
+        os_cond_broadcast(&ob->changed);
+    }
     os_unlock(&ob->lock);
 }
 

@@ -269,13 +269,19 @@ struct stream *lane_await(struct lane *lane) {
     }
 }
 
+/* Lock held. What waits in it stays in flight. */
+static void give_back(struct line *line, struct lane *lane) {
+    if (lane->next)
+        outbox_flown(line->out, flight_sent(line->flight, lane->next));
+    lane->next = NULL;
+}
+
 int lane_lost(struct lane *lane, bool broke, struct err *err) {
     struct line *line = lane->lanes->line;
     bool repair = broke && line->resumable;
     os_lock(&line->lock);
     bool ended = is_ended(line), taken = lane->lost; /* by lanes_close */
-    struct item *left = lane->next;
-    lane->next = NULL;
+    give_back(line, lane); /* first: then what is in flight may go */
     lane->lost = true;
     lane->used = lane->writing = false;
     os_cond_broadcast(&lane->lanes->changed);
@@ -283,8 +289,6 @@ int lane_lost(struct lane *lane, bool broke, struct err *err) {
     if (alive && repair)
         line_broke(line, err);
     os_unlock(&line->lock);
-    if (left)
-        flight_sent(line->flight, left);
     if (alive && broke && !repair)
         outbox_wait_cancelled(line->out, LAST_WORD_MS);
     return alive && !repair ? -1 : 0;
@@ -353,7 +357,7 @@ static int write_item(struct line *line, struct stream *stream, struct item *ite
         flight_leaves(line->flight, item);
     int result = stream_write(stream, &item, 1, err);
     if (item->ordered)
-        flight_sent(line->flight, item);
+        outbox_flown(line->out, flight_sent(line->flight, item));
     else
         item_free(item);
     return result;
@@ -394,12 +398,10 @@ void lanes_go_on(struct line *line) {
         os_cond_broadcast(&line->lanes->changed);
 }
 
-/* Lock held; nobody uses the lane. What waits in it stays in flight. */
+/* Lock held; nobody uses the lane. */
 static struct stream *take_out(struct line *line, struct lane *lane) {
     struct stream *stream = lane->stream;
-    if (lane->next)
-        flight_sent(line->flight, lane->next);
-    lane->next = NULL;
+    give_back(line, lane);
     lane->stream = NULL;
     lane->lost = lane->greeting = false;
     if (stream) {

@@ -153,7 +153,7 @@ int line_write(struct line *line, struct item **items, unsigned count, struct er
         result = 0;
     for (unsigned i = 0; i < count; i++)
         if (goes_to_flight(items[i]))
-            flight_sent(line->flight, items[i]);
+            outbox_flown(line->out, flight_sent(line->flight, items[i]));
         else
             item_free(items[i]);
     outbox_sent(line->out);

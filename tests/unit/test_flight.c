@@ -121,7 +121,8 @@ static void an_item_stays_until_it_is_written_whatever_follows_it(void **state) 
     assert_non_null(second);
     assert_null(pool_try_get(pool)); /* the first one's is in use */
     assert_int_equal(items[0]->frame.order, 1);
-    flight_sent(f, items[0]);
+    assert_int_equal(flight_done(f, 2).count, 0); /* what is kept for it is still on its way */
+    assert_int_equal(flight_sent(f, items[0]).count, 2);
     struct buf *first = pool_try_get(pool);
     assert_non_null(first);
     buf_release(first);
@@ -142,12 +143,14 @@ static void what_is_processed_is_counted_once(void **state) {
     assert_int_equal(flown.cost, 100 + 200);
     for (unsigned i = 0; i < 2; i++) { /* the last one is still being written */
         flown = flight_done(f, 4);
+        assert_int_equal(flown.count, 3);
+        assert_int_equal(flown.cost, 100 + 200 + 300);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        flown = i == 0 ? flight_sent(f, last) : flight_done(f, 4);
         assert_int_equal(flown.count, 4);
         assert_int_equal(flown.cost, 100 + 200 + 300 + 400);
     }
-    flight_sent(f, last);
-    flown = flight_done(f, 4);
-    assert_int_equal(flown.count, 4);
     flight_free(f);
 }
 
@@ -159,9 +162,11 @@ static void what_cannot_have_arrived_cannot_be_refused(void **state) {
     item->unnumbered = true;
     flight_add(f, item);
     assert_false(is_there(f, 1));
+    assert_false(flight_was_sent(f, 1));
     flight_void(f, 1);
     assert_int_equal(item->frame.type, MSG_CHUNK);
     flight_leaves(f, item);
+    assert_true(flight_was_sent(f, 1));
     assert_true(is_there(f, 1));
     flight_sent(f, item);
     assert_true(is_there(f, 1));
