@@ -70,3 +70,11 @@ struct os_reach *roots_reach(const struct source_root *roots, int count) {
         reach[i] = (struct os_reach){.at = roots[i].base, .name = roots[i].name, .kind = OS_REACH_READ};
     return reach;
 }
+
+bool roots_overlap(const struct source_root *roots, int count) {
+    for (int i = 0; i < count; i++)
+        for (int j = i + 1; j < count; j++)
+            if (!roots[i].name[0] || !roots[j].name[0] || strcmp(roots[i].name, roots[j].name) == 0)
+                return true;
+    return false;
+}

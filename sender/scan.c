@@ -1,4 +1,7 @@
-/* scan.c: depth first, directories in the order in which the file system lists them: nothing is held to be sorted. */
+/* scan.c: depth first, directories in the order in which the file system lists them: nothing is held to be sorted.
+ *
+ * Roots that may meet at the destination are walked together, each directory with all that they have of it, because no path
+ * may be sent twice: the receiver would see the second before the first has come to its place. */
 #include "sender/scan.h"
 
 #include "core/text.h"
@@ -7,11 +10,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct level {
+/* What one root has of a directory. */
+struct place {
+    int root;
+    const char *only; /* the one name that counts in it; NULL: all of them */
     struct os_dir dir;
+    bool borrowed; /* dir */
+    int result; /* of opening dir */
+};
+
+struct level {
+    struct place *places; /* in the order of the roots; usually there is one */
+    int count, now; /* which of them is listed */
+    bool begun; /* listing it */
+    bool sent; /* the directory is an entry, so that its end is due */
     struct os_list *list; /* NULL: could not be listed */
     size_t path_length; /* of the directory */
-    struct os_stat st;
+    struct os_stat st; /* of the first place */
+    struct place single;
 };
 
 struct scan {
@@ -20,7 +36,8 @@ struct scan {
     struct scan_options opt;
     struct report *report;
     bool *matched; /* for each select */
-    int root; /* present one; -1 before the first */
+    int next_root;
+    bool overlap; /* all roots are walked together */
     struct level levels[PATH_DEPTH_MAX + 1];
     unsigned depth; /* open levels */
     char path[PATH_BYTES_MAX + NAME_BYTES_MAX + 2];
@@ -44,14 +61,18 @@ struct scan *scan_new(const struct source_root *roots, int count, const struct s
     s->opt = *opt;
     s->report = report;
     s->matched = matched;
-    s->root = -1;
+    s->overlap = roots_overlap(roots, count);
     return s;
 }
 
 static void leave(struct scan *s) {
     struct level *level = &s->levels[--s->depth];
     os_list_close(level->list);
-    os_dir_close(&level->dir);
+    for (int i = 0; i < level->count; i++)
+        if (!level->places[i].borrowed)
+            os_dir_close(&level->places[i].dir);
+    if (level->places != &level->single)
+        free(level->places);
     s->path[level->path_length] = '\0';
 }
 
@@ -105,112 +126,216 @@ static bool is_selected(struct scan *s, bool dir) {
     return wanted;
 }
 
-/* ---- entries ------------------------------------------------------------------------------------------ */
+/* ---- roots that meet -------------------------------------------------------------------------------------- */
 
-static void fill(struct scan *s, enum entry_type type, const struct os_stat *st, struct found *ret) {
-    *ret = (struct found){.type = type, .root = s->root, .path = s->path, .st = st};
+static bool is_sent(const struct scan *s, enum os_kind kind) {
+    return kind == OS_FILE || (kind == OS_DIR && s->opt.recursive) || (kind == OS_SYMLINK && s->opt.links);
 }
 
-/* Go into the directory s->path, which is `name` in `at` ("" for at itself). The level is there afterwards even when
- * the directory cannot be listed: its end is due. */
-static int enter(struct scan *s, struct os_dir at, const char *name) {
+/* What is not sent hides nothing. */
+static bool has(const struct scan *s, const struct place *place, const char *name, enum os_kind *ret) {
+    struct os_stat st;
+    if (place->result != 0 || (place->only && strcmp(place->only, name) != 0) ||
+        os_stat_at(place->dir, name, &st) != 0 || !is_sent(s, st.kind))
+        return false;
+    *ret = st.kind;
+    return true;
+}
+
+/* True when another root's entry of this name is the one that is sent: a directory before what is none, as in rsync, and
+ * else the first. */
+static bool yields(const struct scan *s, const char *name, bool dir) {
+    const struct level *level = &s->levels[s->depth - 1];
+    enum os_kind kind;
+    for (int i = 0; i < level->count; i++)
+        if (i != level->now && has(s, &level->places[i], name, &kind) &&
+            ((kind == OS_DIR) == dir ? i < level->now : !dir))
+            return true;
+    return false;
+}
+
+/* ---- entries ------------------------------------------------------------------------------------------ */
+
+static void fill(struct scan *s, enum entry_type type, const struct os_stat *st, int root,
+                 struct found *ret) {
+    *ret = (struct found){.type = type, .root = root, .path = s->path, .st = st};
+}
+
+static bool begin_level(struct scan *s, int most) {
     struct level *level = &s->levels[s->depth];
-    *level = (struct level){.dir = OS_DIR_NONE, .path_length = strlen(s->path), .st = s->st};
-    int result = name[0] ? os_dir_open(at, name, &level->dir) : os_dir_dup(at, &level->dir);
-    if (result == 0)
-        result = os_list_open(level->dir, &level->list);
-    if (result != 0)
-        failed(s, result, "cannot read the directory");
+    *level = (struct level){.path_length = strlen(s->path), .places = &level->single};
+    if (most > 1 && (level->places = calloc((size_t)most, sizeof *level->places)) == NULL)
+        return false;
     s->depth++;
-    return 0;
+    return true;
+}
+
+/* Go into the directory s->path, which is `name` in the innermost one. The level is there afterwards even when the
+ * directory cannot be listed: its end is due. False: no memory. */
+static bool enter(struct scan *s, const char *name) {
+    const struct level *from = &s->levels[s->depth - 1];
+    struct level *level = &s->levels[s->depth];
+    enum os_kind kind;
+    if (!begin_level(s, from->count - from->now))
+        return false;
+    level->sent = true;
+    level->st = s->st;
+    for (int i = from->now; i < from->count; i++) /* those before it have no such directory */
+        if (i == from->now || (has(s, &from->places[i], name, &kind) && kind == OS_DIR)) {
+            struct place *place = &level->places[level->count++];
+            *place = (struct place){.root = from->places[i].root, .dir = OS_DIR_NONE};
+            place->result = os_dir_open(from->places[i].dir, name, &place->dir);
+        }
+    return true;
 }
 
 /* A directory: 1 and its entry, and we are inside; 0 when it is passed over. */
-static int found_dir(struct scan *s, struct os_dir at, const char *name, struct found *ret) {
+static int found_dir(struct scan *s, const char *name, struct found *ret) {
     if (!is_selected(s, true))
         return 0;
     if (!s->opt.recursive) {
-        report_warning(s->report, s->path[0] ? s->path : ".", "skipping directory (-r enters it)");
+        report_warning(s->report, s->path, "skipping directory (-r enters it)");
         return 0;
     }
-    (void)enter(s, at, name);
-    fill(s, ENTRY_DIR, &s->levels[s->depth - 1].st, ret);
+    if (yields(s, name, true)) /* what is in it came, or comes, with the other */
+        return 0;
+    if (!enter(s, name)) {
+        failed(s, -ENOMEM, "cannot read the directory");
+        return 0;
+    }
+    struct level *level = &s->levels[s->depth - 1];
+    fill(s, ENTRY_DIR, &level->st, level->places[0].root, ret);
     return 1;
 }
 
-static int found_link(struct scan *s, struct os_dir at, const char *name, struct found *ret) {
+static int found_link(struct scan *s, const struct place *place, const char *name, struct found *ret) {
     if (!s->opt.links) {
         report_warning(s->report, s->path, "skipping symbolic link (-l copies it)");
         return 0;
     }
-    ptrdiff_t n = os_readlink_at(at, name, s->target, sizeof s->target);
+    if (yields(s, name, false))
+        return 0;
+    ptrdiff_t n = os_readlink_at(place->dir, name, s->target, sizeof s->target);
     if (n <= 0 || n > LINK_TARGET_MAX) {
         failed(s, n < 0 ? (int)n : -ENAMETOOLONG, "cannot read the link");
         return 0;
     }
-    fill(s, ENTRY_SYMLINK, &s->st, ret);
+    fill(s, ENTRY_SYMLINK, &s->st, place->root, ret);
     ret->target = s->target;
     ret->target_length = (size_t)n;
     return 1;
 }
 
-/* The name `name` in `at`, whose path is s->path: 1 and an entry, or 0. */
-static int look(struct scan *s, struct os_dir at, const char *name, struct found *ret) {
-    int result = os_stat_at(at, name, &s->st);
+/* The name `name` in `place`, whose path is s->path: 1 and an entry, or 0. */
+static int look(struct scan *s, const struct place *place, const char *name, struct found *ret) {
+    int result = os_stat_at(place->dir, name, &s->st);
     if (result != 0) {
         if (is_selected(s, true)) /* it may be a directory */
             failed(s, result, "cannot read its status");
         return 0;
     }
     if (s->st.kind == OS_DIR)
-        return found_dir(s, at, name, ret);
+        return found_dir(s, name, ret);
     if (!is_selected(s, false))
         return 0;
     if (s->st.kind == OS_SYMLINK)
-        return found_link(s, at, name, ret);
+        return found_link(s, place, name, ret);
     if (s->st.kind != OS_FILE) {
         count(&s->report->specials, 1);
         report_warning(s->report, s->path, "skipping special file");
         return 0;
     }
-    fill(s, ENTRY_FILE, &s->st, ret);
+    if (yields(s, name, false))
+        return 0;
+    fill(s, ENTRY_FILE, &s->st, place->root, ret);
     return 1;
 }
 
-/* Begin the next root: 1 and an entry, 0 when it has none of its own. */
-static int begin_root(struct scan *s, struct found *ret) {
-    const struct source_root *root = &s->roots[s->root];
-    size_t n = strlen(root->name);
-    if (n > NAME_BYTES_MAX)
-        return 0; /* cannot have been opened */
-    memcpy(s->path, root->name, n + 1);
-    if (n > 0)
-        return look(s, root->base, root->name, ret);
-    int result = os_dir_stat(root->base, &s->st);
-    if (result != 0) {
+/* A root whose contents are meant is an entry itself. False when it is passed over. */
+static bool add_contents(struct scan *s, struct level *top, const struct source_root *root) {
+    if (!is_selected(s, true))
+        return false;
+    if (!s->opt.recursive) {
+        report_warning(s->report, ".", "skipping directory (-r enters it)");
+        return false;
+    }
+    if (top->sent)
+        return true;
+    int result = os_dir_stat(root->base, &top->st);
+    if (result != 0)
         failed(s, result, "cannot read the directory");
+    top->sent = result == 0;
+    return top->sent;
+}
+
+/* Begin the next root, or all of them: 1 and an entry, 0 when it has none of its own. */
+static int begin_roots(struct scan *s, struct found *ret) {
+    int first = s->next_root, n = s->overlap ? s->root_count : 1;
+    s->next_root += n;
+    if (!begin_level(s, n)) {
+        failed(s, -ENOMEM, "cannot read the directory");
         return 0;
     }
-    return found_dir(s, root->base, "", ret);
+    struct level *top = &s->levels[s->depth - 1];
+    for (int i = first; i < first + n; i++) {
+        const struct source_root *root = &s->roots[i];
+        const char *only = root->name[0] ? root->name : NULL;
+        if (only || add_contents(s, top, root))
+            top->places[top->count++] =
+                (struct place){.root = i, .only = only, .dir = root->base, .borrowed = true};
+    }
+    if (!top->sent)
+        return 0;
+    fill(s, ENTRY_DIR, &top->st, top->places[0].root, ret);
+    return 1;
+}
+
+/* The next name of the place that is listed: 1, 0 at its end, or -errno. */
+static int list(struct level *level, const char **ret_name) {
+    const struct place *place = &level->places[level->now];
+    bool first = !level->begun;
+    enum os_kind kind;
+    level->begun = true;
+    if (place->only) {
+        *ret_name = place->only;
+        return first;
+    }
+    int result = place->result;
+    if (first && result == 0)
+        result = os_list_open(place->dir, &level->list);
+    return result == 0 ? os_list_next(level->list, ret_name, &kind) : result;
+}
+
+static void end_place(struct level *level) {
+    os_list_close(level->list);
+    level->list = NULL;
+    level->begun = false;
+    level->now++;
 }
 
 /* The next name of the innermost directory: 1 and an entry, 0 for a name that is passed over, -1 at its end. */
 static int next_name(struct scan *s, struct found *ret) {
     struct level *level = &s->levels[s->depth - 1];
     const char *name = NULL;
-    enum os_kind kind;
     s->path[level->path_length] = '\0';
-    int more = level->list ? os_list_next(level->list, &name, &kind) : 0;
-    if (more < 0)
-        failed(s, more, "cannot list the directory");
-    if (more <= 0)
+    if (level->now == level->count)
         return -1;
+    int more = list(level, &name);
+    if (more < 0)
+        failed(s, more, level->list ? "cannot list the directory" : "cannot read the directory");
+    if (more <= 0) {
+        end_place(level);
+        return 0;
+    }
+    const struct place *place = &level->places[level->now];
     size_t n = strlen(name), at = level->path_length;
     size_t shown = n < NAME_BYTES_MAX ? n : NAME_BYTES_MAX; /* some file systems have longer ones */
     if (at > 0)
         s->path[at++] = '/';
     memcpy(s->path + at, name, shown);
     s->path[at + shown] = '\0';
+    if (place->only) /* somebody asked for it by this name */
+        return look(s, place, name, ret);
     enum name_fault fault = name_check(name, n);
     if (fault == NAME_RESERVED)
         report_warning(s->report, s->path, "skipping the unfinished file of another transfer");
@@ -221,15 +346,18 @@ static int next_name(struct scan *s, struct found *ret) {
     else if (path_depth(s->path) > PATH_DEPTH_MAX)
         refuse(s, "deeper than 64 levels");
     else
-        return look(s, level->dir, name, ret);
+        return look(s, place, name, ret);
     return 0;
 }
 
+/* 1 and the entry; 0 for what is none: where roots start. */
 static int end_dir(struct scan *s, struct found *ret) {
-    s->st = s->levels[s->depth - 1].st;
+    const struct level *level = &s->levels[s->depth - 1];
+    bool sent = level->sent;
+    s->st = level->st;
     leave(s);
-    fill(s, ENTRY_DIR_END, &s->st, ret);
-    return 1;
+    fill(s, ENTRY_DIR_END, &s->st, 0, ret);
+    return sent;
 }
 
 int scan_next(struct scan *s, struct found *ret) {
@@ -237,19 +365,18 @@ int scan_next(struct scan *s, struct found *ret) {
         int got = 0;
         if (s->untold) {
             s->untold = false;
-            fill(s, 0, NULL, ret);
+            fill(s, 0, NULL, 0, ret);
             ret->why = &s->why;
             return 1;
         }
         if (s->depth > 0) {
             got = next_name(s, ret);
             if (got < 0)
-                return end_dir(s, ret);
+                got = end_dir(s, ret);
         } else {
-            if (s->root + 1 >= s->root_count)
+            if (s->next_root >= s->root_count)
                 return 0;
-            s->root++;
-            got = begin_root(s, ret);
+            got = begin_roots(s, ret);
         }
         if (got > 0)
             return 1;

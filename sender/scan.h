@@ -1,4 +1,6 @@
-/* scan.h: the tree below the sources, one entry at a time, in constant memory but for one open directory a level. */
+/* scan.h: the tree below the sources, one entry at a time, in constant memory but for one open directory a level, or one of
+ * each root that has it. No path comes twice: of what several roots have, directories become one, which is as the first
+ * of them, and of the rest the first counts. */
 #ifndef SENDER_SCAN_H
 #define SENDER_SCAN_H
 
@@ -22,6 +24,8 @@ int roots_open(char *const *args, int count, struct source_root **ret, struct er
 void roots_close(struct source_root *roots, int count);
 /* What is offered, as what the process may reach (free). NULL: no memory. */
 struct os_reach *roots_reach(const struct source_root *roots, int count);
+/* True when a path at the destination may be in several of them. */
+bool roots_overlap(const struct source_root *roots, int count);
 
 struct scan_options {
     bool recursive, links;
@@ -35,7 +39,7 @@ struct found {
     enum entry_type type; /* FILE, DIR, DIR_END, SYMLINK; 0: `why` is set */
     /* EXIT_PARTIAL, EXIT_VANISHED: `path` cannot be listed, or something in it whose name cannot be sent; it was reported. */
     const struct err *why;
-    int root;
+    int root; /* of FILE and SYMLINK */
     const char *path;
     const struct os_stat *st;
     const char *target; /* SYMLINK: target_length bytes */

@@ -60,16 +60,101 @@ def the_same_sources_give_the_same_tree(ws, value):
     same_as_rsync(ws, value[1])
 
 
+def make_overlap(area):
+    """Three sources with much in common, of every kind."""
+    for i, root in enumerate(("one", "two", "three")):
+        for directory in ("", "sub", "sub/deep", f"sub/only{i}", "sub/empty"):
+            (area / root / directory).mkdir()
+        for name in ("same", "sub/x", "sub/deep/y", f"sub/only{i}/z", f"sub/{i}"):
+            put(area / root / name, f"{root}/{name}".encode() * 9, 0o644 - i, (i + 1) * 1_000_000_001)
+        put(area / root / "sub/large", noise(300_000 + i, i), 0o600 + i, (i + 1) * 1_000_000_003)
+        (area / root / "link").symlink_to(root)
+        kinds = ["file", "link", "directory"]
+        for j, kind in enumerate(kinds[i:] + kinds[:i]):
+            path = area / root / f"sub/kind{j}"
+            if kind == "file":
+                put(path, root.encode(), mtime_ns=i)
+            elif kind == "link":
+                path.symlink_to("x")
+            else:
+                path.mkdir()
+                put(path / "in", root.encode(), mtime_ns=i)
+        for j, (directory, names, files) in enumerate(os.walk(area / root, topdown=False)):
+            for name in names + files:
+                if os.path.islink(f"{directory}/{name}"):
+                    os.utime(f"{directory}/{name}", ns=(0, i * 1_000_000_009), follow_symlinks=False)
+            os.chmod(directory, 0o755 - i)
+            os.utime(directory, ns=(0, (i * 100 + j) * 1_000_000_007))
+
+
+OVERLAPS = [["one/", "two/"], ["two/", "one/", "three/"], ["three/", "one/sub", "two/"], ["one/sub", "two/sub"],
+            ["one/same", "two/same", "three/"], ["one", "two/", "one"]]  # fmt: skip
+
+
+@each([(" ".join(sources), sources) for sources in OVERLAPS])
+def of_what_several_sources_have_the_first_counts(ws, value):
+    """Directories are merged, and one counts more than what is none. Another run changes nothing."""
+    area, rsyncs, pushed, pulled = (ws.dir(name) for name in ("area", "rsync", "pushed", "pulled"))
+    make_overlap(area)
+    sources = [f"{area}/{name}" for name in value[1]]
+    subprocess.run(["rsync", "-rlpt", *sources, f"{rsyncs}/"], check=True, capture_output=True)
+    for way, dest in ((ws.push, pushed), (ws.pull, pulled)):
+        for _ in range(2):
+            before = {name: os.lstat(dest / os.fsdecode(name)).st_ctime_ns for name in lib.status_of_tree(dest)}
+            good(way(["-a", *sources], dest))
+        after = {name: os.lstat(dest / os.fsdecode(name)).st_ctime_ns for name in lib.status_of_tree(dest)}
+        check_equal(after, before, "times of change after another run")
+        if not sends_a_root(sources):
+            for root in (rsyncs, dest):
+                os.utime(root, ns=(0, 0))
+        same_tree(rsyncs, dest)
+
+
 @case
-def a_name_in_several_sources_is_that_of_the_last(ws):
-    """Where rsync, which holds the whole list, takes the first. Both sources have the directory sub."""
-    area, dest = make_area(ws), ws.dir("dest")
-    put(area / "e/sub/x", b"the last x", 0o600, 77_000_000_007)
-    good(ws.push(["-a", f"{area}/d/", f"{area}/e/"], dest))
-    check_equal((dest / "sub/x").read_bytes(), b"the last x", "the file of both")
-    for name, of in ((".", "e"), ("sub", "e/sub"), ("sub/x", "e/sub/x"), ("file", "d/file"), ("other", "e/other")):
-        theirs, ours = os.stat(area / of), os.stat(dest / name)
-        check_equal((ours.st_mode, ours.st_mtime_ns), (theirs.st_mode, theirs.st_mtime_ns), name)
+def what_is_not_sent_hides_nothing(ws):
+    area, dest = ws.dir("area"), ws.dir("dest")
+    for name in ("one", "two", "two/d", "one/d"):
+        (area / name).mkdir()
+    (area / "one/name").symlink_to("nowhere")
+    os.mkfifo(area / "one/d/name")
+    for name in ("name", "d/name"):
+        put(area / "two" / name, b"two")
+    pair = ws.push(["-rpt", f"{area}/one/", f"{area}/two/"], dest)
+    check_equal((pair.sender.code, pair.receiver.code), (0, 0), "exit codes")
+    check_equal([(dest / name).read_bytes() for name in ("name", "d/name")], [b"two"] * 2, "what arrived")
+
+
+@case
+def a_receiver_gets_what_it_asks_for_from_several_sources(ws):
+    area, dest = ws.dir("area"), ws.dir("dest")
+    make_overlap(area)
+    good(ws.pull(["-a", f"{area}/two/", f"{area}/one/"], dest, recv=["sub/deep", "sub/only0"]))
+    found = sorted(os.fsdecode(name) for name in lib.status_of_tree(dest) if name)
+    check_equal(found, ["sub", "sub/deep", "sub/deep/y", "sub/only0", "sub/only0/z"], "what arrived")
+    check((dest / "sub/deep/y").read_bytes().startswith(b"two"), "the first counts")
+
+
+@case
+def a_read_only_directory_gets_what_all_sources_have(ws):
+    """It has its mode only when nothing more is to come into it."""
+    one, two, dest, sockets = (ws.dir(name) for name in ("one", "two", "dest", "sockets"))
+    sockets.chmod(0o777)
+    for source in (one, two):
+        (source / "sub").mkdir()
+    put(one / "sub/first", b"first")
+    for i in range(100):
+        put(two / f"sub/{i}", noise(300_000, i))
+    (one / "sub").chmod(0o555)
+    _, hvrecv, as_nobody = ws.for_nobody()
+    if as_nobody:
+        os.chown(dest, lib.NOBODY, lib.NOBODY)
+    address = f"unix:{sockets}/s"
+    receiver = ws.listen(address, hvrecv, "--once", "--listen", address, dest, **as_nobody)
+    sender = ws.run(HVSEND, "-rpt", f"{one}/", f"{two}/", address)
+    good(Pair(sender, receiver.wait()))
+    check_equal(len(os.listdir(dest / "sub")), 101, "files that arrived")
+    check_equal(stat.S_IMODE((dest / "sub").stat().st_mode), 0o555, "mode")
+    check_equal((dest / "sub").stat().st_mtime_ns, (one / "sub").stat().st_mtime_ns, "time")
 
 
 @case
