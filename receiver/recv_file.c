@@ -200,7 +200,7 @@ int recv_file_fail(struct recv_session *s, struct item *item, struct err *err) {
     if (w->complete)
         return came_already("FILE_FAIL", m.file_id, err);
     struct err why = {0};
-    (void)err_set(&why, m.text.code, "the sender gave up %s: %s", ESCAPED(w->path),
+    (void)err_set(&why, err_code_of_peer(m.text.code), "the sender gave up %s: %s", ESCAPED(w->path),
                   escape_said((const char *)m.text.text.p, m.text.text.n, &text));
     report_failure(s->report, w->path, &why);
     count(&s->report->files_failed, 1);

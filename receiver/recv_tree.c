@@ -319,7 +319,7 @@ int recv_unlisted(struct recv_session *s, struct item *item, struct err *err) {
         return err_set(err, EXIT_STREAM, "UNLISTED: the sender tells of %s, which was not asked for",
                        ESCAPED(m.path));
     struct err why = {0};
-    (void)err_set(&why, m.text.code, "the sender could not list %s",
+    (void)err_set(&why, err_code_of_peer(m.text.code), "the sender could not list %s",
                   escape_said((const char *)m.text.text.p, m.text.text.n, &text));
     count(&s->report->files_failed, 1);
     report_failure(s->report, m.path[0] ? m.path : ".", &why);

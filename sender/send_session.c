@@ -110,7 +110,7 @@ static int take_file_error(struct send_session *s, struct item *item, struct err
     struct err why = {0};
     if (msg_file_text_decode(item_body(item), &m, err) != 0)
         return -1;
-    (void)err_set(&why, m.text.code, "the receiver: %s",
+    (void)err_set(&why, err_code_of_peer(m.text.code), "the receiver: %s",
                   escape_said((const char *)m.text.text.p, m.text.text.n, &text));
     return ledger_failed(s->ledger, m.file_id, &why, err);
 }

@@ -71,7 +71,7 @@ static int end_list(struct sender *s, struct err *err) {
     const char *missing = scan_unmatched(s->scan);
     if (missing) {
         struct err why = {0};
-        (void)err_set(&why, EXIT_PARTIAL, "'%s' was asked for, but is not offered", missing);
+        (void)err_set(&why, EXIT_PARTIAL, "'%s' was asked for, but is not offered", ESCAPED(missing));
         report_failure(&s->report, missing, &why);
     }
     atomic_store(&s->report.list_complete, true);

@@ -47,11 +47,15 @@ static void stop_dial(void *waker, const struct err *why) {
     waker_wake(waker);
 }
 
+/* When tries that begin now end. */
+static int64_t trying_until(const struct options *o) {
+    int in_all_ms = o->timeout_ms > o->connect_timeout_ms ? o->timeout_ms : o->connect_timeout_ms;
+    return o->timeout_ms < 0 ? INT64_MAX : os_now_ms() + in_all_ms;
+}
+
 /* A stream; a signal ends the waiting for it at once. */
 static int connect_to(struct outgoing *g, const struct retry_policy *policy, struct err *err) {
-    const struct options *o = g->o;
-    int in_all_ms = o->timeout_ms > o->connect_timeout_ms ? o->timeout_ms : o->connect_timeout_ms;
-    int64_t deadline_ms = o->timeout_ms < 0 ? INT64_MAX : os_now_ms() + in_all_ms;
+    int64_t deadline_ms = trying_until(g->o);
     struct waker *waker;
     if (waker_new(&waker, err) != 0)
         return -1;
@@ -62,17 +66,21 @@ static int connect_to(struct outgoing *g, const struct retry_policy *policy, str
     return result;
 }
 
-/* Before the n-th new session, from 0: an end that refuses each of them at once is not asked without a pause. */
-static int pause_before(struct outgoing *g, uint32_t n, struct err *err) {
-    struct waker *waker;
+/* When the n-th new session may begin, from 0: an end that refuses each of them at once is not asked without a pause. */
+static int64_t next_session(const struct outgoing *g, uint32_t n) {
     uint32_t random;
-    if (n == 0)
+    os_random(&random, sizeof random);
+    return os_now_ms() + (n > 0 ? backoff_ms(g->way.retry.delay_ms, n, random) : 0);
+}
+
+static int pause_until(struct outgoing *g, int64_t at_ms, struct err *err) {
+    struct waker *waker;
+    if (at_ms <= os_now_ms())
         return 0;
     if (waker_new(&waker, err) != 0)
         return -1;
-    os_random(&random, sizeof random);
     stoppable_does(&g->stoppable, stop_dial, waker);
-    bool go_on = waker_pause(waker, os_now_ms() + backoff_ms(g->way.retry.delay_ms, n, random));
+    bool go_on = waker_pause(waker, at_ms);
     stoppable_does(&g->stoppable, NULL, NULL);
     waker_free(waker);
     return go_on ? 0 : err_set(err, EXIT_SIGNAL, "interrupted");
@@ -101,11 +109,18 @@ static int run_sessions(struct outgoing *g, struct err *err) {
     int code = run_session(g, err);
     struct err why = way->why; /* the first of several causes says most */
     /* The other end was started anew, or never knew of us: what it has by now is not sent again. */
-    for (uint32_t n = 0; way->lost && (way->retry.retries == RETRY_FOREVER || n < way->retry.retries); n++) {
+    bool forever = way->retry.retries == RETRY_FOREVER;
+    int64_t until_ms = trying_until(g->o);
+    for (uint32_t n = 0; way->lost && (forever || n < way->retry.retries); n++) {
+        if (way->met) /* after one that was a session tries are counted anew */
+            until_ms = trying_until(g->o);
+        int64_t at_ms = next_session(g, n);
+        if (!forever && at_ms > until_ms)
+            break;
         log_line(LOG_INFO, "beginning a new session");
         way->again = true;
-        way->lost = false;
-        if (pause_before(g, n, err) != 0 || connect_to(g, &way->retry, err) != 0)
+        way->lost = way->met = false;
+        if (pause_until(g, at_ms, err) != 0 || connect_to(g, &way->retry, err) != 0)
             return -1;
         code = run_session(g, err);
     }

@@ -31,6 +31,7 @@ struct way {
     struct retry_policy retry;
     bool again; /* an earlier session was lost */
     bool lost; /* set by the session: the other end has forgotten it, a new one may do better */
+    bool met; /* with lost: it had begun, and was more than a try */
     struct err why; /* with lost: what to say when none does */
     /* Listener. */
     struct registry *registry; /* NULL: nobody can come back */

@@ -136,7 +136,7 @@ static int dial_back(struct line *line, uint64_t processed, struct stream **ret,
         if (line->violated || is_cancelled(line) || err->code == EXIT_SIGNAL)
             return -1;
         if (err->code == EXIT_REFUSED || err->code == EXIT_UNSUPPORTED) {
-            line->way->lost = !line->unproven;
+            line->way->lost = line->way->met = !line->unproven;
             return -1;
         }
         log_line(LOG_INFO, "coming back, try %" PRIu32 ": %s", tries, err->msg);

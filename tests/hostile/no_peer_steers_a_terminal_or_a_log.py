@@ -119,6 +119,39 @@ def errors_of_a_receiver(ws):
 
 
 @case
+def names_that_a_receiver_asks_for(ws):
+    """TAG_SELECT of what is not offered: hvsend says so."""
+    source, address = ws.dir("source"), ws.unix()
+    put(source / "file", b"x")
+    words = EVIL.replace(b"/", b"").replace(b"\0", b"")[:200]
+    listener = ws.listen(address, HVSEND, "-r", "--json", "--grace", "0", "--listen", address, f"{source}/")
+    with greeted(address, RECEIVER) as one:
+        one.send("REQUEST", start(0, tags=[(0x8201, bytes([1, len(words)]) + words)]))
+        while one.recv().kind != "LIST_END":
+            pass
+    wait_until(lambda: "asked for" in listener.err(), "it says so")
+    ends_when_told(listener)
+    check_printed(*said_by(listener))
+
+
+@each([1, 20, 43, 139, 255])
+def codes_of_a_receiver(ws, code):
+    """Scripts get what a receiver says of a file with a code of ours."""
+    source, address = ws.dir("source"), ws.unix()
+    put(source / "file", b"x")
+    with Listener(address) as listener:
+        sender = ws.start(HVSEND, "-r", "--json", *rig.ONE_TRY, f"{source}/", address)
+        with listener.accept() as one:
+            one.welcome(RECEIVER)
+            one.expect("START")
+            one.expect("ENTRIES")
+            one.send("FILE_ERROR", [u(8, "file_id", 2)] + bytes_of_text(code, b"x"))
+            one.send("ABORT", bytes_of_text(12, b"x"))
+        events = [json.loads(line) for line in sender.wait().out.splitlines()]
+    check_equal([event["code"] for event in events if event.get("path") == "file"], [12], "the codes of the file")
+
+
+@case
 def a_name_is_escaped_once_on_its_way_through_both_ends(ws):
     """The sender's file cannot be written: its name comes back in the receiver's text, readable."""
     source, dest = ws.dir("source"), ws.dir("dest")
