@@ -83,6 +83,8 @@ int recv_chunk(struct recv_session *s, struct item *item, struct err *err) {
     count(&s->report->codec_chunks[m.codec], 1);
     struct err why = {0};
     if (!s->file.ignored && sink_file_write(s->sink, item->data->data, m.raw_length, m.offset, &why) != 0) {
+        if (why.code == EXIT_SIGNAL)
+            return recv_cancelled(err);
         (void)err_wrap(&why, "chunk %" PRIu64, s->file.chunks - 1);
         recv_fail_open_file(s, &why);
     }

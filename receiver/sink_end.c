@@ -83,8 +83,10 @@ static int make_ready(struct sink *sink, uint64_t size, const struct metadata *m
         os_stat_at(at, name, &old) != 0)
         old.kind = OS_NONE;
     sink_stop_ahead(sink);
-    int result = sink_leave_hole(sink, size);
-    if (result == 0 && (sink->end_of_data != size || sink_filled_to(sink) > size))
+    if (sink_leave_hole(sink, size, err) != 0)
+        return -1;
+    int result = 0;
+    if (sink->end_of_data != size || sink_filled_to(sink) > size)
         result = os_truncate(sink->file, size);
     /* Where the file system has no holes, that took room. */
     if (result == 0 && sink->end_of_data < size &&

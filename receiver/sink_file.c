@@ -261,13 +261,29 @@ static void leave_file(struct sink *sink) {
     close_file(sink);
 }
 
-int sink_leave_hole(struct sink *sink, uint64_t offset) {
-    if (offset <= sink->end_of_data)
+/* What may have been a hole costs room now, as whatever is written does. */
+static int write_zeros(struct sink *sink, uint64_t from, uint64_t end, struct err *err) {
+    static const uint8_t zeros[64 * 1024];
+    int result = 0;
+    for (uint64_t at = from; at < end && result == 0; at += sizeof zeros) {
+        size_t part = end - at < sizeof zeros ? (size_t)(end - at) : sizeof zeros;
+        if (sink_take_room(sink, part, at + part, err) != 0)
+            return -1;
+        result = sink_is_cancelled(sink) ? -EINTR : os_pwrite(sink->file, zeros, part, at);
+        usage_room_used(sink->opt.usage, part);
+    }
+    return result == 0 ? 0 : sink_long_error(sink, result, sink->path, "cannot write", err);
+}
+
+int sink_leave_hole(struct sink *sink, uint64_t offset, struct err *err) {
+    uint64_t from = sink->end_of_data, filled = sink_filled_to(sink), end = offset < filled ? offset : filled;
+    if (offset <= from)
         return 0;
     os_expect_holes(sink->file);
-    uint64_t filled = sink_filled_to(sink), end = offset < filled ? offset : filled;
-    return end > sink->end_of_data ? os_zero_range(sink->file, sink->end_of_data, end - sink->end_of_data)
-                                   : 0;
+    int result = end > from ? os_zero_range(sink->file, from, end - from) : 0;
+    if (result == -ENOTSUP)
+        return write_zeros(sink, from, end, err);
+    return result == 0 ? 0 : os_file_error(err, result, "%s: cannot leave a hole", ESCAPED(sink->path));
 }
 
 int sink_take_up_to(struct sink *sink, uint64_t n, uint64_t end, struct err *err) {
@@ -299,19 +315,23 @@ void sink_write_out(struct sink *sink, uint64_t end) {
         sink->lost = result;
 }
 
-int sink_file_write(struct sink *sink, const void *p, size_t n, uint64_t offset, struct err *err) {
-    if (sink_take_room(sink, n, offset + n, err) != 0) {
-        sink_file_drop(sink);
+static int write_at(struct sink *sink, const void *p, size_t n, uint64_t offset, struct err *err) {
+    if (sink_leave_hole(sink, offset, err) != 0)
         return -1;
+    int result = os_pwrite(sink->file, p, n, offset);
+    return result == 0 ? 0 : os_file_error(err, result, "%s: cannot write", ESCAPED(sink->path));
+}
+
+int sink_file_write(struct sink *sink, const void *p, size_t n, uint64_t offset, struct err *err) {
+    int result = sink_take_room(sink, n, offset + n, err);
+    if (result == 0) {
+        sink_claim(sink, offset + n);
+        result = write_at(sink, p, n, offset, err);
+        usage_room_used(sink->opt.usage, n);
     }
-    sink_claim(sink, offset + n);
-    int result = sink_leave_hole(sink, offset);
-    if (result == 0)
-        result = os_pwrite(sink->file, p, n, offset);
-    usage_room_used(sink->opt.usage, n);
     if (result != 0) {
-        (void)os_file_error(err, result, "%s: cannot write", ESCAPED(sink->path));
-        sink_file_drop(sink);
+        if (err == NULL || err->code != EXIT_SIGNAL) /* the next session goes on with what was cancelled */
+            sink_file_drop(sink);
         return -1;
     }
     sink_write_out(sink, offset + n);

@@ -100,8 +100,9 @@ int sink_name_changed(struct sink *sink, struct os_dir dir);
  * old. As sink_name_changed. */
 int sink_found(struct sink *sink, struct os_dir dir, const char *name, const struct os_stat *st);
 
-/* Nothing was sent for what lies before `offset`: it becomes a hole, whatever was there before. 0, or a negative result. */
-int sink_leave_hole(struct sink *sink, uint64_t offset);
+/* Nothing was sent for what lies before `offset`: it becomes a hole, whatever was there before, or zeros where there are no
+ * holes. 0, or -1 and err (EXIT_NO_SPACE, EXIT_SIGNAL). */
+int sink_leave_hole(struct sink *sink, uint64_t offset, struct err *err);
 
 /* Rename `temp` over `name`; an empty directory in the way is removed first. */
 int sink_replace(struct sink *sink, struct os_dir dir, const char *temp, const char *name, const char *path,

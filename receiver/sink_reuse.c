@@ -145,7 +145,9 @@ int sink_file_reuse(struct sink *sink, uint64_t offset, uint64_t n, sink_block_f
     if (sink->block == NULL)
         sink->block = os_page_alloc(SINK_BLOCK_BYTES);
     sink_claim(sink, offset + n);
-    int result = sink->block ? sink_leave_hole(sink, offset) : -ENOMEM;
+    if (sink_leave_hole(sink, offset, err) != 0)
+        return -1;
+    int result = sink->block ? 0 : -ENOMEM;
     for (uint64_t at = offset, part; result == 0 && at < offset + n; at += part) {
         part = lower(offset + n - at, REUSE_AT_ONCE);
         uint64_t more = brought(sink, at, part);

@@ -131,7 +131,8 @@ int os_open_locked(struct os_dir at, const char *name, bool ours, struct os_file
 int os_copy_range(struct os_file from, struct os_file to, uint64_t offset, uint64_t n);
 /* False where os_copy_range shares nothing, as far as is known. */
 bool os_copy_may_share(struct os_file file);
-/* The range reads as zeros, a hole where that can be had. The file does not become longer than offset + n. */
+/* The range becomes a hole, or reads as zeros at least. The file does not become longer than offset + n. -ENOTSUP: write zeros
+ * to it. */
 int os_zero_range(struct os_file file, uint64_t offset, uint64_t n);
 
 /* Listing. */

@@ -74,6 +74,19 @@ static inline void send_file(uint64_t id, const char *path, const char *text) {
                      0);
 }
 
+/* A file that is one hole. */
+static inline void put_hollow(const char *name, uint64_t size) {
+    struct os_file file;
+    struct os_stat st;
+    assert_int_equal(os_create(root, name, 0600, &file), 0);
+    os_expect_holes(file);
+    assert_int_equal(os_truncate(file, size), 0);
+    assert_int_equal(os_fstat(file, &st), 0);
+    os_close(&file);
+    if (st.allocated > 0)
+        skip(); /* no holes here */
+}
+
 static inline void assert_durable(uint64_t id, uint64_t size) {
     assert_int_equal(settled[id].times, 1);
     assert_int_equal(settled[id].size, size);

@@ -200,18 +200,6 @@ static struct sink *other_sink(struct sink_options opt) {
     return ret;
 }
 
-static void put_hollow(const char *name, uint64_t size) {
-    struct os_file file;
-    struct os_stat st;
-    assert_int_equal(os_create(root, name, 0600, &file), 0);
-    os_expect_holes(file);
-    assert_int_equal(os_truncate(file, size), 0);
-    assert_int_equal(os_fstat(file, &st), 0);
-    os_close(&file);
-    if (st.allocated > 0)
-        skip(); /* no holes here */
-}
-
 /* Wine replaces nothing that is open. */
 static void need_replacing_what_is_open(void) {
     struct os_file file, new;

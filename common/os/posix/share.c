@@ -154,15 +154,6 @@ bool os_copy_may_share(struct os_file file) {
 }
 
 int os_zero_range(struct os_file file, uint64_t offset, uint64_t n) {
-    static const char zeros[64 * 1024];
-    if (fallocate(file.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)n) == 0)
-        return 0;
-    int result = 0;
-    while (n > 0 && result == 0) {
-        size_t part = n < sizeof zeros ? (size_t)n : sizeof zeros;
-        result = os_pwrite(file, zeros, part, offset);
-        offset += part;
-        n -= part;
-    }
-    return result;
+    int mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+    return fallocate(file.fd, mode, (off_t)offset, (off_t)n) == 0 ? 0 : -ENOTSUP;
 }

@@ -83,16 +83,6 @@ bool os_copy_may_share(struct os_file file) {
     return false;
 }
 
-/* What file systems without FSCTL_SET_ZERO_DATA get instead. */
-static int write_zeros(struct os_file file, uint64_t offset, uint64_t n) {
-    enum { PIECE = 64 * 1024 };
-    static const unsigned char zeros[PIECE];
-    int result = 0;
-    for (uint64_t done = 0; done < n && result == 0; done += PIECE)
-        result = os_pwrite(file, zeros, n - done < PIECE ? (size_t)(n - done) : PIECE, offset + done);
-    return result;
-}
-
 int os_zero_range(struct os_file file, uint64_t offset, uint64_t n) {
     FILE_ZERO_DATA_INFORMATION range = {.FileOffset.QuadPart = (LONGLONG)offset,
                                         .BeyondFinalZero.QuadPart = (LONGLONG)(offset + n)};
@@ -100,5 +90,5 @@ int os_zero_range(struct os_file file, uint64_t offset, uint64_t n) {
     if (DeviceIoControl(file.handle, FSCTL_SET_ZERO_DATA, &range, sizeof range, NULL, 0, &returned, NULL))
         return 0;
     int result = win_error(GetLastError());
-    return result == -EOPNOTSUPP || result == -EINVAL ? write_zeros(file, offset, n) : result;
+    return result == -EOPNOTSUPP || result == -EINVAL ? -ENOTSUP : result;
 }
