@@ -286,6 +286,13 @@ int sink_leave_hole(struct sink *sink, uint64_t offset, struct err *err) {
     return result == 0 ? 0 : os_file_error(err, result, "%s: cannot leave a hole", ESCAPED(sink->path));
 }
 
+/* What xfs takes behind the end of a file that grows, up to gigabytes, is not free for --min-free, and nobody has asked for
+ * it. Behind a file that has its length before it is written it takes nothing. */
+int sink_lengthen(struct sink *sink, uint64_t end) {
+    uint64_t filled = sink_filled_to(sink), length = filled > sink->end_of_data ? filled : sink->end_of_data;
+    return end > length && usage_is_free_limited(sink->opt.usage) ? os_truncate(sink->file, end) : 0;
+}
+
 int sink_take_up_to(struct sink *sink, uint64_t n, uint64_t end, struct err *err) {
     uint64_t longer = end > sink->taken ? end - sink->taken : 0;
     uint64_t within = n > longer ? n - longer : 0;
@@ -318,7 +325,9 @@ void sink_write_out(struct sink *sink, uint64_t end) {
 static int write_at(struct sink *sink, const void *p, size_t n, uint64_t offset, struct err *err) {
     if (sink_leave_hole(sink, offset, err) != 0)
         return -1;
-    int result = os_pwrite(sink->file, p, n, offset);
+    int result = sink_lengthen(sink, offset + n);
+    if (result == 0)
+        result = os_pwrite(sink->file, p, n, offset);
     return result == 0 ? 0 : os_file_error(err, result, "%s: cannot write", ESCAPED(sink->path));
 }
 

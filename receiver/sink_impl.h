@@ -104,6 +104,9 @@ int sink_found(struct sink *sink, struct os_dir dir, const char *name, const str
  * holes. 0, or -1 and err (EXIT_NO_SPACE, EXIT_SIGNAL). */
 int sink_leave_hole(struct sink *sink, uint64_t offset, struct err *err);
 
+/* Something is about to be written up to `end`, and room was taken for it. 0, or a negative result. */
+int sink_lengthen(struct sink *sink, uint64_t end);
+
 /* Rename `temp` over `name`; an empty directory in the way is removed first. */
 int sink_replace(struct sink *sink, struct os_dir dir, const char *temp, const char *name, const char *path,
                  struct err *err);

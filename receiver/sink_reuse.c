@@ -153,7 +153,9 @@ int sink_file_reuse(struct sink *sink, uint64_t offset, uint64_t n, sink_block_f
         uint64_t more = brought(sink, at, part);
         if (sink_take_room(sink, more, at + part, err) != 0)
             return -1;
-        result = sink_is_cancelled(sink) ? -EINTR : use_all(sink, (struct blocks){at, at + part, add, ctx});
+        result = sink_is_cancelled(sink) ? -EINTR : sink_lengthen(sink, at + part);
+        if (result == 0)
+            result = use_all(sink, (struct blocks){at, at + part, add, ctx});
         usage_room_used(sink->opt.usage, more);
         if (result == 0)
             sink_write_out(sink, at + part);

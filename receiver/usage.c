@@ -172,14 +172,14 @@ static int check_free(uint64_t least, uint64_t coming, struct os_dir dir, const 
                    ESCAPED(path), SIZE_TEXT(free_bytes, true), SIZE_TEXT(least, true));
 }
 
-static bool is_free_limited(const struct usage *usage) {
+bool usage_is_free_limited(const struct usage *usage) {
     return usage && usage->table->limits->min_free > 0;
 }
 
 int usage_check_free(const struct usage *usage, struct os_dir dir, uint64_t bytes, const char *path,
                      struct err *err) {
     uint64_t sum;
-    if (!is_free_limited(usage))
+    if (!usage_is_free_limited(usage))
         return 0;
     if (!add_u64(atomic_load(&usage->table->coming), bytes, &sum))
         sum = UINT64_MAX;
@@ -190,7 +190,7 @@ int usage_check_free(const struct usage *usage, struct os_dir dir, uint64_t byte
  * written is counted twice for a moment, never not at all. */
 int usage_take_room(struct usage *usage, struct os_dir dir, uint64_t bytes, const char *path,
                     struct err *err) {
-    if (!is_free_limited(usage))
+    if (!usage_is_free_limited(usage))
         return 0;
     uint64_t coming = atomic_fetch_add(&usage->table->coming, bytes) + bytes;
     int result = check_free(usage->table->limits->min_free, coming, dir, path, err);
@@ -200,7 +200,7 @@ int usage_take_room(struct usage *usage, struct os_dir dir, uint64_t bytes, cons
 }
 
 void usage_room_used(struct usage *usage, uint64_t bytes) {
-    if (is_free_limited(usage))
+    if (usage_is_free_limited(usage))
         atomic_fetch_sub(&usage->table->coming, bytes);
 }
 

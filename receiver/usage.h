@@ -81,6 +81,7 @@ void usage_give_name(struct usage *usage);
 struct usage_file usage_file_of(struct usage *usage, const struct os_stat *st);
 /* It has become `size` bytes, of which so many are on storage; *file says so afterwards. 0, 0: it takes no room any more. */
 void usage_settle(struct usage *usage, struct usage_file *file, uint64_t size, uint64_t allocated);
+bool usage_is_free_limited(const struct usage *usage); /* --min-free */
 /* Whether so many bytes fit below `dir`, so that the rest stays free, beside all that is being written. 0, or -1 and err
  * (EXIT_NO_SPACE). */
 int usage_check_free(const struct usage *usage, struct os_dir dir, uint64_t bytes, const char *path,

@@ -296,11 +296,21 @@ class Workspace:
         return self.ext4(name, self.path / f"{name}.img", size, "-I", "128")
 
     def ext4(self, name, image, size, *options):
+        return self.image("ext4", name, image, size, "-F", *options)
+
+    def xfs(self, name, size):
+        """One that takes room behind the end of a file that grows. Skipped where that is not allowed."""
+        return self.image("xfs", name, self.path / f"{name}.img", size)
+
+    def image(self, kind, name, image, size, *options):
         with open(image, "wb") as f:
             f.truncate(size)
-        made = subprocess.run(["mkfs.ext4", "-q", "-F", *options, image], capture_output=True)
+        try:
+            made = subprocess.run([f"mkfs.{kind}", "-q", *options, image], capture_output=True)
+        except FileNotFoundError:
+            raise Skipped(f"no {kind} can be made here") from None
         if made.returncode != 0:
-            raise Skipped(f"no ext4 can be made: {made.stderr.decode().strip()}")
+            raise Skipped(f"no {kind} can be made: {made.stderr.decode().strip()}")
         return self.mount(name, "image", "-o", "loop", image)
 
     def mount(self, name, what, *how):

@@ -89,6 +89,20 @@ def so_much_stays_free(ws):
     good(ws.push(["-r", f"{source}/"], dest, ["--min-free", "2M"]))
 
 
+@each([("a new file", 56, []), ("in place", 44, ["--inplace"])])
+def what_fits_comes_where_a_growing_file_takes_more_than_it_is_long(ws, value):
+    """xfs takes half as much again behind the end of a file that grows, or twice: that is nobody's, and not needed."""
+    _, more, options = value
+    image, source = ws.xfs("image", 400 * MIB), make_source(ws, files=1, size=48 * MIB)
+    dest = image / "dest"
+    dest.mkdir()
+    put(dest / "file0", noise(8 * MIB, "old"))
+    stat = os.statvfs(dest)
+    least = stat.f_bavail * stat.f_frsize - more * MIB
+    good(ws.push(["-r", *options, f"{source}/"], dest, ["--min-free", str(least)]))
+    check_equal(whole(source, dest), ["file0"], "what came")
+
+
 @case
 def limits_hold_in_a_pull_too(ws):
     source, dest = make_source(ws), ws.dir("dest")

@@ -1,5 +1,5 @@
 /* Room that a file takes beside its data. The linker puts a file system between the sink and the system that may have no
- * holes. */
+ * holes, and that sees how long a file is when it is written. */
 #include "sink_help.h"
 
 enum { PAGE = 4096, HOLLOW = 1 << 20, QUOTA = 100 * 1024 };
@@ -9,7 +9,7 @@ static struct usage_table *table;
 static const struct metadata meta = {.mode = 0644};
 static const uint8_t page[PAGE] = {1};
 
-static bool no_holes;
+static bool no_holes, all_inside;
 static atomic_bool cancelled;
 static unsigned writes_until_cancelled; /* 0: never */
 
@@ -22,6 +22,9 @@ int __wrap_os_zero_range(struct os_file file, uint64_t offset, uint64_t n) {
 int __real_os_pwrite(struct os_file file, const void *from, size_t n, uint64_t offset);
 int __wrap_os_pwrite(struct os_file file, const void *from, size_t n, uint64_t offset);
 int __wrap_os_pwrite(struct os_file file, const void *from, size_t n, uint64_t offset) {
+    struct os_stat st;
+    assert_int_equal(os_fstat(file, &st), 0);
+    all_inside = all_inside && offset + n <= st.size;
     if (writes_until_cancelled > 0 && --writes_until_cancelled == 0)
         atomic_store(&cancelled, true);
     return __real_os_pwrite(file, from, n, offset);
@@ -31,6 +34,7 @@ static int start(void **state) {
     limits = (struct limits){.quota = QUOTA};
     table = usage_table_new(&limits);
     no_holes = false;
+    all_inside = true;
     atomic_store(&cancelled, false);
     writes_until_cancelled = 0;
     return table ? sink_test_start(state) : -1;
@@ -95,6 +99,32 @@ static void they_end_when_they_are_cancelled(void **state) {
     assert_true(os_file_is_open(sink->file)); /* what is there stays */
 }
 
+static void ignore_block(void *ctx, uint64_t offset, uint32_t n, const struct digest *digest) {
+    (void)ctx, (void)offset, (void)n, (void)digest;
+}
+
+/* Else the file system may take more than is written (xfs), which --min-free would count. */
+static void where_room_must_stay_a_file_has_its_length_first(void **state) {
+    (void)state;
+    enum { OLD = 2 * BASIS_BLOCK_MIN, SIZE = OLD + 2 * PAGE };
+    const struct msg_file_begin m = {.file_id = 2, .size = SIZE, .data_size = SIZE};
+    static const uint8_t old[OLD];
+    limits = (struct limits){.min_free = 1};
+    put_file(root, "f", old, sizeof old);
+    all_inside = true;
+    open_sink((struct sink_options){.usage = user()});
+    send_file(1, "small", "text");
+    const struct sink_basis basis = sink_find_basis(sink, "f", SIZE);
+    assert_int_equal(sink_file_begin_large(sink, 2, "f", &m, &basis, NULL), 0);
+    assert_int_equal(sink_file_reuse(sink, 0, OLD, ignore_block, NULL, NULL), 0);
+    assert_int_equal(sink_file_write(sink, page, PAGE, OLD + PAGE, NULL), 0);
+    assert_true(all_inside);
+    struct os_stat st;
+    assert_int_equal(os_fstat(sink->file, &st), 0);
+    assert_int_equal(st.size, SIZE); /* and no more than what is written */
+    assert_int_equal(sink_file_end(sink, SIZE, &meta, NULL), 0);
+}
+
 #define ROOM_TEST(f) cmocka_unit_test_setup_teardown(f, start, stop)
 
 int main(void) {
@@ -102,6 +132,7 @@ int main(void) {
         ROOM_TEST(zeros_in_place_of_a_hole_are_not_for_nothing),
         ROOM_TEST(zeros_that_may_be_written_are),
         ROOM_TEST(they_end_when_they_are_cancelled),
+        ROOM_TEST(where_room_must_stay_a_file_has_its_length_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
