@@ -146,6 +146,7 @@ int os_next_data(struct os_file file, uint64_t offset, uint64_t size, uint64_t *
     off_t end = start < 0 ? -1 : lseek(file.fd, start, SEEK_HOLE);
     bool known = start >= (off_t)offset; /* a FUSE server may say anything */
     *ret_start = known ? (uint64_t)start : offset;
-    *ret_end = known && end > start ? (uint64_t)end : size; /* tmpfs knows no hole behind the last page there can be */
+    *ret_end = known && end > start ? (uint64_t)end
+                                    : size; /* tmpfs knows no hole behind the last page there can be */
     return 0;
 }
