@@ -334,8 +334,13 @@ static int recover(struct line *line, struct err *err) {
 int line_recover(struct line *line, enum stream_result result, struct err *err) {
     bool broke =
         result == STREAM_EOF || result == STREAM_QUIET || line->stream->broke || atomic_load(&line->broken);
-    if (!line->resumable || !broke || line->stream->refused || is_cancelled(line))
+    if (!broke || line->stream->refused || is_cancelled(line))
         return -1;
+    if (!line->resumable) { /* the other end keeps none, as a command that went with its stream */
+        line->way->lost = line->way->met =
+            line->way->to && line->way->retry.retries > 0 && result != STREAM_QUIET;
+        return -1;
+    }
     explain(line, err);
     struct err first = *err, second = {0};
     log_line(LOG_INFO, "%s; going on with another stream", err->msg);

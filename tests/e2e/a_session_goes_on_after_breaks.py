@@ -153,6 +153,25 @@ def a_sender_that_is_gone_is_waited_for_only_so_long(ws):
 
 
 @case
+def a_command_that_went_with_its_stream_is_started_again(ws):
+    """exec: the other end is gone, and what it had committed is not sent again."""
+    source, dest = make_tree(ws), ws.dir("dest")
+    script, first = ws.path / "far", ws.path / "first"
+    put(script, f"""if mkdir {first}
+                    then mkfifo {first}/pipe
+                         {HVRECV} --stdio {dest} < {first}/pipe &
+                         dd bs=64k count=20 2>/dev/null > {first}/pipe
+                         kill -9 $!
+                    else {HVRECV} --stdio {dest}; fi""".encode())
+    words = [HVSEND, "-a", "--zc", "none", f"{source}/", f"exec:sh {script}"]
+    failed(ws.run(*words), 10, "broke|closed|failed|reset|Broken pipe")
+    shutil.rmtree(first)
+    result = ws.run(*words, "--retry", "2", "--retry-delay", "0.02")
+    check_equal(result.code, 0, str(result))
+    same_tree(source, dest)
+
+
+@case
 def a_new_session_takes_the_place_of_a_broken_one(ws):
     """With --once, and a sender that was killed and started again."""
     source, dest = make_tree(ws), ws.dir("dest")
