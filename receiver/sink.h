@@ -38,11 +38,12 @@ struct metadata {
     struct win_attr win;
 };
 
-/* Which file it is, and since when: what differs in one of them may differ in its content. */
+/* Which file it is, and since when: what differs in one of them may differ in its content. ctime has ticks, here and there of
+ * seconds; what is written in place has another mtime at once. */
 struct file_state {
     uint64_t device, inode, size;
-    int64_t ctime_sec;
-    uint32_t ctime_nsec;
+    int64_t ctime_sec, mtime_sec;
+    uint32_t ctime_nsec, mtime_nsec;
 };
 
 /* Called for every file handed to sink_file_end: err NULL when it is durable. */
@@ -89,11 +90,6 @@ struct sink_commit {
     int closed; /* result of closing it */
     bool synced;
     bool elsewhere; /* on another volume than the root */
-    /* --inplace: who runs it again after a failure must not find the right size and time. */
-    bool time_waits; /* for the flush */
-    struct file_state was; /* with it: when it was closed */
-    int64_t mtime_sec;
-    uint32_t mtime_nsec;
 };
 
 struct sink {
@@ -111,6 +107,7 @@ struct sink {
     struct usage_held held, held_old; /* of a file that is written in place, and of `old` */
     char *path;
     enum { SINK_TEMP, SINK_PARTIAL, SINK_INPLACE } place;
+    bool marked; /* it has the time of what is neither old nor new, see sink_inplace.c */
     uint64_t file_id, end_of_data;
     struct os_stat made; /* it or the one before it, as it was created */
     uint32_t mode, made_with; /* modes that the file, and the one that `made` is of, were created with */

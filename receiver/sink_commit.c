@@ -99,8 +99,7 @@ static void rename_one(struct sink *sink, struct sink_commit *c) {
         (void)os_file_error(&err, c->closed, "%s: cannot write", ESCAPED(c->path));
         fail(sink, c, &err);
     } else if (c->inplace) {
-        if (c->time_waits && sink_set_late_time(sink, c, &err) != 0)
-            fail(sink, c, &err);
+        return; /* it has its name already */
     } else if (sink_parent(sink, c->path, &at, &name, &err) != 0 ||
                sink_replace(sink, at, temp.s, name, c->path, &err) != 0) {
         fail(sink, c, &err);

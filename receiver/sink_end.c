@@ -15,7 +15,7 @@ static void batch_add(struct sink *sink, uint64_t size, bool synced, bool elsewh
         .synced = synced,
         .elsewhere = elsewhere,
     };
-    if (sink->held.usage) { /* who replaces it before it is committed waits for nothing */
+    if (sink->place == SINK_INPLACE) { /* all is done, and others may have it */
         struct sink_commit *c = &sink->batch[sink->batch_count - 1];
         c->closed = usage_close(&sink->held, &c->kept);
         sink->batch_closed = sink->batch_count;
@@ -57,18 +57,6 @@ static int check_is_named(const struct sink *sink, struct os_dir at, const char 
                    ESCAPED(sink->path));
 }
 
-/* A file that is written in place gets its time when it is on storage: else who runs it again after a flush that failed, or
- * after a crash, would find the right size and time, and pass over what was lost. */
-static bool time_waits(const struct sink *sink) {
-    return sink->place == SINK_INPLACE && sink->opt.times && sink->opt.durable != DURABLE_NONE;
-}
-
-/* It is opened again for that, if it can be. */
-static int look_at_late(const struct sink *sink, struct os_stat *st, struct err *err) {
-    int result = time_waits(sink) ? os_fstat(sink->file, st) : 0;
-    return result == 0 ? 0 : os_file_error(err, result, "%s: cannot look at it", ESCAPED(sink->path));
-}
-
 /* Everything that is to be true of the file before it is renamed, but for the flush of a small one. *ret_st is what
  * it is then. */
 static int make_ready(struct sink *sink, uint64_t size, const struct metadata *meta, struct os_stat *ret_st,
@@ -107,7 +95,7 @@ static int make_ready(struct sink *sink, uint64_t size, const struct metadata *m
     *ret_st = sink->made;
     if (sink->as_before)
         ret_st->mtime_nsec = ret_st->win.created_nsec = UINT32_MAX; /* not known, and no times at all */
-    return sink_set_metadata(sink, sink->file, ret_st, meta, &old, !time_waits(sink), sink->path, err);
+    return sink_set_metadata(sink, sink->file, ret_st, meta, &old, !sink->marked, sink->path, err);
 }
 
 /* What waits to be renamed must not be taken for unfinished by another session: it gets a name of this session's own. */
@@ -128,29 +116,16 @@ static int leave_partial_name(struct sink *sink, struct err *err) {
     return 0;
 }
 
-static int set_time(const struct sink *sink, const struct metadata *meta, struct err *err) {
-    int result = os_set_mtime(sink->file, meta->mtime_sec, meta->mtime_nsec);
-    return result == 0 ? 0 : os_file_error(err, result, "%s: cannot set its time", ESCAPED(sink->path));
-}
-
-static void set_time_later(struct sink_commit *c, const struct os_stat *st, const struct metadata *meta) {
-    c->time_waits = true;
-    c->was = (struct file_state){st->device, st->inode, st->size, st->ctime_sec, st->ctime_nsec};
-    c->mtime_sec = meta->mtime_sec;
-    c->mtime_nsec = meta->mtime_nsec;
-}
-
 int sink_file_end(struct sink *sink, uint64_t size, const struct metadata *meta, struct err *err) {
     struct os_stat st;
-    if (make_ready(sink, size, meta, &st, err) != 0 || look_at_late(sink, &st, err) != 0) {
+    if (make_ready(sink, size, meta, &st, err) != 0) {
         sink_file_drop(sink);
         return -1;
     }
-    bool late = time_waits(sink);
     /* A large file is flushed by itself, and so is one that the flush of the root's volume does not reach. */
     bool elsewhere = !sink_volume_reaches(sink, &st);
     bool alone = sink_is_large(size) || sink->opt.durable == DURABLE_FILE || elsewhere || sink->opt.verify ||
-                 (late && (st.mode & 0600) != 0600);
+                 sink->marked;
     int result = alone && sink->opt.durable != DURABLE_NONE ? flush_file(sink) : sink->lost;
     if (result != 0) {
         (void)os_file_error(err, result, "%s: cannot flush", ESCAPED(sink->path));
@@ -158,15 +133,13 @@ int sink_file_end(struct sink *sink, uint64_t size, const struct metadata *meta,
         return -1;
     }
     if (leave_partial_name(sink, err) != 0 || sink_verify_check(sink, size, err) != 0 ||
-        (late && alone && set_time(sink, meta, err) != 0)) {
+        sink_inplace_end(sink, meta, err) != 0) {
         sink_file_drop(sink);
         return -1;
     }
     if (sink->place == SINK_INPLACE)
         sink_settle(sink);
     batch_add(sink, size, alone, elsewhere);
-    if (late && !alone)
-        set_time_later(&sink->batch[sink->batch_count - 1], &st, meta);
     if (sink->opt.durable == DURABLE_FILE || sink->batch_count == SINK_BATCH_FILES ||
         sink->batch_bytes >= SINK_BATCH_BYTES)
         sink_commit(sink);

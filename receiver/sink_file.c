@@ -70,40 +70,6 @@ static bool open_partial(struct sink *sink, struct os_dir at, const char *name, 
     return result == 0;
 }
 
-/* The file came before, and waits to be flushed and to get its time. */
-static bool is_in_batch(const struct sink *sink, struct os_dir at, const char *name) {
-    struct os_stat st;
-    if (sink->batch_count == 0 || os_stat_at(at, name, &st) != 0)
-        return false;
-    for (unsigned i = 0; i < sink->batch_count; i++) {
-        const struct sink_commit *c = &sink->batch[i];
-        if (c->time_waits && c->was.inode == st.inode && c->was.device == st.device)
-            return true;
-    }
-    return false;
-}
-
-/* --inplace: the file that is there already. 1: there is none to write into, 0, or -1 and err. */
-static int open_inplace(struct sink *sink, struct os_dir *at, const char *name, const char *path,
-                        struct err *err) {
-    if (!sink->opt.inplace || !sink_may_change(*at, name))
-        return 1;
-    int result = is_in_batch(sink, *at, name)
-                     ? -EBUSY
-                     : usage_open_locked(sink->opt.usage, &sink->held, *at, name, &sink->file);
-    if (result == -EBUSY && sink->batch_count > 0) { /* it may be of this session, and wait to be committed */
-        sink_commit(sink);
-        if (sink_parent(sink, path, at, &name, err) != 0) /* the commit may have closed it */
-            return -1;
-        result = usage_open_locked(sink->opt.usage, &sink->held, *at, name, &sink->file);
-    }
-    sink->place = SINK_INPLACE;
-    if (result == -EBUSY)
-        return err_set(err, EXIT_PARTIAL, "%s: another session is writing into it (--inplace); send it again",
-                       ESCAPED(path));
-    return result == 0 ? 0 : os_file_error(err, result, "%s: cannot open for --inplace", ESCAPED(path));
-}
-
 static void close_file(struct sink *sink) {
     (void)usage_close(&sink->held, &sink->file);
     (void)usage_close(&sink->held_old, &sink->old);
@@ -156,7 +122,7 @@ static int begin(struct sink *sink, uint64_t file_id, const char *path, uint64_t
         sink_release_kept(sink, sink->batch_count);
     if (sink_parent(sink, path, &at, &name, err) != 0)
         return -1;
-    int result = open_inplace(sink, &at, name, path, err);
+    int result = sink_inplace_open(sink, at, name, path, err);
     if (result == 1)
         result = open_partial(sink, at, name, size) ? 0 : 1;
     bool new = result == 1;
@@ -168,7 +134,7 @@ static int begin(struct sink *sink, uint64_t file_id, const char *path, uint64_t
     sink->path = strdup(path);
     sink->file_id = file_id;
     sink->end_of_data = sink->had = sink->filled = sink->taken = 0;
-    sink->counted = false;
+    sink->counted = sink->marked = false;
     sink->counts = (struct usage_file){0};
     sink->written_out = sink_is_large(size) && sink->opt.durable != DURABLE_NONE ? 0 : UINT64_MAX;
     sink->lost = 0;
@@ -180,6 +146,8 @@ static int begin(struct sink *sink, uint64_t file_id, const char *path, uint64_t
         result = measure_old(sink, at, data_size, err);
     if (result == 0)
         result = count_file(sink, err);
+    if (result == 0)
+        result = sink_inplace_mark(sink, err);
     if (result != 0)
         sink_file_drop(sink);
     else if (may_go_ahead(sink, at, size))
@@ -232,10 +200,8 @@ void sink_file_drop(struct sink *sink) {
     sink_stop_ahead(sink);
     if (sink->path && sink->place == SINK_PARTIAL)
         gone = remove_partial(sink); /* while it is locked */
-    if (sink->path && sink->place == SINK_INPLACE) {
-        sink_settle(sink);
-        (void)os_drop_cached(sink->file); /* as after a flush that failed, see sink_commit.c */
-    }
+    if (sink->path && sink->place == SINK_INPLACE)
+        sink_inplace_drop(sink);
     (void)usage_close(&sink->held, &sink->file); /* on Windows nobody can remove it before */
     if (sink->path && sink->place == SINK_TEMP)
         gone = remove_temp(sink, sink->path, sink->file_id, &sink->counts);

@@ -66,6 +66,19 @@ static inline uint64_t sink_filled_to(const struct sink *sink) {
     return sink->filled > sink->had ? sink->filled : sink->had;
 }
 
+/* sink_inplace.c. --inplace: the file that is there already. 1: there is none to write into, 0, or -1 and err. */
+int sink_inplace_open(struct sink *sink, struct os_dir at, const char *name, const char *path,
+                      struct err *err);
+/* Before the first byte is written: from now on it is neither old nor new, after a power cut too. 0, or -1 and err. */
+int sink_inplace_mark(struct sink *sink, struct err *err);
+/* All of it but its time is on storage, and now that is too. 0, or -1 and err. Both do nothing for other files, and where
+ * nothing is flushed. */
+int sink_inplace_end(struct sink *sink, const struct metadata *meta, struct err *err);
+/* It stays unfinished. */
+void sink_inplace_drop(struct sink *sink);
+/* True for a file that was left so: its time is nobody's. */
+bool sink_is_marked(const struct os_stat *st);
+
 /* The open file stays as it is: what it takes up is what the file system tells. */
 void sink_settle(struct sink *sink);
 
@@ -127,10 +140,6 @@ static inline bool sink_has_time(const struct os_stat *st, int64_t sec, uint32_t
 int sink_set_metadata(const struct sink *sink, struct os_file file, const struct os_stat *now,
                       const struct metadata *meta, const struct os_stat *old, bool times, const char *path,
                       struct err *err);
-
-/* --inplace: the time of a file that was closed, now that it is flushed, unless it is no longer what it was then. 0, or -1 and
- * err. */
-int sink_set_late_time(struct sink *sink, const struct sink_commit *c, struct err *err);
 
 /* Attributes and time of creation of Windows, where they are kept. What `meta` does not say, or is not preserved, is as
  * in `old`, or stays when there is none. */

@@ -139,7 +139,7 @@ bool sink_has(struct sink *sink, const struct entry *e, bool same_time) {
     struct metadata meta = {e->mode, e->mtime_sec, e->mtime_nsec, e->uid, e->gid, e->win};
     if (!same_time)
         return st.links <= 1 || has_metadata(sink, &st, &meta);
-    if (!sink_has_time(&st, e->mtime_sec, e->mtime_nsec))
+    if (sink_is_marked(&st) || !sink_has_time(&st, e->mtime_sec, e->mtime_nsec))
         return false;
     sink_remove_partial(sink, e->path, st.size);
     if (has_metadata(sink, &st, &meta))
@@ -155,7 +155,8 @@ bool sink_has(struct sink *sink, const struct entry *e, bool same_time) {
 
 static bool is_still(const struct file_state *was, const struct os_stat *st) {
     return st->device == was->device && st->inode == was->inode && st->size == was->size &&
-           st->ctime_sec == was->ctime_sec && st->ctime_nsec == was->ctime_nsec;
+           st->ctime_sec == was->ctime_sec && st->ctime_nsec == was->ctime_nsec &&
+           st->mtime_sec == was->mtime_sec && st->mtime_nsec == was->mtime_nsec;
 }
 
 int sink_touch(struct sink *sink, const char *path, const struct file_state *was, const struct metadata *meta,
@@ -184,28 +185,6 @@ int sink_touch(struct sink *sink, const char *path, const struct file_state *was
     return result == 0 ? 0 : os_file_error(err, result, "%s: cannot open or flush", ESCAPED(path));
 }
 
-int sink_set_late_time(struct sink *sink, const struct sink_commit *c, struct err *err) {
-    struct os_dir at;
-    const char *name;
-    struct os_stat st;
-    struct os_file file = OS_FILE_NONE;
-    struct usage_held held = {0};
-    if (sink_parent(sink, c->path, &at, &name, err) != 0)
-        return -1;
-    int result = usage_open_locked(sink->opt.usage, &held, at, name, &file);
-    if (result == 0)
-        result = os_fstat(file, &st);
-    bool same = result == 0 && is_still(&c->was, &st);
-    if (same)
-        result = os_set_mtime(file, c->mtime_sec, c->mtime_nsec);
-    (void)usage_close(&held, &file);
-    if (result == -EBUSY || (result == 0 && !same))
-        return err_set(err, EXIT_PARTIAL,
-                       "%s: another wrote into it before it was flushed (--inplace); send it again",
-                       ESCAPED(c->path));
-    return result == 0 ? 0 : os_file_error(err, result, "%s: cannot set its time", ESCAPED(c->path));
-}
-
 int sink_digest(struct sink *sink, const char *path, uint32_t block_size, struct file_state *ret_was,
                 struct digest *ret, struct err *err) {
     struct os_dir at;
@@ -225,6 +204,7 @@ int sink_digest(struct sink *sink, const char *path, uint32_t block_size, struct
     (void)usage_close(&held, &file);
     if (result != 0)
         return sink_long_error(sink, result, path, "cannot read for comparison", err);
-    *ret_was = (struct file_state){st.device, st.inode, st.size, st.ctime_sec, st.ctime_nsec};
+    *ret_was = (struct file_state){st.device,    st.inode,      st.size,      st.ctime_sec,
+                                   st.mtime_sec, st.ctime_nsec, st.mtime_nsec};
     return 0;
 }

@@ -17,12 +17,13 @@ int os_drop_cached(struct os_file file) {
     return 0;
 }
 
-/* What was open for writing is shared with nobody, so that it is closed first. */
+/* What was open for writing is shared with nobody, so that it is closed first. Its time may be set afterwards, and nothing
+ * can flush that through a handle for reading: the handle writes through. */
 int os_read_back(struct os_dir at, const char *name, struct os_file *file, uint64_t size, os_piece_fn *take,
                  void *ctx, const char **ret_how) {
-    static const struct nt_how how = {FILE_GENERIC_READ | FILE_WRITE_ATTRIBUTES,
-                                      FILE_SHARE_READ | FILE_SHARE_DELETE, FILE_OPEN,
-                                      FILE_NON_DIRECTORY_FILE | FILE_NO_INTERMEDIATE_BUFFERING};
+    static const struct nt_how how = {
+        FILE_GENERIC_READ | FILE_WRITE_ATTRIBUTES, FILE_SHARE_READ | FILE_SHARE_DELETE, FILE_OPEN,
+        FILE_NON_DIRECTORY_FILE | FILE_NO_INTERMEDIATE_BUFFERING | FILE_WRITE_THROUGH};
     void *buffer = os_page_alloc(READ_BACK_PIECE);
     int result = buffer ? os_close_checked(file) : -ENOMEM;
     if (result == 0)

@@ -1,0 +1,198 @@
+/* A file that is there is written into: at every instant a power cut leaves it with its own time only if all of it is there. The
+ * linker puts a storage between the sink and the system that notes what is done in which order, and can lose a flush. */
+#include "sink_help.h"
+
+#include <string.h>
+
+static const struct sink_options in_place = {.times = true, .umask = 022, .inplace = true};
+
+static char done
+    [64]; /* a letter for each call: M (the mark), T (the time), N (now), W (write), S (flush), C (close) */
+static unsigned syncs_to_fail; /* bit n: the n-th one, from 0 on */
+static unsigned syncs;
+
+static void note(char what) {
+    size_t n = strlen(done);
+    assert_true(n + 1 < sizeof done);
+    done[n] = what;
+}
+
+int __real_os_sync(struct os_file file);
+int __wrap_os_sync(struct os_file file);
+int __wrap_os_sync(struct os_file file) {
+    note('S');
+    return syncs_to_fail >> syncs++ & 1 ? -EIO : __real_os_sync(file);
+}
+
+int __real_os_set_mtime(struct os_file file, int64_t sec, uint32_t nsec);
+int __wrap_os_set_mtime(struct os_file file, int64_t sec, uint32_t nsec);
+int __wrap_os_set_mtime(struct os_file file, int64_t sec, uint32_t nsec) {
+    struct os_stat as = {.mtime_sec = sec};
+    note(sink_is_marked(&as) ? 'M' : sec == 1000 ? 'T' : 'N');
+    return __real_os_set_mtime(file, sec, nsec);
+}
+
+int __real_os_pwrite(struct os_file file, const void *from, size_t n, uint64_t offset);
+int __wrap_os_pwrite(struct os_file file, const void *from, size_t n, uint64_t offset);
+int __wrap_os_pwrite(struct os_file file, const void *from, size_t n, uint64_t offset) {
+    note('W');
+    return __real_os_pwrite(file, from, n, offset);
+}
+
+int __real_usage_close(struct usage_held *held, struct os_file *file);
+int __wrap_usage_close(struct usage_held *held, struct os_file *file);
+int __wrap_usage_close(struct usage_held *held, struct os_file *file) {
+    if (os_file_is_open(*file))
+        note('C');
+    return __real_usage_close(held, file);
+}
+
+static int start(void **state) {
+    int result = sink_test_start(state);
+    put_text(root, "f", "old");
+    set_time(root, "f", 7, 5);
+    syncs = syncs_to_fail = 0;
+    return result;
+}
+
+static void open_and_listen(const struct sink_options *opt) {
+    open_sink(*opt);
+    memset(done, 0, sizeof done); /* the claim has set the time of the root, on Windows */
+}
+
+#define INPLACE_TEST(f) cmocka_unit_test_setup_teardown(f, start, sink_test_stop)
+
+static void it_is_marked_before_and_has_its_time_after_while_it_is_open(void **state) {
+    (void)state;
+    open_and_listen(&in_place);
+    send_file(1, "f", "new");
+    assert_string_equal(done, "MSWSTSC");
+    sink_commit(sink);
+    assert_durable(1, 3);
+    assert_text(root, "f", "new");
+    struct os_stat st = stat_of(root, "f");
+    assert_mtime(&st, 1000, 5);
+}
+
+static void what_is_new_and_what_is_not_flushed_is_not_marked(void **state) {
+    (void)state;
+    struct sink_options opt = in_place;
+    open_and_listen(&opt);
+    send_file(1, "g", "new");
+    assert_null(strchr(done, 'M'));
+    sink_commit(sink);
+    sink_close(sink);
+    opt.durable = DURABLE_NONE;
+    open_and_listen(&opt);
+    send_file(2, "f", "new");
+    assert_string_equal(done, "WTC");
+    sink_commit(sink);
+    assert_durable(2, 3);
+}
+
+static void without_times_it_is_not_left_at_the_mark(void **state) {
+    (void)state;
+    struct sink_options opt = in_place;
+    opt.times = false;
+    open_and_listen(&opt);
+    send_file(1, "f", "");
+    assert_string_equal(done, "MSSNSC");
+    sink_commit(sink);
+    assert_durable(1, 0);
+    struct os_stat st = stat_of(root, "f");
+    assert_true(st.mtime_sec > 1000 && !sink_is_marked(&st));
+}
+
+static void nothing_is_written_when_it_cannot_be_marked(void **state) {
+    (void)state;
+    struct err err = {.code = 0};
+    open_and_listen(&in_place);
+    syncs_to_fail = 1;
+    assert_int_equal(sink_file_begin(sink, 1, "f", 0, NULL, &err), -1);
+    assert_int_equal(err.sys, EIO);
+    assert_non_null(strstr(err.msg, "f: cannot mark it as unfinished (--inplace)"));
+    assert_null(strchr(done, 'W'));
+    assert_text(root, "f", "old");
+}
+
+static void require_failure(unsigned nth_sync, const char *what) {
+    const struct metadata meta = {.mode = 0644, .mtime_sec = 1000, .mtime_nsec = 5};
+    struct err err = {.code = 0};
+    open_and_listen(&in_place);
+    syncs_to_fail = 1U << nth_sync;
+    assert_int_equal(sink_file_begin(sink, 1, "f", 0, NULL, NULL), 0);
+    assert_int_equal(sink_file_write(sink, "new", 3, 0, NULL), 0);
+    assert_int_equal(sink_file_end(sink, 3, &meta, &err), -1);
+    assert_non_null(strstr(err.msg, what));
+}
+
+/* Neither who sends the old one again nor who sends the new one passes over it, nor who has taken its time for the file's. */
+static void require_mark(void) {
+    struct os_stat st = stat_of(root, "f");
+    assert_true(sink_is_marked(&st));
+    const struct entry same = {.file_id = 1,
+                               .type = ENTRY_FILE,
+                               .path = "f",
+                               .mode = st.mode,
+                               .size = 3,
+                               .mtime_sec = st.mtime_sec,
+                               .mtime_nsec = st.mtime_nsec};
+    assert_false(sink_has(sink, &same, true));
+}
+
+static void whose_flush_fails_keeps_the_mark(void **state) {
+    (void)state;
+    require_failure(1, "f: cannot flush");
+    assert_string_equal(done, "MSWSMC");
+    require_mark();
+}
+
+static void whose_time_is_not_flushed_gets_the_mark_back(void **state) {
+    (void)state;
+    require_failure(2, "f: cannot set its time");
+    assert_string_equal(done, "MSWSTSMC");
+    require_mark();
+}
+
+static void what_a_session_leaves_unfinished_has_the_mark(void **state) {
+    (void)state;
+    open_and_listen(&in_place);
+    assert_int_equal(sink_file_begin(sink, 1, "f", 0, NULL, NULL), 0);
+    assert_int_equal(sink_file_write(sink, "n", 1, 0, NULL), 0);
+    sink_close(sink);
+    open_and_listen(&in_place);
+    assert_text(root, "f", "nld");
+    require_mark();
+}
+
+/* The time of the last change may be no newer, where seconds are all that a file system keeps. */
+static void what_was_compared_is_seen_to_be_written_since(void **state) {
+    (void)state;
+    struct os_stat st;
+    const struct metadata meta = {.mode = 0644, .mtime_sec = 7, .mtime_nsec = 5};
+    struct file_state was;
+    struct digest digest;
+    struct err err = {.code = 0};
+    open_and_listen(&in_place);
+    assert_int_equal(sink_digest(sink, "f", 4096, &was, &digest, NULL), 0);
+    assert_int_equal(sink_file_begin(sink, 1, "f", 0, NULL, NULL), 0);
+    assert_int_equal(os_stat_at(root, "f", &st), 0);
+    was.ctime_sec = st.ctime_sec;
+    was.ctime_nsec = st.ctime_nsec;
+    assert_int_equal(sink_touch(sink, "f", &was, &meta, &err), -1);
+    assert_int_equal(err.code, EXIT_PARTIAL);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        INPLACE_TEST(it_is_marked_before_and_has_its_time_after_while_it_is_open),
+        INPLACE_TEST(what_is_new_and_what_is_not_flushed_is_not_marked),
+        INPLACE_TEST(without_times_it_is_not_left_at_the_mark),
+        INPLACE_TEST(nothing_is_written_when_it_cannot_be_marked),
+        INPLACE_TEST(whose_flush_fails_keeps_the_mark),
+        INPLACE_TEST(whose_time_is_not_flushed_gets_the_mark_back),
+        INPLACE_TEST(what_a_session_leaves_unfinished_has_the_mark),
+        INPLACE_TEST(what_was_compared_is_seen_to_be_written_since),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
