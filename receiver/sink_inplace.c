@@ -37,6 +37,9 @@ int sink_inplace_mark(struct sink *sink, struct err *err) {
     if (sink->place != SINK_INPLACE || sink->opt.durable == DURABLE_NONE)
         return 0;
     int result = os_set_mtime(sink->file, MARK_SEC, MARK_NSEC);
+    if (result == -EPERM &&
+        !sink->opt.times) /* only its owner may; then it never has the time of a source either */
+        return 0;
     sink->marked = result == 0;
     if (result == 0)
         result = os_sync(sink->file);
@@ -51,7 +54,7 @@ int sink_inplace_end(struct sink *sink, const struct metadata *meta, struct err 
     if (!sink->marked)
         return 0;
     if (!sink->opt
-             .times) { /* nothing may have been written, or the system leaves a time alone that was set */
+             .times) { /* nothing may have been written, and some systems leave a time alone that was set */
         int64_t now = os_wall_ns();
         sec = now / NS_PER_S;
         nsec = (uint32_t)(now % NS_PER_S);

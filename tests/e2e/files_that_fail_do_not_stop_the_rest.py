@@ -571,6 +571,20 @@ def a_file_larger_than_a_process_may_write_is_an_error_of_that_file(ws, value):
 
 
 @case
+def in_place_a_file_of_another_user_can_be_written_into(ws):
+    """Who is not its owner cannot set its time, and need not without -t."""
+    if os.geteuid() != 0:
+        raise Skipped("needs root")
+    _, hvrecv, as_nobody = ws.for_nobody()
+    source, dest, address = ws.dir("source"), ws.dir("dest"), unix_for_nobody(ws)
+    put(source / "file", noise(3 * MIB))
+    put(dest / "file", b"old", mode=0o666)
+    receiver = ws.listen(address, hvrecv, "--once", "--inplace", "--listen", address, dest, **as_nobody)
+    good(lib.Pair(ws.run(HVSEND, "-r", f"{source}/", address), receiver.wait()))
+    check_equal((dest / "file").read_bytes(), noise(3 * MIB), "the file")
+
+
+@case
 def a_listener_goes_on_after_a_full_disk(ws):
     dest = ws.tmpfs("dest", "size=8m")
     source, other = ws.dir("source"), ws.dir("other")

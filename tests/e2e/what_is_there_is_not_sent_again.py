@@ -399,35 +399,6 @@ def in_place_the_file_stays_the_same_one(ws):
     require_equal(source, dest)
 
 
-@each([("as it comes", []), ("with a quota", ["--quota", "1G"])])
-def in_place_a_name_may_come_twice(ws, value):
-    """Of two directories into one: the second is written over the first, which waits to be committed."""
-    sources, dest = [ws.dir(name) for name in "ab"], ws.dir("dest")
-    for i, source in enumerate(sources):
-        put(source / "file", noise(200_000 + i, i))
-    put(dest / "file", b"old")
-    good(ws.push(["-r", "--inplace", *(f"{source}/" for source in sources)], dest, value[1]))
-    check_equal((dest / "file").read_bytes(), noise(200_001, 1), "the file")
-
-
-@case
-def in_place_nothing_else_is_written_into(ws):
-    """The first of two of one name is committed with files of more directories than are kept open."""
-    new, dest, same = ws.dir("new"), ws.dir("dest"), [ws.dir(name) for name in "ab"]
-    names = [f"dir{i}" for i in range(12)]
-    for name in names:
-        (new / name).mkdir()
-        (dest / name).mkdir()
-        put(new / name / "new", b"new")
-        put(dest / name / "file", b"nobody sends this")
-    for i, root in enumerate((*same, dest)):
-        (root / "same").mkdir()
-        put(root / "same" / "file", b"the same name" * (i + 1))
-    good(ws.push(["-r", "-I", "--inplace", *(f"{root}/" for root in (new, *same))], dest))
-    check_equal({(dest / name / "file").read_bytes() for name in names}, {b"nobody sends this"}, "what lies beside it")
-    check_equal((dest / "same" / "file").read_bytes(), b"the same name" * 2, "the file")
-
-
 @case
 def two_sessions_do_not_write_into_one_file(ws):
     source, dest = source_and_dest(ws, 24 * MIB)

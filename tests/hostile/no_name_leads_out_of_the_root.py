@@ -8,7 +8,7 @@ import peer
 import lib
 import rig
 from golden_build import Entries, bundle, file_begin, path_value, start, totals
-from lib import case, check, check_equal, each, no_temporary_names
+from lib import case, check, check_equal, each, no_temporary_names, put
 from peer import DIR, DIR_END, FILE, MADE, SYMLINK, WANT
 from rig import Fence, ends_when_told, greeted, is_served, listed
 
@@ -203,6 +203,35 @@ def a_pull_takes_nothing_that_it_did_not_ask_for(ws):
             check_equal(receiver.wait().code, 12, f"exit code for {path}")
         check(not os.path.lexists(fence.dest / path.split("/")[0]), f"{path} was made")
     fence.check_nothing_changed()
+
+
+@each([("as it comes", []), ("with a quota", ["--quota", "1G"])])
+def in_place_a_name_that_comes_twice_is_the_last(ws, value):
+    """The first waits to be committed, with files of more directories than are kept open: nothing beside it is written into."""
+    fence, address = Fence(ws), ws.unix()
+    names = [f"dir{i}" for i in range(12)]
+    for name in (*names, "same"):
+        (fence.dest / name).mkdir()
+        put(fence.dest / name / "file", b"nobody sends this" * 9)
+    listener = ws.receiver(address, fence.dest, "--inplace", *value[1], once=False)
+    with greeted(address) as one:
+        one.send("START", start(OPT_RECURSIVE))
+        paths = [*(f"{name}/new" for name in names), "same/file", "same/file"]
+        contents = [*[b"content"] * 13, b"content" * 2]
+        entries = Entries()
+        for path, content in zip(paths, contents):
+            entries.add(FILE, path, size=len(content))
+        one.send("ENTRIES", entries.parts)
+        one.expect("VERDICTS")
+        members = [(i + 1, content) for i, content in enumerate(contents)]
+        for part in (members[:-1], members[-1:]):
+            one.send("BUNDLE", bundle(part), b"".join(content for _, content in part))
+        one.send("SYNC")
+        one.expect("DURABLE")
+    beside = {(fence.dest / name / "file").read_bytes() for name in names}
+    check_equal(beside, {b"nobody sends this" * 9}, "what lies beside them")
+    check_equal((fence.dest / "same" / "file").read_bytes(), b"content" * 2, "the file")
+    ends_when_told(listener)
 
 
 @each([("names", ["config"]), ("all", [])])
