@@ -34,7 +34,8 @@ int sim_stat(const struct sim_node *n, struct os_stat *ret) {
         .links = 1,
         .mtime_sec = n->mtime_sec,
         .mtime_nsec = n->mtime_nsec,
-        .ctime_sec = n->ctime,
+        .ctime_sec = n->ctime_sec,
+        .ctime_nsec = n->change % 1000000000,
         .device = 1,
         .inode = n->inode,
     };
@@ -178,7 +179,7 @@ int os_rename_at(struct os_dir at, const char *from, const char *to) {
     }
     sim_name_drop(dir, sim_name_find(dir, from));
     sim_name_add(dir, to, n);
-    n->ctime++;
+    sim_node_touched(n);
     return 0;
 }
 

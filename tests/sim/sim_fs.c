@@ -1,6 +1,8 @@
 /* sim_fs.c: nodes, names, handles. */
 #include "sim_fs_impl.h"
 
+#include "os/os.h"
+
 #include "sim.h"
 
 #include <stdlib.h>
@@ -11,7 +13,7 @@ enum { HANDLES_MAX = 512, SIM_NOW_S = 1700000000 };
 static struct {
     struct sim_node *nodes;
     uint64_t next_inode;
-    int64_t changes;
+    uint32_t changes;
     struct handle {
         struct sim_node *node; /* NULL: it is free */
         bool locks, claims;
@@ -37,12 +39,17 @@ struct sim_node *sim_node_new(enum os_kind kind, uint32_t mode) {
     return n;
 }
 
+void sim_node_touched(struct sim_node *node) {
+    node->change = ++fs.changes;
+    node->ctime_sec = os_wall_ns() / 1000000000;
+}
+
 void sim_node_changed(struct sim_node *node) {
     node->dirty = true;
     node->holes = 0;
-    node->ctime = ++fs.changes;
+    sim_node_touched(node);
     if (node->kind == OS_DIR)
-        node->mtime_sec = SIM_NOW_S + node->ctime;
+        node->mtime_sec = SIM_NOW_S + node->change;
 }
 
 struct sim_name *sim_name_find(const struct sim_node *dir, const char *name) {

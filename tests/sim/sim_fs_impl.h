@@ -15,8 +15,8 @@ struct sim_node {
     struct sim_node *next; /* of all */
     enum os_kind kind;
     uint32_t mode, uid, gid;
-    int64_t mtime_sec, ctime;
-    uint32_t mtime_nsec;
+    int64_t mtime_sec, ctime_sec;
+    uint32_t mtime_nsec, change; /* change: the number of its last one, which no other has */
     uint64_t inode, size;
     uint8_t *data; /* the first `kept` bytes; what follows is zeros. A link's target */
     size_t kept, room; /* room: bytes that `data` has place for */
@@ -32,6 +32,7 @@ enum {
 
 struct sim_node *sim_node_new(enum os_kind kind, uint32_t mode);
 void sim_node_changed(struct sim_node *node);
+void sim_node_touched(struct sim_node *node); /* not its content, nor what is in it */
 struct sim_name *sim_name_find(const struct sim_node *dir, const char *name);
 void sim_name_add(struct sim_node *dir, const char *name, struct sim_node *node);
 void sim_name_drop(struct sim_node *dir, struct sim_name *name);
