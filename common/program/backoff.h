@@ -12,5 +12,7 @@ enum {
 /* The wait in ms after the `failures`-th failure in a row (from 1): first_ms (0…86400000), doubled each time, and a
  * quarter more or less as `random` (all 32 bits are used) says. */
 int backoff_ms(int first_ms, unsigned failures, uint32_t random);
+/* The same, with a random number of its own. */
+int backoff_pause_ms(int first_ms, unsigned failures);
 
 #endif

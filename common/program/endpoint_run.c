@@ -68,9 +68,7 @@ static int connect_to(struct outgoing *g, const struct retry_policy *policy, str
 
 /* When the n-th new session may begin, from 0: an end that refuses each of them at once is not asked without a pause. */
 static int64_t next_session(const struct outgoing *g, uint32_t n) {
-    uint32_t random;
-    os_random(&random, sizeof random);
-    return os_now_ms() + (n > 0 ? backoff_ms(g->way.retry.delay_ms, n, random) : 0);
+    return os_now_ms() + (n > 0 ? backoff_pause_ms(g->way.retry.delay_ms, n) : 0);
 }
 
 static int pause_until(struct outgoing *g, int64_t at_ms, struct err *err) {

@@ -100,25 +100,19 @@ static int dial_once(struct line *line, uint64_t processed, int64_t deadline, st
     return result;
 }
 
-static int first_pause_ms(const struct line *line) {
-    uint32_t random;
-    os_random(&random, sizeof random);
-    return backoff_ms(line->way->retry.delay_ms, 1, random);
-}
-
 /* A stream that breaks now and then costs no time. But an end that takes us back and hangs up again is not dialled without
  * pauses: not when nothing came of it, and not again and again, whatever it did between, for it alone would say how busy
  * this end is. False: cancelled. */
 static bool pause_before(struct line *line) {
     int64_t now = os_now_ms(), at = line->backs_due_ms - (int64_t)BACKS_AT_ONCE * line->way->retry.delay_ms;
     if (line->breaks > 1)
-        at = now + first_pause_ms(line);
+        at = now + backoff_pause_ms(line->way->retry.delay_ms, 1);
     return at <= now || waker_pause(line->waker, at);
 }
 
 static void came_back(struct line *line) {
     int64_t now = os_now_ms(), from = line->backs_due_ms > now ? line->backs_due_ms : now;
-    line->backs_due_ms = from + first_pause_ms(line);
+    line->backs_due_ms = from + backoff_pause_ms(line->way->retry.delay_ms, 1);
 }
 
 static int dial_back(struct line *line, uint64_t processed, struct stream **ret, uint64_t *ret_theirs,
@@ -142,9 +136,7 @@ static int dial_back(struct line *line, uint64_t processed, struct stream **ret,
         log_line(LOG_INFO, "coming back, try %" PRIu32 ": %s", tries, err->msg);
         if (retry->retries != RETRY_FOREVER && tries >= retry->retries)
             return err_wrap(err, "tried %" PRIu32 " times to come back", tries);
-        uint32_t random;
-        os_random(&random, sizeof random);
-        int64_t next = os_now_ms() + backoff_ms(retry->delay_ms, tries, random);
+        int64_t next = os_now_ms() + backoff_pause_ms(retry->delay_ms, tries);
         if (next > deadline)
             return err_wrap(err, "tried to come back for %d s", line->timeout_ms / 1000);
         if (!waker_pause(line->waker, next))

@@ -20,9 +20,7 @@ static int bound_of_try(int try_ms, int64_t deadline_ms) {
 
 /* When to try again, or -1: the deadline is too near. */
 static int64_t time_of_next(int delay_ms, unsigned tries, int64_t deadline_ms) {
-    uint32_t random;
-    os_random(&random, sizeof random);
-    int64_t now = os_now_ms(), at = now + backoff_ms(delay_ms, tries, random);
+    int64_t now = os_now_ms(), at = now + backoff_pause_ms(delay_ms, tries);
     if (deadline_ms == INT64_MAX || at <= deadline_ms - LAST_TRY_MS)
         return at;
     return now < deadline_ms - LAST_TRY_MS ? deadline_ms - LAST_TRY_MS : -1;
