@@ -37,8 +37,8 @@ int sink_inplace_mark(struct sink *sink, struct err *err) {
     if (sink->place != SINK_INPLACE || sink->opt.durable == DURABLE_NONE)
         return 0;
     int result = os_set_mtime(sink->file, MARK_SEC, MARK_NSEC);
-    if (result == -EPERM &&
-        !sink->opt.times) /* only its owner may; then it never has the time of a source either */
+    /* Only its owner may. Without -t it does not get the time of a source either. */
+    if (result == -EPERM && !sink->opt.times)
         return 0;
     sink->marked = result == 0;
     if (result == 0)
@@ -53,8 +53,8 @@ int sink_inplace_end(struct sink *sink, const struct metadata *meta, struct err 
     uint32_t nsec = meta->mtime_nsec;
     if (!sink->marked)
         return 0;
-    if (!sink->opt
-             .times) { /* nothing may have been written, and some systems leave a time alone that was set */
+    /* Perhaps nothing was written, and some systems leave a time alone that was set. */
+    if (!sink->opt.times) {
         int64_t now = os_wall_ns();
         sec = now / NS_PER_S;
         nsec = (uint32_t)(now % NS_PER_S);

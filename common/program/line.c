@@ -151,11 +151,13 @@ int line_write(struct line *line, struct item **items, unsigned count, struct er
         break_off(line, err);
     if (atomic_load(&line->broken) || (result != 0 && is_over(line)))
         result = 0;
+    struct flown flown = {0};
     for (unsigned i = 0; i < count; i++)
         if (goes_to_flight(items[i]))
-            outbox_flown(line->out, flight_sent(line->flight, items[i]));
+            flown = flight_sent(line->flight, items[i]);
         else
             item_free(items[i]);
+    outbox_flown(line->out, flown);
     outbox_sent(line->out);
     return result;
 }
