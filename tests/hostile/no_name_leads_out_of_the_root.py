@@ -3,6 +3,7 @@
 
 import itertools
 import os
+from contextlib import contextmanager
 
 import peer
 import lib
@@ -181,6 +182,27 @@ def no_special_file_is_made(ws, value):
     ends_when_told(listener)
 
 
+@contextmanager
+def asked(ws, dest, *names, tags=()):
+    """A sender that an hvrecv --connect has asked for these names: that process, and the stream, on which START is sent."""
+    address = ws.unix()
+    with peer.Listener(address) as listener:
+        receiver = ws.start(rig.HVRECV, *rig.ONE_TRY, "--connect", address, *names, dest)
+        with listener.accept() as one:
+            one.welcome(peer.SENDER)
+            one.expect("REQUEST")
+            one.send("START", start(ALL, tags=tags))
+            yield receiver, one
+
+
+def finish(one, entries, made):
+    """The end of a session in which no file was sent."""
+    one.send("FINISH", totals(entries, 0, 0, made, 0, 0))
+    if one.expect("FINISH_ACK", "ABORT").kind == "FINISH_ACK":
+        one.send("BYE")
+    one.drain()
+
+
 @case
 def a_pull_takes_nothing_that_it_did_not_ask_for(ws):
     """Each is offered to another hvrecv --connect, which asked for wanted/dir: none of it is made, and it ends with 12."""
@@ -188,19 +210,13 @@ def a_pull_takes_nothing_that_it_did_not_ask_for(ws):
     beside = [(FILE, "other"), (FILE, "wanted"), (DIR, "wanted/dirt"), (FILE, "wanted/other"), (FILE, ".bashrc"),
               (SYMLINK, "wanted"), (DIR_END, "elsewhere"), (FILE, "wanted/di")]  # fmt: skip
     for kind, path in beside:
-        address = ws.unix()
-        with peer.Listener(address) as listener:
-            receiver = ws.start(rig.HVRECV, *rig.ONE_TRY, "--connect", address, "wanted/dir", fence.dest)
-            with listener.accept() as one:
-                one.welcome(peer.SENDER)
-                one.expect("REQUEST")
-                one.send("START", start(ALL))
-                tags = [(0x8001, b"x")] if kind == SYMLINK else []
-                one.send("ENTRIES", Entries().add(kind, path, tags=tags).parts)
-                code, text = one.ended_with()
-                check_equal(code, 12, f"code for {path}")
-                check("was not asked for" in text, text)
-            check_equal(receiver.wait().code, 12, f"exit code for {path}")
+        with asked(ws, fence.dest, "wanted/dir") as (receiver, one):
+            tags = [(0x8001, b"x")] if kind == SYMLINK else []
+            one.send("ENTRIES", Entries().add(kind, path, tags=tags).parts)
+            code, text = one.ended_with()
+            check_equal(code, 12, f"code for {path}")
+            check("was not asked for" in text, text)
+        check_equal(receiver.wait().code, 12, f"exit code for {path}")
         check(not os.path.lexists(fence.dest / path.split("/")[0]), f"{path} was made")
     fence.check_nothing_changed()
 
@@ -237,38 +253,25 @@ def in_place_a_name_that_comes_twice_is_the_last(ws, value):
 @each([("names", ["config"]), ("all", [])])
 def a_pull_goes_where_its_receiver_says(ws, value):
     """START brings TAG_INTO: the file would be another one than that which was asked for."""
-    fence, address = Fence(ws), ws.unix()
-    with peer.Listener(address) as listener:
-        receiver = ws.start(rig.HVRECV, *rig.ONE_TRY, "--connect", address, *value[1], fence.dest)
-        with listener.accept() as one:
-            one.welcome(peer.SENDER)
-            one.expect("REQUEST")
-            one.send("START", start(ALL, tags=[(0x8202, path_value("elsewhere"))]))
-            code, text = one.ended_with()
-            check_equal((code, "--into elsewhere" in text), (12, True), text)
-        check_equal(receiver.wait().code, 12, "exit code")
+    fence = Fence(ws)
+    with asked(ws, fence.dest, *value[1], tags=[(0x8202, path_value("elsewhere"))]) as (receiver, one):
+        code, text = one.ended_with()
+        check_equal((code, "--into elsewhere" in text), (12, True), text)
+    check_equal(receiver.wait().code, 12, "exit code")
     fence.check_nothing_changed()
     check(not os.path.lexists(fence.dest / "elsewhere"), "the directory was made")
 
 
 @case
 def a_pull_of_names_leaves_the_directory_itself_alone(ws):
-    fence, address = Fence(ws), ws.unix()
+    fence = Fence(ws)
     before = os.lstat(fence.dest).st_mode
-    with peer.Listener(address) as listener:
-        receiver = ws.start(rig.HVRECV, *rig.ONE_TRY, "--connect", address, "wanted", fence.dest)
-        with listener.accept() as one:
-            one.welcome(peer.SENDER)
-            one.expect("REQUEST")
-            one.send("START", start(ALL))
-            one.send("ENTRIES", Entries().add(DIR, "", mode=0o777).add(DIR_END, "", mode=0o777).parts)
-            one.expect("VERDICTS")
-            one.send("LIST_END")
-            one.send("FINISH", totals(2, 0, 0, 2, 0, 0))
-            if one.expect("FINISH_ACK", "ABORT").kind == "FINISH_ACK":
-                one.send("BYE")
-            one.drain()
-        result = receiver.wait()
+    with asked(ws, fence.dest, "wanted") as (receiver, one):
+        one.send("ENTRIES", Entries().add(DIR, "", mode=0o777).add(DIR_END, "", mode=0o777).parts)
+        one.expect("VERDICTS")
+        one.send("LIST_END")
+        finish(one, 2, 2)
+    result = receiver.wait()
     check_equal(result.code, 23, str(result))
     check_equal(os.lstat(fence.dest).st_mode, before, "the mode of the directory")
 
@@ -277,20 +280,11 @@ def a_pull_of_names_leaves_the_directory_itself_alone(ws):
 def a_pull_that_got_nothing_of_what_it_asked_for_says_so(ws, value):
     """Whether the sender says that its list is over or not."""
     _, messages, code, part = value
-    fence, address = Fence(ws), ws.unix()
-    with peer.Listener(address) as listener:
-        receiver = ws.start(rig.HVRECV, *rig.ONE_TRY, "--connect", address, "wanted/dir", fence.dest)
-        with listener.accept() as one:
-            one.welcome(peer.SENDER)
-            one.expect("REQUEST")
-            one.send("START", start(ALL))
-            for message in messages:
-                one.send(message)
-            one.send("FINISH", totals(0, 0, 0, 0, 0, 0))
-            if one.expect("FINISH_ACK", "ABORT").kind == "FINISH_ACK":
-                one.send("BYE")
-            one.drain()
-        result = receiver.wait()
+    with asked(ws, Fence(ws).dest, "wanted/dir") as (receiver, one):
+        for message in messages:
+            one.send(message)
+        finish(one, 0, 0)
+    result = receiver.wait()
     check_equal(result.code, code, f"exit code ({result})")
     check(part in result.err, result.err)
 

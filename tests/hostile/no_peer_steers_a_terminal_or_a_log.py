@@ -101,9 +101,8 @@ def what_comes_in_the_place_of_a_preamble(ws, value):
     check_printed(*said_by(listener))
 
 
-@case
-def errors_of_a_receiver(ws):
-    """FILE_ERROR with any text: hvsend prints it."""
+def told_of_a_file(ws, code, words):
+    """An hvsend to which its receiver says this of a file, and of the session."""
     source, address = ws.dir("source"), ws.unix()
     put(source / "file", b"x")
     with Listener(address) as listener:
@@ -112,10 +111,17 @@ def errors_of_a_receiver(ws):
             one.welcome(RECEIVER)
             one.expect("START")
             one.expect("ENTRIES")
-            one.send("FILE_ERROR", [u(8, "file_id", 2)] + bytes_of_text(23, EVIL))
+            one.send("FILE_ERROR", [u(8, "file_id", 2)] + bytes_of_text(code, words))
             one.send("VERDICTS", run(1, 1, 3))
-            one.send("ABORT", bytes_of_text(12, EVIL))
-            check_printed(*said_by(sender))
+            one.send("ABORT", bytes_of_text(12, words))
+            sender.wait()
+    return sender
+
+
+@case
+def errors_of_a_receiver(ws):
+    """FILE_ERROR with any text: hvsend prints it."""
+    check_printed(*said_by(told_of_a_file(ws, 23, EVIL)))
 
 
 @case
@@ -137,17 +143,7 @@ def names_that_a_receiver_asks_for(ws):
 @each([1, 20, 43, 139, 255])
 def codes_of_a_receiver(ws, code):
     """Scripts get what a receiver says of a file with a code of ours."""
-    source, address = ws.dir("source"), ws.unix()
-    put(source / "file", b"x")
-    with Listener(address) as listener:
-        sender = ws.start(HVSEND, "-r", "--json", *rig.ONE_TRY, f"{source}/", address)
-        with listener.accept() as one:
-            one.welcome(RECEIVER)
-            one.expect("START")
-            one.expect("ENTRIES")
-            one.send("FILE_ERROR", [u(8, "file_id", 2)] + bytes_of_text(code, b"x"))
-            one.send("ABORT", bytes_of_text(12, b"x"))
-        events = [json.loads(line) for line in sender.wait().out.splitlines()]
+    events = [json.loads(line) for line in told_of_a_file(ws, code, b"x").wait().out.splitlines()]
     check_equal([event["code"] for event in events if event.get("path") == "file"], [12], "the codes of the file")
 
 
