@@ -164,7 +164,7 @@ def a_command_that_went_with_its_stream_is_started_again(ws):
                          kill -9 $!
                     else {HVRECV} --stdio {dest}; fi""".encode())
     words = [HVSEND, "-a", "--zc", "none", f"{source}/", f"exec:sh {script}"]
-    failed(ws.run(*words), 10, "broke|closed|failed|reset|Broken pipe")
+    failed(ws.run(*words), (10, 12), "broke|closed|failed|reset|Broken pipe")
     shutil.rmtree(first)
     result = ws.run(*words, "--retry", "2", "--retry-delay", "0.02")
     check_equal(result.code, 0, str(result))
