@@ -4,7 +4,8 @@
  * under a reserved temporary name beside its place, checked, flushed and only then renamed: at every instant
  * the name is the complete old file or the complete new one. Files are committed in batches; who asked for a
  * file hears through `settled` when it is durable or has failed. A failure concerns one file: it returns -1
- * with an err that names the path, and the sink can go on. One thread.
+ * with an err that names the path, and the sink can go on. One thread, which may have a second one help it with the
+ * names of a batch (sink_rename.c).
  */
 #ifndef RECEIVER_SINK_H
 #define RECEIVER_SINK_H
@@ -86,6 +87,7 @@ struct sink_commit {
     uint64_t file_id, size;
     char *path;
     bool inplace; /* has its name already */
+    bool named; /* has got it */
     struct os_file kept; /* open for the last files only, see sink_commit.c */
     int closed; /* result of closing it */
     bool synced;
