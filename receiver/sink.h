@@ -60,6 +60,7 @@ struct sink_options {
     uint64_t name_salt; /* random; makes the temporary names of a session its own */
     uint64_t partial_min; /* what is larger is kept when it is interrupted; 0: nothing is */
     bool inplace; /* files that are there are written into */
+    bool one_thread; /* no second one helps */
     struct ahead *ahead; /* blocks that are there before they are asked for; borrowed; NULL: none are */
 };
 

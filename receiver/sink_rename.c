@@ -11,7 +11,7 @@
 
 enum {
     ROW = 32, /* neighbours are mostly in one directory, which only one thread can change at a time */
-    WORTH_FILES = 256,
+    WORTH_FILES = 64,
 };
 
 struct second {
@@ -81,7 +81,8 @@ void sink_rename_batch(struct sink *sink) {
     struct second second = {.sink = sink, .end = sink->batch_count};
     os_mutex_init(&second.lock);
     /* What is replaced is counted under one lock: there is nothing to be had from two threads. */
-    bool two = sink->batch_count >= WORTH_FILES && sink->opt.usage == NULL && os_cpu_count() > 1 &&
+    bool two = sink->batch_count >= WORTH_FILES && sink->opt.usage == NULL && !sink->opt.one_thread &&
+               os_cpu_count() > 1 &&
                os_thread_start(&second.thread, "rename", second_main, &second, &ignored) == 0;
     unsigned first, n;
     while ((n = take_row(&second, false, &first)) > 0)
