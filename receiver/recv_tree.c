@@ -202,6 +202,11 @@ static int judge_file(struct recv_session *s, const struct entry *e, struct err 
         count(&s->report->bytes_done, e->size);
         return recv_verdict(s, e->file_id, VERDICT_SKIP, err);
     }
+    struct err why = {0};
+    if (sink_check_place(s->sink, e->path, &why) != 0) {
+        recv_file_error(s, e->file_id, e->path, &why);
+        return 0;
+    }
     if (recv_want(s, e, err) != 0)
         return -1;
     if (compare && check && sink_has(s->sink, e, false))

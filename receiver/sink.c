@@ -226,6 +226,17 @@ int sink_end_dir(struct sink *sink, const struct entry *e, struct err *err) {
     return 0;
 }
 
+int sink_check_place(struct sink *sink, const char *path, struct err *err) {
+    struct os_dir at;
+    const char *name;
+    struct os_stat st;
+    if (dir_cache_has_new_parent(&sink->dirs, path) || dir_cache_parent(&sink->dirs, path, &at, &name) != 0 ||
+        os_stat_at(at, name, &st) != 0 || st.kind == OS_FILE || st.kind == OS_DIR || st.kind == OS_SYMLINK)
+        return 0;
+    return err_set(err, EXIT_PARTIAL, "%s: a FIFO, a socket or a device is in its place; remove it first",
+                   ESCAPED(path));
+}
+
 /* True when the link at `name` has this target already. */
 static bool has_link(struct os_dir at, const char *name, struct span target) {
     char old[LINK_TARGET_MAX + 1];
@@ -280,7 +291,7 @@ int sink_make_link(struct sink *sink, const struct entry *e, struct span target,
     memcpy(text, target.p, target.n);
     text[target.n] = '\0';
     if (!has_link(at, name, target))
-        return create_link(sink, e, text, at, name, err);
+        return sink_check_place(sink, e->path, err) != 0 ? -1 : create_link(sink, e, text, at, name, err);
     struct os_stat st;
     int result = os_stat_at(at, name, &st);
     if (result == 0)

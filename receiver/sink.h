@@ -148,7 +148,10 @@ void sink_close(struct sink *sink);
 int sink_make_dir(struct sink *sink, const char *path, uint32_t mode, struct err *err);
 /* ENTRY_DIR_END: its mode and times, if they are preserved and differ. */
 int sink_end_dir(struct sink *sink, const struct entry *e, struct err *err);
-/* ENTRY_SYMLINK, replaced atomically. */
+/* ENTRY_FILE, before it is asked for: -1 and err (EXIT_PARTIAL) when a FIFO, a socket or a device is at the path. That stays,
+ * for somebody else is at its other end; what else is in the place of a file is told when the file is to be renamed. */
+int sink_check_place(struct sink *sink, const char *path, struct err *err);
+/* ENTRY_SYMLINK, replaced atomically. The same stays. */
 int sink_make_link(struct sink *sink, const struct entry *e, struct span target, struct err *err);
 
 /* What the destination has at the entry's path, for the verdict: true when it is a regular file of that size, and

@@ -4,6 +4,7 @@ and nothing outside of the root changes."""
 
 import os
 import socket
+import stat
 
 import lib
 from lib import HVSEND, Pair, case, check, check_equal, each, failed, good, noise, put, same_tree, status_of_tree
@@ -69,16 +70,23 @@ def unix_socket(path):
         s.bind(str(path))
 
 
+def device(path):
+    try:
+        os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 3))
+    except PermissionError:
+        fifo(path)
+
+
 LINKS = [link_to_file, link_to_directory, dangling_link]
-SPECIALS = [fifo, unix_socket]
+SPECIALS = [fifo, unix_socket, device]
 REPLACED = "replaced"
 REFUSED = "refused"
 
 # What the product promises: new kind, what is there, what becomes of it.
 NO_DIRECTORIES = [small_file, large_file, link]
-YIELDING = [nothing, old_file, empty_directory, *LINKS, *SPECIALS]
+YIELDING = [nothing, old_file, empty_directory, *LINKS]
 TABLE = [(new, old, REPLACED) for new in NO_DIRECTORIES for old in YIELDING]
-TABLE += [(new, full_directory, REFUSED) for new in NO_DIRECTORIES]
+TABLE += [(new, old, REFUSED) for new in NO_DIRECTORIES for old in (full_directory, *SPECIALS)]
 TABLE += [(directory, old, REPLACED) for old in (nothing, empty_directory, *LINKS)]
 TABLE += [(directory, old, REFUSED) for old in (old_file, *SPECIALS)]
 
@@ -141,6 +149,26 @@ def all_of_that_happens_in_one_session(ws):
     os.utime(dest, ns=(0, 0))
     os.utime(source, ns=(0, 0))
     same_tree(source, dest)
+
+
+@each([(f"{words(old)} stays, {' '.join(options)}", old, options)
+       for old in SPECIALS for options in (["-a", "-c"], ["-a", "-I"], ["-r", "--inplace"])])  # fmt: skip
+def in_a_pull_too_a(ws, value):
+    """Somebody is at its other end, and a file in its place would cut that off."""
+    _, old, options = value
+    source, dest = ws.dir("source"), ws.dir("dest")
+    small_file(source / "small")
+    large_file(source / "large")
+    put(source / "other", b"other")
+    old(dest / "small")
+    old(dest / "large")
+    was_there = {name: status_of_tree(dest / name) for name in ("small", "large")}
+    for result in ws.pull([*options, f"{source}/"], dest):
+        for name in was_there:
+            failed(result, 23, f"{name}: a FIFO, a socket or a device is in its place")
+    check_equal({name: status_of_tree(dest / name) for name in was_there}, was_there, "what was there")
+    check_equal((dest / "other").read_bytes(), b"other", "the other file")
+    lib.no_temporary_names(dest)
 
 
 @case
