@@ -45,6 +45,7 @@ struct file_state {
     uint64_t device, inode, size;
     int64_t ctime_sec, mtime_sec;
     uint32_t ctime_nsec, mtime_nsec;
+    uint64_t flushes; /* of the volume, before it was looked at */
 };
 
 /* Called for every file handed to sink_file_end: err NULL when it is durable. */
@@ -133,6 +134,7 @@ struct sink {
     unsigned batch_closed; /* so many of the batch are closed */
     uint64_t batch_bytes;
     bool batch_elsewhere; /* some of it is on another volume than the root */
+    uint64_t flushes; /* of the volume, that succeeded */
     int flush_failed; /* result of a flush of the volume or of a directory: nothing is committed after it */
     bool names_changed; /* directories, links: names to flush that are in no batch entry */
     int64_t young_sec; /* what changed since then may not be on storage, whoever changed it */

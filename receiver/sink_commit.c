@@ -65,6 +65,7 @@ void sink_release_kept(struct sink *sink, unsigned n) {
 int sink_flush_volume(struct sink *sink) {
     if (sink->flush_failed == 0)
         sink->flush_failed = os_volume_sync(sink->root);
+    sink->flushes += sink->flush_failed == 0;
     return sink->flush_failed;
 }
 

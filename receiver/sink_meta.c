@@ -159,6 +159,23 @@ static bool is_still(const struct file_state *was, const struct os_stat *st) {
            st->mtime_sec == was->mtime_sec && st->mtime_nsec == was->mtime_nsec;
 }
 
+/* Before a file gets the time that says that it is right: what was compared may be in memory only, written by whomever. Should
+ * the time get to storage first, then after a power cut the next session would pass over what is there. One flush serves all
+ * that were compared before it. As flush_changed for Windows. */
+static int flush_compared(struct sink *sink, struct os_file file, const struct os_stat *st,
+                          const struct file_state *was) {
+    if (sink->opt.durable == DURABLE_NONE || !OS_CAN_SYNC_VOLUME || st->ctime_sec < sink->young_sec)
+        return 0;
+    int result = 0;
+    if (!sink_volume_reaches(sink, st))
+        result = os_sync(file);
+    else if (was->flushes == sink->flushes)
+        result = sink_flush_volume(sink);
+    if (result != 0) /* or the next session would compare what was lost, and find it right */
+        (void)os_drop_cached(file);
+    return result;
+}
+
 int sink_touch(struct sink *sink, const char *path, const struct file_state *was, const struct metadata *meta,
                struct err *err) {
     struct os_dir at;
@@ -173,6 +190,8 @@ int sink_touch(struct sink *sink, const char *path, const struct file_state *was
         os_close(&file);
         return err_set(err, EXIT_PARTIAL, "%s: changed since it was compared; send it again", ESCAPED(path));
     }
+    if (result == 0 && !right)
+        result = flush_compared(sink, file, &st, was);
     if (result == 0)
         sink_remove_partial(sink, path, st.size);
     if (result == 0 && !right && sink_set_metadata(sink, file, &st, meta, &st, true, path, err) != 0) {
@@ -204,7 +223,7 @@ int sink_digest(struct sink *sink, const char *path, uint32_t block_size, struct
     (void)usage_close(&held, &file);
     if (result != 0)
         return sink_long_error(sink, result, path, "cannot read for comparison", err);
-    *ret_was = (struct file_state){st.device,    st.inode,      st.size,      st.ctime_sec,
-                                   st.mtime_sec, st.ctime_nsec, st.mtime_nsec};
+    *ret_was = (struct file_state){st.device,    st.inode,      st.size,       st.ctime_sec,
+                                   st.mtime_sec, st.ctime_nsec, st.mtime_nsec, sink->flushes};
     return 0;
 }

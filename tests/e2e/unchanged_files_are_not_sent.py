@@ -3,9 +3,11 @@
 
 import json
 import os
+import shutil
 
 import lib
-from lib import KIB, MIB, case, check, check_equal, each, good, noise, put, put_sparse, same_tree
+from lib import (HVRECV, HVSEND, KIB, MIB, Skipped, TRACED, case, check, check_equal, each, good, noise, put, put_sparse,
+                 same_tree)
 
 T = 1_600_000_000_123_456_789
 
@@ -141,6 +143,33 @@ def checksum_skips_equal_contents_and_corrects_time_and_mode(ws):
     check_equal((names, summary["skipped"]), ([], FILES), "what it sent")
     check_equal(inodes(dest), before, "inodes")
     same_tree(source, dest)
+
+
+@each([("on the root's volume", False), ("elsewhere", True)])
+def what_was_compared_is_flushed_before_it_gets_its_time(ws, value):
+    """Else a power cut could leave the time of the source with what it is not the time of, and a later run passes over it."""
+    if shutil.which("strace") is None:
+        raise Skipped("strace is not installed")
+    source, dest = ws.dir("source"), ws.dir("dest")
+    where = ws.mount("dest/sub", "tmpfs", "-t", "tmpfs", "hvferry-test") if value[1] else dest / "sub"
+    for root in (source / "sub", where):
+        root.mkdir(exist_ok=True)
+        for i in range(50):
+            put(root / f"f{i:02}", noise(1000, i), mtime_ns=T + (root == where))
+    address, log = ws.unix(), ws.path / "strace"
+    trace = ["strace", "-f", "-qq", "-y", "-e", "trace=fsync,fdatasync,syncfs,utimensat", "-o", log]
+    receiver = ws.listen(address, *trace, HVRECV, "--once", "--listen", address, dest, env={**os.environ, **TRACED})
+    sender = ws.run(HVSEND, "-a", "-c", f"{source}/", address)
+    check_equal((sender.code, receiver.wait().code), (0, 0), "codes")
+    same_tree(source, dest)
+    calls = log.read_text().splitlines()
+    set_at = {i: n for n, line in enumerate(calls) for i in range(50) if "utimensat" in line and f"/f{i:02}>" in line}
+    check_equal(len(set_at), 50, "files that got their time")
+    for i, n in set_at.items():
+        before = [line for line in calls[:n] if "syncfs(" in line or f"sync(" in line and f"/f{i:02}>" in line]
+        check(before, f"f{i:02} was not flushed before\n" + "\n".join(calls))
+    volume = [line for line in calls if "syncfs(" in line]
+    check(len(volume) <= 5, f"the volume was flushed {len(volume)} times")
 
 
 @case

@@ -39,8 +39,8 @@ static inline void open_sink(struct sink_options opt) {
 static inline int touch(const char *path, const struct metadata *meta, struct err *err) {
     struct os_stat st = {.kind = OS_NONE};
     (void)os_stat_at(root, path, &st);
-    const struct file_state now = {st.device,    st.inode,      st.size,      st.ctime_sec,
-                                   st.mtime_sec, st.ctime_nsec, st.mtime_nsec};
+    const struct file_state now = {st.device,    st.inode,      st.size,       st.ctime_sec,
+                                   st.mtime_sec, st.ctime_nsec, st.mtime_nsec, 0};
     return sink_touch(sink, path, &now, meta, err);
 }
 
