@@ -337,7 +337,7 @@ static int next_name(struct scan *s, struct found *ret) {
     if (place->only) /* somebody asked for it by this name */
         return look(s, place, name, ret);
     enum name_fault fault = name_check(name, n);
-    if (fault == NAME_RESERVED)
+    if (fault == NAME_RESERVED && name_is_unfinished(name))
         report_warning(s->report, s->path, "skipping the unfinished file of another transfer");
     else if (fault != NAME_OK)
         refuse(s, name_fault_text(fault));

@@ -34,6 +34,32 @@ enum name_fault name_check(const void *name, size_t n) {
     return is_reserved(s, n) ? NAME_RESERVED : NAME_OK;
 }
 
+static bool is_hex(const char *s, size_t digits) {
+    return strspn(s, "0123456789abcdef") == digits && s[digits] == '\0';
+}
+
+bool name_is_unfinished(const char *name) {
+    enum { SALT = 16, DIGEST = 32 };
+    const char *at = name + sizeof RESERVED_PREFIX - 1;
+    if (strncmp(name, RESERVED_PREFIX, sizeof RESERVED_PREFIX - 1) != 0)
+        return false;
+    if (strncmp(at, "part.", 5) == 0)
+        return is_hex(at + 5, DIGEST);
+    if (strncmp(at, "live.", 5) == 0)
+        return is_hex(at + 5, SALT);
+    for (unsigned i = 0; i < 3; i++) { /* SALT.ID or SALT.ID.UP */
+        size_t n = strspn(at, "0123456789abcdef");
+        if (n == 0 || n > SALT || (i == 0 && n != SALT))
+            return false;
+        at += n;
+        if (*at == '\0')
+            return i > 0;
+        if (*at++ != '.')
+            return false;
+    }
+    return false;
+}
+
 const char *name_fault_text(enum name_fault fault) {
     static const char *const texts[] = {
         [NAME_OK] = "name is fine",

@@ -34,6 +34,10 @@ enum name_fault {
 /* What is wrong with one component of n bytes; NAME_OK when nothing is. */
 enum name_fault name_check(const void *name, size_t n);
 
+/* True for the names that receivers give (receiver/sink_names.c, os/win32/share.c), and for no other that begins with
+ * RESERVED_PREFIX. */
+bool name_is_unfinished(const char *name);
+
 /* For people: "name is empty", … */
 const char *name_fault_text(enum name_fault fault);
 

@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import shlex
 import socket
 import stat
@@ -273,10 +274,26 @@ def a_special_file_as_source_is_skipped(ws):
 def unfinished_files_of_other_transfers_are_not_sent(ws):
     source, dest = ws.dir("source"), ws.dir("dest")
     put(source / "file", b"file")
-    put(source / ".hvferry.0123456789abcdef.1", b"half")
+    for name in ("0123456789abcdef.1", "0123456789abcdef.1.0", f"part.{'0' * 32}", "live.0123456789abcdef"):
+        put(source / f".hvferry.{name}", b"half")
     pair = ws.push(["-a", f"{source}/"], dest)
     failed(pair.sender, 0, "warning: .*skipping the unfinished file")
     check_equal(os.listdir(dest), ["file"], "what arrived")
+
+
+@each([".hvferry.notes", ".hvferry.", ".HVFERRY.0123456789abcdef.1", ".hvferry.0123456789abcdef.1.0.x", ".hvferry.part.1"])
+def what_only_begins_like_an_unfinished_file_is_an_error(ws, name):
+    """It is a file of the user's, and no receiver takes that name."""
+    source, dest = ws.dir("source"), ws.dir("dest")
+    put(source / "file", b"file")
+    (source / "sub").mkdir()
+    put(source / "sub" / name, b"wanted")
+    (source / name).mkdir()
+    for pair in (ws.push(["-a", f"{source}/"], dest), ws.pull(["-a", f"{source}/"], dest)):
+        for pattern in (re.escape(f"{name}: "), re.escape(f"sub/{name}: ")):
+            failed(pair.sender, 23, pattern + "name begins with the reserved prefix")
+        failed(pair.receiver, 23, "could not list")
+    check_equal(sorted(os.listdir(dest)), ["file", "sub"], "what arrived")
 
 
 # ---- pulling by name ----------------------------------------------------------------------------------------

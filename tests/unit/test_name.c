@@ -240,6 +240,40 @@ static void reserved_prefix_is_refused_in_any_case(void **state) {
     }
 }
 
+static void only_what_a_receiver_names_is_unfinished(void **state) {
+    (void)state;
+    static const char *const theirs[] = {
+        ".hvferry.0123456789abcdef.1", ".hvferry.0123456789abcdef.fedcba9876543210.3f",
+        ".hvferry.part.00112233445566778899aabbccddeeff", ".hvferry.live.0123456789abcdef"};
+    static const char *const others[] = {"",
+                                         "x",
+                                         ".hvferry",
+                                         ".hvferry.",
+                                         ".hvferry.notes",
+                                         ".hvferry.0123456789abcdef",
+                                         ".hvferry.0123456789abcdef.",
+                                         ".hvferry.0123456789abcde.1",
+                                         ".hvferry.0123456789abcdef0.1",
+                                         ".hvferry.0123456789abcdef..0",
+                                         ".hvferry.0123456789abcdef.1.",
+                                         ".hvferry.0123456789abcdef.1.0.",
+                                         ".hvferry.0123456789abcdef.1.0.0",
+                                         ".hvferry.0123456789abcdef.00000000000000001",
+                                         ".hvferry.0123456789abcdef.1x",
+                                         ".hvferry.0123456789ABCDEF.1",
+                                         ".HVFERRY.0123456789abcdef.1",
+                                         ".hvferry.part.",
+                                         ".hvferry.part.00112233445566778899aabbccddeef",
+                                         ".hvferry.part.00112233445566778899aabbccddeeff0",
+                                         ".hvferry.part.00112233445566778899aabbccddeeff.1",
+                                         ".hvferry.live.0123456789abcdef.1",
+                                         ".hvferry.live.0123456789abcde"};
+    for (size_t i = 0; i < sizeof theirs / sizeof theirs[0]; i++)
+        assert_true(name_is_unfinished(theirs[i]));
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        assert_false(name_is_unfinished(others[i]));
+}
+
 /* 'H' is 'h' without bit 5: no other byte may become a letter of the prefix by such a trick. */
 static void bytes_near_the_reserved_prefix_are_not_taken_for_it(void **state) {
     (void)state;
@@ -292,6 +326,7 @@ int main(void) {
         cmocka_unit_test(each_listed_name_has_its_fault),
         cmocka_unit_test(any_byte_but_slash_and_nul_may_stand_anywhere),
         cmocka_unit_test(reserved_prefix_is_refused_in_any_case),
+        cmocka_unit_test(only_what_a_receiver_names_is_unfinished),
         cmocka_unit_test(bytes_near_the_reserved_prefix_are_not_taken_for_it),
         cmocka_unit_test(name_of_255_bytes_is_fine_and_of_256_too_long),
         cmocka_unit_test(table_holds_at_least_500_names),
