@@ -60,7 +60,8 @@ uint32_t os_umask(void); /* what a new object's mode loses; call before any thre
 bool os_is_privileged(void); /* may give files to others */
 
 /* SIGINT, SIGTERM and SIGHUP; on Windows Ctrl-C, Ctrl-Break and what closes a console: `fn` is called on a thread of its own at the first one; the second ends the
- * process at once with EXIT_SIGNAL. SIGPIPE and SIGXFSZ are ignored. Call once, before any other thread starts. */
+ * process at once with EXIT_SIGNAL, and so it ends, except on Windows, when 15 s after the first it still runs. SIGPIPE and
+ * SIGXFSZ are ignored. Call once, before any other thread starts. */
 int os_on_interrupt(void (*fn)(void *arg), void *arg, struct err *err);
 
 #endif

@@ -7,6 +7,7 @@ import re
 import shlex
 import signal
 import socket
+import time
 from pathlib import Path
 
 import lib
@@ -199,4 +200,34 @@ def a_second_signal_ends_at_once(ws):
         pid_file.unlink()
 
 
-lib.main(parallel=4)
+@each([(f"{words} of {program}", words, program) for program in ("hvsend", "hvrecv")
+       for words in ("--json", "--progress-fd 1", "-vv")])  # fmt: skip
+def one_signal_is_enough_where_nobody_reads(ws, value):
+    """The pipe for what it writes is full. The end waits 15 seconds for a reader, not for ever."""
+    _, words, program = value
+    source, dest = make_trees(ws)
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    try:
+        while True:
+            os.write(write, b"x")
+    except BlockingIOError:
+        os.set_blocking(write, True)
+    both = ("/bin/sh", "-c", 'exec "$@" 2>&1', "sh") if words == "-vv" else ()
+    address, slow = ws.unix(), ["--bwlimit", "1"]
+    if program == "hvsend":
+        other = ws.receiver(address, dest)
+        hit = ws.start(*both, HVSEND, "-a", *slow, *words.split(), f"{source}/", address, stdout=write)
+    else:
+        hit = ws.start(*both, HVRECV, "--connect", address, *words.split(), "--retry", "forever", dest, stdout=write)
+        other = ws.listen(address, HVSEND, "-a", *slow, "--once", "--listen", address, f"{source}/")
+    os.close(write)
+    wait_until(lambda: hit.ended() or names_a_signal(hit, signal.SIGTERM), "it waits for signals")
+    time.sleep(1)  # and for a reader
+    hit.signal(signal.SIGTERM)
+    check_equal(hit.wait().code, 20, "exit code")
+    os.close(read)
+    other.kill()  # perhaps it had no session yet
+
+
+lib.main(parallel=6)

@@ -135,6 +135,7 @@ static const struct row rows[] = {
     {SYS_rt_sigaction, ALLOW, {{0}}},
     {SYS_rt_sigtimedwait, ALLOW, {{0}}},
     {SYS_rt_sigreturn, ALLOW, {{0}}},
+    {SYS_setitimer, ALLOW, {{0}}},
     {SYS_sigaltstack, ALLOW, {{0}}},
     {SYS_restart_syscall, ALLOW, {{0}}},
     /* time, chance, who we are */

@@ -4,7 +4,10 @@
 
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/time.h>
 #include <unistd.h>
+
+enum { END_S = 15 }; /* less than the systemd unit gives it */
 
 static struct {
     /* Written once, before the thread that reads them starts. */
@@ -36,11 +39,19 @@ static bool wait_for_one(void) {
     }
 }
 
+/* Some thread waits for what may never come: a pipe that nobody reads, a disk. The main thread, which is the only one to hear
+ * this, may be that one. */
+static void on_alarm(int number) {
+    (void)number;
+    _exit(EXIT_SIGNAL);
+}
+
 static void *wait_for_signals(void *arg) {
     (void)arg;
     while (wait_for_one()) {
         if (interrupt.seen++ > 0)
             _exit(EXIT_SIGNAL);
+        (void)setitimer(ITIMER_REAL, &(struct itimerval){.it_value.tv_sec = END_S}, NULL);
         interrupt.fn(interrupt.arg);
     }
     return NULL;
@@ -56,6 +67,11 @@ int os_on_interrupt(void (*fn)(void *arg), void *arg, struct err *err) {
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGXFSZ,
                  SIG_IGN); /* a file that is larger than the process may write is an error of that file */
+    sigset_t alarm;
+    (void)sigemptyset(&alarm);
+    (void)sigaddset(&alarm, SIGALRM);
+    (void)signal(SIGALRM, on_alarm);
+    (void)pthread_sigmask(SIG_UNBLOCK, &alarm, NULL);
     interrupt.fn = fn;
     interrupt.arg = arg;
     (void)sigemptyset(&interrupt.set);
