@@ -6,6 +6,7 @@
 #include "transport/fd.h"
 
 #include "core/text.h"
+#include "transport/tcp.h"
 #include "transport/vsock.h"
 
 #include <errno.h>
@@ -30,13 +31,14 @@ static const struct {
     {AF_INET6, {.scheme = "systemd", .peer_kind = PEER_TCP, .listen = listen_tcp}},
 };
 
-static const struct transport *transport_for(int fd) {
-    struct sockaddr_storage own = {.ss_family = AF_UNSPEC};
-    socklen_t n = sizeof own;
-    if (sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) <= 0 || getsockname(fd, (struct sockaddr *)&own, &n) != 0)
+static const struct transport *transport_for(int fd, struct sockaddr_storage *ret_own) {
+    socklen_t n = sizeof *ret_own;
+    *ret_own = (struct sockaddr_storage){.ss_family = AF_UNSPEC};
+    if (sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) <= 0 ||
+        getsockname(fd, (struct sockaddr *)ret_own, &n) != 0)
         return NULL;
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
-        if (kinds[i].family == own.ss_family)
+        if (kinds[i].family == ret_own->ss_family)
             return &kinds[i].transport;
     return NULL;
 }
@@ -70,11 +72,16 @@ static int systemd_parse(const char *rest, const struct addr_rules *rules, struc
     int fd = find_fd(rest, why);
     if (fd < 0)
         return -1;
-    const struct transport *kind = transport_for(fd);
+    struct sockaddr_storage own;
+    union tcp_address tcp;
+    const struct transport *kind = transport_for(fd, &own);
     if (kind == NULL)
         return err_set(why, EXIT_USAGE,
                        "what systemd passed is no listening stream socket of unix, vsock or tcp "
                        "(ListenStream= and Accept=no in the socket unit)");
+    memcpy(&tcp, &own, sizeof tcp);
+    if (kind->peer_kind == PEER_TCP && tcp_check_reach(&tcp, rules, why) != 0)
+        return err_wrap(why, "the socket that systemd passed (ListenStream= in the socket unit)");
     addr->transport = kind;
     addr->port = (uint32_t)fd;
     return 0;

@@ -26,6 +26,9 @@ size_t tcp_resolve(const char *host, uint32_t port, union tcp_address ret[TCP_AD
 socklen_t tcp_length(const union tcp_address *a);
 void tcp_name_peer(struct conn *conn, const union tcp_address *a);
 
+/* 0, or -1 and why (EXIT_USAGE) when it is beyond loopback and that is not allowed. */
+int tcp_check_reach(const union tcp_address *a, const struct addr_rules *rules, struct err *why);
+
 /* parse() of the transport. */
 int tcp_parse(const char *rest, const struct addr_rules *rules, struct addr *addr, struct err *why);
 

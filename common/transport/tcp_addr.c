@@ -28,6 +28,14 @@ socklen_t tcp_length(const union tcp_address *a) {
     return a->any.sa_family == AF_INET ? sizeof a->v4 : sizeof a->v6;
 }
 
+int tcp_check_reach(const union tcp_address *a, const struct addr_rules *rules, struct err *why) {
+    if (rules->allow_remote || is_loopback(a))
+        return 0;
+    return err_set(why, EXIT_USAGE,
+                   "not a loopback address; tcp is neither secret nor safe on a network, and --allow-remote "
+                   "permits it all the same");
+}
+
 int tcp_parse(const char *rest, const struct addr_rules *rules, struct addr *addr, struct err *why) {
     if (addr_parse_authority(rest, TCP_PORT_MAX, rules, addr, why))
         return -1;
@@ -36,12 +44,7 @@ int tcp_parse(const char *rest, const struct addr_rules *rules, struct addr *add
     union tcp_address found[TCP_ADDRESSES_MAX];
     if (tcp_resolve(addr->host, addr->port, found) == 0)
         return err_set(why, EXIT_USAGE, "the host is neither a numeric address nor localhost");
-    if (!rules->allow_remote && !is_loopback(&found[0]))
-        return err_set(
-            why, EXIT_USAGE,
-            "not a loopback address; tcp is neither secret nor safe on a network, and --allow-remote "
-            "permits it all the same");
-    return 0;
+    return tcp_check_reach(&found[0], rules, why);
 }
 
 void tcp_name_peer(struct conn *conn, const union tcp_address *a) {

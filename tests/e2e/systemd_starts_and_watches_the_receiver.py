@@ -14,7 +14,7 @@ import subprocess
 from pathlib import Path
 
 import lib
-from lib import HVRECV, HVSEND, case, check, check_equal, failed, put, wait_until
+from lib import HVRECV, HVSEND, case, check, check_equal, each, failed, put, wait_until
 
 UNITS = os.environ.get("HVFERRY_UNITS", "")  # "": this build has no libsystemd
 SOURCE = Path(__file__).resolve().parents[2] / "scripts" / "systemd"
@@ -65,6 +65,21 @@ def a_unix_socket_that_is_passed_is_served(ws):
         check_equal((sender.code, receiver.wait().code), (0, 0), f"exit codes ({sender}, {receiver.wait()})")
     lib.same_tree(source, dest)
     check(path.exists(), "the socket file is systemd's, and was removed")
+
+
+@each([("0.0.0.0", socket.AF_INET), ("[::]", socket.AF_INET6)])
+def a_tcp_socket_that_others_reach_needs_the_same_word_as_an_address(ws, value):
+    need_libsystemd()
+    source, dest = source_and_dest(ws)
+    host, family = value
+    both = family == socket.AF_INET6
+    with socket.create_server((host.strip("[]"), 0), family=family, dualstack_ipv6=both) as listener:
+        for words in ([HVRECV, "--listen", "systemd:", dest], [HVSEND, "-a", "--listen", "systemd:", source]):
+            failed(activate(ws, [listener], *words).wait(), 1, "ListenStream=.*not a loopback address.*--allow-remote")
+        receiver = activate(ws, [listener], HVRECV, "--once", "--allow-remote", "--listen", "systemd:", dest)
+        sender = ws.run(HVSEND, "-a", f"{source}/", f"tcp://127.0.0.1:{listener.getsockname()[1]}")
+        check_equal((sender.code, receiver.wait().code), (0, 0), f"exit codes ({sender}, {receiver.wait()})")
+    lib.same_tree(source, dest)
 
 
 @case
