@@ -28,8 +28,10 @@ int sink_inplace_open(struct sink *sink, struct os_dir at, const char *name, con
     int result = usage_open_locked(sink->opt.usage, &sink->held, at, name, &sink->file);
     sink->place = SINK_INPLACE;
     if (result == -EBUSY)
-        return err_set(err, EXIT_PARTIAL, "%s: another session is writing into it (--inplace); send it again",
-                       ESCAPED(path));
+        return err_set(
+            err, EXIT_PARTIAL,
+            "%s: another session, or a program that has locked it, is at it (--inplace); send it again",
+            ESCAPED(path));
     return result == 0 ? 0 : os_file_error(err, result, "%s: cannot open for --inplace", ESCAPED(path));
 }
 

@@ -2,6 +2,7 @@
 """Of a file that the receiver has something of, only what differs is sent: after an interruption, and of an old version.
 Whatever is there, and whoever else works in the directory, the result is the exact file."""
 
+import fcntl
 import os
 import random
 import shutil
@@ -407,9 +408,24 @@ def two_sessions_do_not_write_into_one_file(ws):
         check(s.stands(), "the session ended")
         with session(ws, NoRule(), [*SEND, "--inplace", f"{source}/"], dest) as second:
             pair = second.wait()
-        failed(pair.receiver, 23, "another session is writing into it")
+        failed(pair.receiver, 23, "f: another session, or a program that has locked it, is at it")
         s.proxy.go_on()
         good(s.wait())
+    require_equal(source, dest)
+
+
+@case
+def a_lock_of_another_program_keeps_a_file_from_being_written_in_place(ws):
+    """One for reading is enough, and who may read the file can have it. It is said to be what it may be."""
+    source, dest = source_and_dest(ws, 2 * MIB)
+    put(dest / "f", b"old", mtime_ns=10**18)
+    put(source / "other", b"other")
+    with open(dest / "f", "rb") as f:
+        fcntl.lockf(f, fcntl.LOCK_SH)
+        for result in ws.push([*SEND, "--inplace", f"{source}/"], dest):
+            failed(result, 23, "f: another session, or a program that has locked it, is at it")
+    check_equal(((dest / "f").read_bytes(), (dest / "other").read_bytes()), (b"old", b"other"), "files")
+    good(ws.push([*SEND, "--inplace", f"{source}/"], dest))
     require_equal(source, dest)
 
 
