@@ -234,7 +234,8 @@ static void add_member(struct source *s, const struct pending *p) {
     s->bundle->raw_length += m.size;
 }
 
-/* Three system calls a file: open, read, fstat; closing is shared by a row. The status after reading is compared with that of the
+/* Three system calls a file: open, read, fstat; closing is shared by a row. Of a file that says that it is empty one byte is asked
+ * for: files of the kernel say so, whatever they have. The status after reading is compared with that of the
  * listing, so that one before reading is needed only when they differ. 1: `to` has the bytes of p. 0: it is not what was
  * listed, but *ret_now. Negative: *ret_what says what failed. */
 static int read_whole(struct source *s, const struct pending *p, uint8_t *to, struct os_stat *ret_now,
@@ -246,7 +247,8 @@ static int read_whole(struct source *s, const struct pending *p, uint8_t *to, st
         return result;
     *ret_what = "cannot read";
     source_await_tick(s, &p->st);
-    ptrdiff_t got = os_pread(file, to, p->st.size, 0);
+    uint8_t beyond;
+    ptrdiff_t got = p->st.size > 0 ? os_pread(file, to, p->st.size, 0) : os_pread(file, &beyond, 1, 0);
     result = os_fstat_now(file, ret_now);
     source_close_later(s, file);
     if (result == 0 && ret_now->kind != OS_FILE)
@@ -283,6 +285,10 @@ static enum attempt read_small(struct source *s, struct pending *p, struct err *
     int result = obtain(s, p, s->bundle->data->data + s->bundle->raw_length, &now, &what);
     if (result < 0)
         return source_failed(s, p, result, what, err);
+    if (result == 0 && p->st.size == 0 && same_file(&now, &p->st))
+        return source_give_up(s, p, EXIT_PARTIAL, 0,
+                              "says that it is empty, but is not (as files of /proc do); send a copy of it",
+                              err);
     if (result == 0) {
         p->st = now;
         return ATTEMPT_CHANGED;

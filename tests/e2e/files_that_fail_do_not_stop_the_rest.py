@@ -40,6 +40,17 @@ def unix_for_nobody(ws):
 # ---- reading ------------------------------------------------------------------------------------------------
 
 
+@each([("", []), ("one thread", ["--serial"])])
+def a_file_of_the_kernel_that_says_it_is_empty_is_not_sent_so(ws, value):
+    source, dest = ws.dir("source"), ws.dir("dest")
+    put(source / "file", b"file")
+    put(source / "empty", b"")
+    for role in (ws.push, ws.pull):
+        pair = role(["-a", *value[1], "/proc/version", f"{source}/"], dest)
+        both_failed(pair, 23, "version: says that it is empty, but is not")
+        check_equal(sorted(os.listdir(dest)), ["empty", "file"], "what arrived")
+
+
 @case
 def a_source_that_may_not_be_read_is_named_and_the_rest_arrives(ws):
     source, dest = ws.dir("source"), ws.dir("dest")
