@@ -61,8 +61,8 @@ static const struct {
     {EPROTO, "Protocol error"},
     {EPROTONOSUPPORT, "Protocol not supported"},
     {ETIMEDOUT, "Timed out"},
-    {SYS_OTHER_NAME,
-     "Something with another name is there: upper and lower case differ, or a short name is meant"},
+    {SYS_OTHER_NAME, "Something with another name is there: upper and lower case differ, or a short name is "
+                     "meant; rename one"},
     {ETXTBSY, "It is open in another program; close it there and try again"},
 };
 

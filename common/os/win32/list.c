@@ -1,4 +1,6 @@
 #include "os/win32/os_win32.h"
+
+#include "core/win32/sys_own.h"
 #include "os/win32/wtf8.h"
 
 #include <errno.h>
@@ -7,7 +9,8 @@
 
 enum {
     LIST_BYTES = 64 * 1024, /* the most that a network redirector fills */
-    FULL_DIRECTORY_CLASS = 2,
+    FULL_DIRECTORY_CLASS = 2, /* FILE_INFORMATION_CLASS, of ntifs.h */
+    NAMES_CLASS = 12,
     LONGEST_UNITS = 255, /* of a name on any file system of Windows */
 };
 
@@ -20,6 +23,12 @@ struct full_entry {
     uint16_t name[1];
 };
 
+/* FILE_NAMES_INFORMATION of ntifs.h */
+struct name_entry {
+    ULONG next, index, name_bytes;
+    uint16_t name[LONGEST_UNITS];
+};
+
 struct os_list {
     void *handle;
     size_t at; /* of the next entry in `buffer`; LIST_BYTES: none is left */
@@ -30,13 +39,14 @@ struct os_list {
 NTSTATUS NTAPI NtQueryDirectoryFile(HANDLE, HANDLE, PIO_APC_ROUTINE, PVOID, PIO_STATUS_BLOCK, PVOID, ULONG,
                                     FILE_INFORMATION_CLASS, BOOLEAN, PUNICODE_STRING, BOOLEAN);
 
+static const struct nt_how to_list = {FILE_LIST_DIRECTORY, SHARE_ALL, FILE_OPEN, FILE_DIRECTORY_FILE};
+
 int os_list_open(struct os_dir dir, struct os_list **ret) {
-    static const struct nt_how how = {FILE_LIST_DIRECTORY, SHARE_ALL, FILE_OPEN, FILE_DIRECTORY_FILE};
     struct os_list *list = malloc(sizeof *list);
     if (list == NULL)
         return -ENOMEM;
     /* A handle of its own: its position is not shared with others that list the directory. */
-    int result = nt_reopen(dir.handle, &how, &list->handle);
+    int result = nt_reopen(dir.handle, &to_list, &list->handle);
     if (result != 0) {
         free(list);
         return result;
@@ -94,4 +104,26 @@ void os_list_close(struct os_list *list) {
         return;
     (void)CloseHandle(list->handle);
     free(list);
+}
+
+int nt_check_listed(void *at, struct nt_name *name) {
+    struct name_entry entry;
+    IO_STATUS_BLOCK io;
+    void *handle;
+    NTSTATUS status;
+    int result = nt_reopen(at, &to_list, &handle); /* a handle keeps the first filter that it is given */
+    if (result != 0)
+        return result;
+    do { /* where case counts, there may be several; a short name finds the long one */
+        status = NtQueryDirectoryFile(handle, NULL, NULL, NULL, &io, &entry, sizeof entry,
+                                      (FILE_INFORMATION_CLASS)NAMES_CLASS, TRUE, &name->s, FALSE);
+        result = NT_SUCCESS(status) && entry.name_bytes == name->s.Length &&
+                         memcmp(entry.name, name->units, entry.name_bytes) == 0
+                     ? 0
+                     : -SYS_OTHER_NAME;
+    } while (NT_SUCCESS(status) && result != 0);
+    (void)CloseHandle(handle);
+    return NT_SUCCESS(status) || status == STATUS_NO_MORE_FILES || status == STATUS_NO_SUCH_FILE
+               ? result
+               : nt_error(status);
 }

@@ -4,15 +4,13 @@
 #include "os/win32/wtf8.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum {
     BUSY_TRIES = 10, /* what a virus scanner or an indexer looks at is soon free again */
     BUSY_PAUSE_MS = 50,
-    PATH_INFORMATION_MAX = 64 * 1024 + 8, /* no path of Windows is longer than 32767 units */
-    NAME_CLASS = 9, /* FILE_INFORMATION_CLASS, of ntifs.h */
-    NORMALIZED_NAME_CLASS = 48,
+    PATH_INFORMATION_BYTES = 1024, /* what is deeper is looked up in its directory */
+    NORMALIZED_NAME_CLASS = 48, /* FILE_INFORMATION_CLASS, of ntifs.h */
 };
 
 /* FILE_NAME_INFORMATION of ntifs.h */
@@ -57,42 +55,25 @@ static NTSTATUS create(void *at, UNICODE_STRING *name, const struct nt_how *how,
     return status;
 }
 
-/* The path on its volume of what `handle` is open on, into *to, which has room for `bytes`: with the names on disk, or as it
- * was opened where the file system does not tell. */
-static NTSTATUS query_path(void *handle, struct path_information *to, size_t bytes) {
-    IO_STATUS_BLOCK io;
-    NTSTATUS status =
-        NtQueryInformationFile(handle, &io, to, (ULONG)bytes, (FILE_INFORMATION_CLASS)NORMALIZED_NAME_CLASS);
-    if (NT_SUCCESS(status) || status == STATUS_BUFFER_OVERFLOW)
-        return status;
-    return NtQueryInformationFile(handle, &io, to, (ULONG)bytes, (FILE_INFORMATION_CLASS)NAME_CLASS);
-}
-
-static int compare_last(const struct path_information *path, const struct nt_name *name) {
+static bool ends_with(const struct path_information *path, const struct nt_name *name) {
     size_t n = path->bytes / 2, units = name->s.Length / 2;
-    bool same = n > units && path->units[n - units - 1] == '\\' &&
-                memcmp(path->units + n - units, name->units, name->s.Length) == 0;
-    return same ? 0 : -SYS_OTHER_NAME;
+    return n > units && path->units[n - units - 1] == '\\' &&
+           memcmp(path->units + n - units, name->units, name->s.Length) == 0;
 }
 
-/* 0 when the name on disk of what `handle` is open on is `name`, unit for unit. */
-static int check_spelling(void *handle, const struct nt_name *name) {
+/* 0 when the name on disk of what `handle` is open on is `name`, unit for unit. FileNameInformation would not do: a network
+ * redirector tells there what somebody once opened. */
+static int check_spelling(void *at, void *handle, struct nt_name *name) {
     union {
         struct path_information info;
-        char bytes[1024];
-    } small;
-    NTSTATUS status = query_path(handle, &small.info, sizeof small);
+        char bytes[PATH_INFORMATION_BYTES];
+    } path;
+    IO_STATUS_BLOCK io;
+    NTSTATUS status = NtQueryInformationFile(handle, &io, &path, sizeof path,
+                                             (FILE_INFORMATION_CLASS)NORMALIZED_NAME_CLASS);
     if (NT_SUCCESS(status))
-        return compare_last(&small.info, name);
-    if (status != STATUS_BUFFER_OVERFLOW)
-        return nt_error(status);
-    struct path_information *info = malloc(PATH_INFORMATION_MAX);
-    if (info == NULL)
-        return -ENOMEM;
-    status = query_path(handle, info, PATH_INFORMATION_MAX);
-    int result = NT_SUCCESS(status) ? compare_last(info, name) : nt_error(status);
-    free(info);
-    return result;
+        return ends_with(&path.info, name) ? 0 : -SYS_OTHER_NAME;
+    return nt_check_listed(at, name);
 }
 
 int nt_open(void *at, const char *name, const struct nt_how *how, void **ret) {
@@ -106,7 +87,7 @@ int nt_open(void *at, const char *name, const struct nt_how *how, void **ret) {
     NTSTATUS status = create(at, &unicode.s, &direct, &handle);
     if (!NT_SUCCESS(status))
         return nt_error(status);
-    result = how->disposition == FILE_OPEN ? check_spelling(handle, &unicode) : 0;
+    result = how->disposition == FILE_OPEN ? check_spelling(at, handle, &unicode) : 0;
     if (result != 0) {
         (void)CloseHandle(handle);
         return result;

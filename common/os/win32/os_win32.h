@@ -63,6 +63,11 @@ int nt_set(void *handle, int class_number, void *info, size_t n);
  * way to keep data. */
 bool is_link_tag(ULONG tag);
 
+/* ---- list.c ---- */
+
+/* 0 when a name that is in the directory `at` is spelled so there, else -SYS_OTHER_NAME. */
+int nt_check_listed(void *at, struct nt_name *name);
+
 /* ---- stat.c ---- */
 
 int nt_stat(void *handle, struct os_stat *ret);
