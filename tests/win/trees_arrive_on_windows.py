@@ -281,21 +281,30 @@ def names_that_windows_cannot_open_are_reported_by_a_sender_there(ws, way):
 
 @case
 def names_that_differ_only_in_case_do_not_become_one(ws):
+    """Which of the two is first is the source's order; it stays as it is, whatever comes for the other."""
     source, dest = ws.dir("source"), ws.dir("dest")
-    put(source / "File", b"upper")
-    put(source / "file", b"lower case, another size")
+    for name in ("File", "file"):
+        put(source / name, name.encode(), mtime_ns=10**18)  # the same size and time
     for name in ("Dir", "dir"):
-        (source / name).mkdir()
-        put(source / name / f"in-{name}", name.encode())
-    pair = transfer(ws, TO_WINDOWS, source, dest)
-    failed(pair.receiver, 23, "upper and lower case differ")
-    check_equal(pair.sender.code, 23, "the sender's exit code")
-    arrived = sorted(os.listdir(dest))
-    check_equal([name.lower() for name in arrived], ["dir", "file"], "names that were made")
-    directory, file = arrived
-    check_equal((dest / file).read_bytes(), (source / file).read_bytes(), f"the content of {file}")
-    check_equal(os.listdir(dest / directory), [f"in-{directory}"], f"the names below {directory}")
-    lib.no_temporary_names(dest)
+        (source / name / "below").mkdir(parents=True)
+        put(source / name / "both", name.encode(), mtime_ns=10**18)
+        put(source / name / "below" / f"in-{name}", name.encode())
+    put(source / "other", b"other")
+    came = None
+    for options in ((), (), ("--checksum",), ("--inplace", "--ignore-times")):
+        pair = transfer(ws, TO_WINDOWS, source, dest, send=("-a", *options))
+        failed(pair.receiver, 23, "upper and lower case differ")
+        check_equal(pair.sender.code, 23, f"the sender's exit code with {options}")
+        came = came or sorted(os.listdir(dest), key=str.lower)
+        check_equal([name.lower() for name in came], ["dir", "file", "other"], "names that were made")
+        check_equal(sorted(os.listdir(dest), key=str.lower), came, f"names after a run with {options}")
+        directory, file, _ = came
+        for name in {"File", "file", "Dir", "dir"} - {file, directory}:
+            check(f"hvrecv: {name}: " in pair.receiver.err, f"nothing says that {name} is not there\n{pair.receiver}")
+        check_equal((dest / file).read_bytes(), file.encode(), f"the content of {file}")
+        check_equal((dest / directory / "both").read_bytes(), directory.encode(), f"what is below {directory}")
+        check_equal(os.listdir(dest / directory / "below"), [f"in-{directory}"], f"the names below {directory}/below")
+        lib.no_temporary_names(dest)
 
 
 @case
