@@ -137,6 +137,10 @@ struct sink {
     uint64_t flushes; /* of the volume, that succeeded */
     int flush_failed; /* result of a flush of the volume or of a directory: nothing is committed after it */
     bool names_changed; /* directories, links: names to flush that are in no batch entry */
+    struct {
+        bool known, kept;
+        uint64_t device;
+    } change_time; /* of a file system: whether it has one, see sink_has */
     int64_t young_sec; /* what changed since then may not be on storage, whoever changed it */
 };
 

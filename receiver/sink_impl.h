@@ -83,6 +83,10 @@ int sink_inplace_end(struct sink *sink, const struct metadata *meta, struct err 
 void sink_inplace_drop(struct sink *sink);
 /* True for a file that was left so: its time is nobody's. */
 bool sink_is_marked(const struct os_stat *st);
+/* True for a file whose last change was that it was written to. One that is complete was given its time after that. */
+static inline bool sink_is_as_written(const struct os_stat *st) {
+    return st->mtime_sec == st->ctime_sec && st->mtime_nsec == st->ctime_nsec;
+}
 
 /* The open file stays as it is: what it takes up is what the file system tells. */
 void sink_settle(struct sink *sink);

@@ -15,7 +15,6 @@
  * well. The second alone tells, for some keep nothing less; the nanoseconds are for people. */
 #define MARK_SEC INT64_C(345678902)
 #define MARK_NSEC UINT32_C(987654321)
-#define NS_PER_S INT64_C(1000000000)
 
 bool sink_is_marked(const struct os_stat *st) {
     return st->mtime_sec == MARK_SEC;
@@ -39,9 +38,9 @@ int sink_inplace_mark(struct sink *sink, struct err *err) {
     if (sink->place != SINK_INPLACE || sink->opt.durable == DURABLE_NONE)
         return 0;
     int result = os_set_mtime(sink->file, MARK_SEC, MARK_NSEC);
-    /* Only its owner may. Without -t it does not get the time of a source either. */
+    /* Only its owner may. Without -t it gets the time of now anyway, and may have had that of a source. */
     if (result == -EPERM && !sink->opt.times)
-        return 0;
+        result = os_set_mtime_now(sink->file);
     sink->marked = result == 0;
     if (result == 0)
         result = os_sync(sink->file);
@@ -51,17 +50,11 @@ int sink_inplace_mark(struct sink *sink, struct err *err) {
 }
 
 int sink_inplace_end(struct sink *sink, const struct metadata *meta, struct err *err) {
-    int64_t sec = meta->mtime_sec;
-    uint32_t nsec = meta->mtime_nsec;
     if (!sink->marked)
         return 0;
     /* Perhaps nothing was written, and some systems leave a time alone that was set. */
-    if (!sink->opt.times) {
-        int64_t now = os_wall_ns();
-        sec = now / NS_PER_S;
-        nsec = (uint32_t)(now % NS_PER_S);
-    }
-    int result = os_set_mtime(sink->file, sec, nsec);
+    int result = sink->opt.times ? os_set_mtime(sink->file, meta->mtime_sec, meta->mtime_nsec)
+                                 : os_set_mtime_now(sink->file);
     /* After it was read back Windows has it open for no writing, and through to storage (os_read_back). */
     if (result == 0 && (OS_CAN_SYNC_VOLUME || sink->verify.digest == NULL))
         result = os_sync(sink->file);

@@ -69,6 +69,8 @@ int sink_set_metadata(const struct sink *sink, struct os_file file, const struct
         result = sink_set_win_attr(sink, file, &now->win, &meta->win, &old->win);
     if (result == 0 && times && sink->opt.times && !sink_has_time(now, meta->mtime_sec, meta->mtime_nsec))
         result = os_set_mtime(file, meta->mtime_sec, meta->mtime_nsec);
+    if (result == 0 && times && !sink->opt.times && sink_is_marked(now))
+        result = os_set_mtime_now(file);
     return result == 0 ? 0
                        : os_file_error(err, result, "%s: cannot set owner, mode and times", ESCAPED(path));
 }
@@ -79,7 +81,7 @@ static bool has_metadata(const struct sink *sink, const struct os_stat *st, cons
     struct win_attr want = wanted_attr(sink, &st->win, &meta->win, &st->win);
     return same_attr(&st->win, &want) &&
            (!sink->opt.perms || st->mode == os_mode_kept(OS_FILE, meta->mode & 0777)) &&
-           (!sink->opt.times || sink_has_time(st, meta->mtime_sec, meta->mtime_nsec)) &&
+           (sink->opt.times ? sink_has_time(st, meta->mtime_sec, meta->mtime_nsec) : !sink_is_marked(st)) &&
            !sink_owner_differs(sink, st, meta->uid, meta->gid, &uid, &gid);
 }
 
@@ -127,6 +129,27 @@ static int flush_changed(struct sink *sink, struct os_file file, const struct os
     return 0;
 }
 
+/* False where a file system has no time of change of its own (FAT), and tells that of writing for it. Only a file that was given
+ * another time shows it. */
+static bool keeps_change_time(struct sink *sink, struct os_dir at, const struct entry *e, uint64_t device) {
+    struct temp_name temp;
+    struct os_file file;
+    struct os_stat st;
+    if (sink->change_time.known && sink->change_time.device == device)
+        return sink->change_time.kept;
+    sink_temp_name(sink, e->path, e->file_id, &temp);
+    bool kept = false;
+    if (os_create(at, temp.s, 0600, &file) == 0) {
+        kept = os_set_mtime(file, 0, 0) == 0 && os_fstat(file, &st) == 0 && !sink_is_as_written(&st);
+        os_close(&file);
+        (void)os_unlink_at(at, temp.s);
+    }
+    sink->change_time.known = true;
+    sink->change_time.device = device;
+    sink->change_time.kept = kept;
+    return kept;
+}
+
 bool sink_has(struct sink *sink, const struct entry *e, bool same_time) {
     struct os_dir at;
     const char *name;
@@ -140,6 +163,9 @@ bool sink_has(struct sink *sink, const struct entry *e, bool same_time) {
     if (!same_time)
         return st.links <= 1 || has_metadata(sink, &st, &meta);
     if (sink_is_marked(&st) || !sink_has_time(&st, e->mtime_sec, e->mtime_nsec))
+        return false;
+    /* It was not given this time, but written at it: by whoever died over it in place, perhaps. */
+    if (sink_is_as_written(&st) && keeps_change_time(sink, at, e, st.device))
         return false;
     sink_remove_partial(sink, e->path, st.size);
     if (has_metadata(sink, &st, &meta))

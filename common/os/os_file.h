@@ -93,6 +93,8 @@ int os_truncate(struct os_file file, uint64_t size);
 int os_set_mode(struct os_file file, uint32_t mode);
 int os_set_owner(struct os_file file, uint32_t uid, uint32_t gid);
 int os_set_mtime(struct os_file file, int64_t sec, uint32_t nsec);
+/* To the present, which whoever may write the file may do, too. */
+int os_set_mtime_now(struct os_file file);
 /* Attributes and time of creation. Only where OS_KEEPS_WIN_ATTR (os_types.h); elsewhere -ENOTSUP. */
 int os_set_win_attr(struct os_file file, const struct win_attr *win);
 int os_sync(struct os_file file);

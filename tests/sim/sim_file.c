@@ -1,6 +1,7 @@
 /* sim_file.c: what os/os_file.h has for files, over the nodes of sim_fs.c. */
 #include "sim_fs_impl.h"
 
+#include "os/os.h"
 #include "sim.h"
 
 #include <errno.h>
@@ -159,6 +160,11 @@ int os_set_mtime(struct os_file file, int64_t sec, uint32_t nsec) {
         node->mtime_nsec = nsec;
     }
     return result;
+}
+
+int os_set_mtime_now(struct os_file file) {
+    int64_t now = os_wall_ns();
+    return os_set_mtime(file, now / 1000000000, (uint32_t)(now % 1000000000));
 }
 
 int os_sync(struct os_file file) {

@@ -8,6 +8,9 @@ static const struct sink_options in_place = {.times = true, .umask = 022, .inpla
 
 static char done
     [64]; /* a letter for each call: M (the mark), T (the time), N (now), W (write), S (flush), C (close) */
+static bool
+    of_another; /* the file: only its owner may give it a time, but whoever may write it that of now */
+static bool fat; /* there is no time of change */
 static unsigned syncs_to_fail; /* bit n: the n-th one, from 0 on */
 static unsigned syncs;
 
@@ -28,8 +31,38 @@ int __real_os_set_mtime(struct os_file file, int64_t sec, uint32_t nsec);
 int __wrap_os_set_mtime(struct os_file file, int64_t sec, uint32_t nsec);
 int __wrap_os_set_mtime(struct os_file file, int64_t sec, uint32_t nsec) {
     struct os_stat as = {.mtime_sec = sec};
-    note(sink_is_marked(&as) ? 'M' : sec == 1000 ? 'T' : 'N');
-    return __real_os_set_mtime(file, sec, nsec);
+    note(sink_is_marked(&as) ? 'M' : sec == 1000 ? 'T' : '?');
+    return of_another ? -EPERM : __real_os_set_mtime(file, sec, nsec);
+}
+
+int __real_os_set_mtime_now(struct os_file file);
+int __wrap_os_set_mtime_now(struct os_file file);
+int __wrap_os_set_mtime_now(struct os_file file) {
+    note('N');
+    return __real_os_set_mtime_now(file);
+}
+
+static void tell(struct os_stat *st) {
+    if (fat) {
+        st->ctime_sec = st->mtime_sec;
+        st->ctime_nsec = st->mtime_nsec;
+    }
+}
+
+int __real_os_stat_at(struct os_dir at, const char *name, struct os_stat *ret);
+int __wrap_os_stat_at(struct os_dir at, const char *name, struct os_stat *ret);
+int __wrap_os_stat_at(struct os_dir at, const char *name, struct os_stat *ret) {
+    int result = __real_os_stat_at(at, name, ret);
+    tell(ret);
+    return result;
+}
+
+int __real_os_fstat(struct os_file file, struct os_stat *ret);
+int __wrap_os_fstat(struct os_file file, struct os_stat *ret);
+int __wrap_os_fstat(struct os_file file, struct os_stat *ret) {
+    int result = __real_os_fstat(file, ret);
+    tell(ret);
+    return result;
 }
 
 int __real_os_pwrite(struct os_file file, const void *from, size_t n, uint64_t offset);
@@ -52,6 +85,7 @@ static int start(void **state) {
     put_text(root, "f", "old");
     set_time(root, "f", 7, 5);
     syncs = syncs_to_fail = 0;
+    of_another = fat = false;
     return result;
 }
 
@@ -126,17 +160,27 @@ static void require_failure(unsigned nth_sync, const char *what) {
     assert_non_null(strstr(err.msg, what));
 }
 
+static struct os_stat as_told(const char *name) {
+    struct os_stat st;
+    assert_int_equal(os_stat_at(root, name, &st), 0);
+    return st;
+}
+
+static struct entry entry_like(const struct os_stat *st) {
+    return (struct entry){.file_id = 1,
+                          .type = ENTRY_FILE,
+                          .path = "f",
+                          .mode = st->mode,
+                          .size = st->size,
+                          .mtime_sec = st->mtime_sec,
+                          .mtime_nsec = st->mtime_nsec};
+}
+
 /* Neither who sends the old one again nor who sends the new one passes over it, nor who has taken its time for the file's. */
 static void require_mark(void) {
     struct os_stat st = stat_of(root, "f");
     assert_true(sink_is_marked(&st));
-    const struct entry same = {.file_id = 1,
-                               .type = ENTRY_FILE,
-                               .path = "f",
-                               .mode = st.mode,
-                               .size = 3,
-                               .mtime_sec = st.mtime_sec,
-                               .mtime_nsec = st.mtime_nsec};
+    const struct entry same = entry_like(&st);
     assert_false(sink_has(sink, &same, true));
 }
 
@@ -163,6 +207,61 @@ static void what_a_session_leaves_unfinished_has_the_mark(void **state) {
     open_and_listen(&in_place);
     assert_text(root, "f", "nld");
     require_mark();
+}
+
+static void whose_owner_is_another_gets_the_time_of_now_before_it_is_written(void **state) {
+    (void)state;
+    struct sink_options opt = in_place;
+    opt.times = false;
+    of_another = true;
+    open_and_listen(&opt);
+    send_file(1, "f", "new");
+    assert_string_equal(done, "MNSWSNSC");
+    sink_commit(sink);
+    assert_durable(1, 3);
+}
+
+/* Where a receiver was killed the mark is gone: what was written last has the time of that, which may be that of the source. */
+static void what_has_the_time_at_which_it_was_written_is_not_believed(void **state) {
+    (void)state;
+    open_and_listen(&in_place);
+    put_text(root, "f", "mix");
+    struct os_stat st = as_told("f");
+    struct entry same = entry_like(&st);
+    assert_true(sink_is_as_written(&st));
+    assert_false(sink_has(sink, &same, true));
+    assert_int_equal(temps_in(root), 0);
+    set_time(root, "f", 1000, 5);
+    st = as_told("f");
+    same = entry_like(&st);
+    assert_true(sink_has(sink, &same, true));
+}
+
+static void where_there_is_no_time_of_change_the_other_one_counts(void **state) {
+    (void)state;
+    fat = true;
+    open_and_listen(&in_place);
+    struct os_stat st = as_told("f");
+    const struct entry same = entry_like(&st);
+    assert_true(sink_is_as_written(&st));
+    assert_true(sink_has(sink, &same, true));
+    assert_int_equal(temps_in(root), 0);
+}
+
+/* As -c finds it. Without -t it has no other time to get. */
+static void mark_does_not_stay_on_what_turns_out_right(void **state) {
+    (void)state;
+    const struct metadata meta = {.mode = 0644, .mtime_sec = 1000, .mtime_nsec = 5};
+    struct sink_options opt = in_place;
+    opt.times = false;
+    open_and_listen(&opt);
+    assert_int_equal(sink_file_begin(sink, 1, "f", 0, NULL, NULL), 0);
+    sink_file_drop(sink);
+    struct os_stat st = stat_of(root, "f");
+    assert_true(sink_is_marked(&st));
+    assert_int_equal(touch("f", &meta, NULL), 0);
+    st = stat_of(root, "f");
+    assert_true(st.mtime_sec > 1000 && !sink_is_marked(&st));
 }
 
 /* The time of the last change may be no newer, where seconds are all that a file system keeps. */
@@ -192,6 +291,10 @@ int main(void) {
         INPLACE_TEST(whose_flush_fails_keeps_the_mark),
         INPLACE_TEST(whose_time_is_not_flushed_gets_the_mark_back),
         INPLACE_TEST(what_a_session_leaves_unfinished_has_the_mark),
+        INPLACE_TEST(whose_owner_is_another_gets_the_time_of_now_before_it_is_written),
+        INPLACE_TEST(what_has_the_time_at_which_it_was_written_is_not_believed),
+        INPLACE_TEST(where_there_is_no_time_of_change_the_other_one_counts),
+        INPLACE_TEST(mark_does_not_stay_on_what_turns_out_right),
         INPLACE_TEST(what_was_compared_is_seen_to_be_written_since),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -114,6 +114,12 @@ int os_set_mtime(struct os_file file, int64_t sec, uint32_t nsec) {
     return futimens(file.fd, times) == 0 ? 0 : -errno;
 }
 
+int os_set_mtime_now(struct os_file file) {
+    const struct timespec now[2] = {{.tv_nsec = UTIME_NOW},
+                                    {.tv_nsec = UTIME_NOW}}; /* both: else it is the owner's */
+    return futimens(file.fd, now) == 0 ? 0 : -errno;
+}
+
 int os_set_win_attr(struct os_file file, const struct win_attr *win) {
     (void)file, (void)win;
     return -ENOTSUP;

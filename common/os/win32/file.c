@@ -178,6 +178,11 @@ int os_set_mtime(struct os_file file, int64_t sec, uint32_t nsec) {
     return join_time(sec, nsec, &basic.LastWriteTime) ? set_basic(file.handle, &basic) : -EINVAL;
 }
 
+int os_set_mtime_now(struct os_file file) {
+    int64_t now = os_wall_ns();
+    return os_set_mtime(file, now / 1000000000, (uint32_t)(now % 1000000000));
+}
+
 int os_set_win_attr(struct os_file file, const struct win_attr *win) {
     FILE_BASIC_INFO now, basic = {.FileAttributes = 0};
     if (!GetFileInformationByHandleEx(file.handle, FileBasicInfo, &now, sizeof now))
