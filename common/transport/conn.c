@@ -82,9 +82,8 @@ static int woken(struct err *err) {
     return err_set(err, EXIT_SIGNAL, "interrupted");
 }
 
-/* 0 when fd can go on. */
-static int wait_for(struct fd_conn *conn, int fd, short events, int timeout_ms, struct err *err) {
-    int sys = fd_wait_counted(fd, events, conn->wake, timeout_ms);
+/* Why a wait ended for which the other end had timeout_ms: 0 when fd can go on. */
+static int waited(const struct fd_conn *conn, int sys, short events, int timeout_ms, struct err *err) {
     if (sys == 0)
         return 0;
     if (sys == ECANCELED)
@@ -101,8 +100,20 @@ static int writing_failed(const struct fd_conn *conn, int sys, struct err *err) 
                    conn->base.peer);
 }
 
+/* What ends a wait may be nothing that can be read, as an urgent byte of a Unix socket: that gives the other end no new
+ * time. *deadline_ms is that of one read, 0 before its first wait. 0, or -1 and err. */
+static int wait_to_read(struct fd_conn *conn, int timeout_ms, int64_t *deadline_ms, struct err *err) {
+    bool again = *deadline_ms != 0;
+    if (!again)
+        *deadline_ms = deadline_after(timeout_ms);
+    int left = again ? deadline_left(*deadline_ms) : timeout_ms;
+    int sys = again && left == 0 ? ETIMEDOUT : fd_wait_counted(conn->in, POLLIN, conn->wake, left);
+    return waited(conn, sys, POLLIN, timeout_ms, err);
+}
+
 ptrdiff_t fd_conn_read(struct conn *base, void *to, size_t n, int timeout_ms, struct err *err) {
     struct fd_conn *conn = (struct fd_conn *)base;
+    int64_t deadline_ms = 0;
     while (!atomic_load(&conn->woken)) {
         ssize_t got = conn->in_is_socket ? recv(conn->in, to, n, MSG_DONTWAIT) : read(conn->in, to, n);
         int sys = got == 0 ? atomic_load(&conn->write_error) : 0;
@@ -114,7 +125,7 @@ ptrdiff_t fd_conn_read(struct conn *base, void *to, size_t n, int timeout_ms, st
             continue;
         if (errno != EAGAIN && errno != EWOULDBLOCK)
             return err_sys(err, EXIT_SOCKET, errno, "%s: reading from the stream failed", base->peer);
-        if (wait_for(conn, conn->in, POLLIN, timeout_ms, err))
+        if (wait_to_read(conn, timeout_ms, &deadline_ms, err))
             return -1;
     }
     return woken(err);
@@ -161,7 +172,8 @@ static int fill_iov(const struct unwritten *rest, struct iovec iov[IOV_BATCH]) {
 static int wait_to_write(struct fd_conn *conn, bool begun, int timeout_ms, int64_t *finish_by,
                          struct err *err) {
     if (!atomic_load(&conn->woken)) {
-        if (wait_for(conn, conn->out, POLLOUT, timeout_ms, err) == 0)
+        int sys = fd_wait_counted(conn->out, POLLOUT, conn->wake, timeout_ms);
+        if (waited(conn, sys, POLLOUT, timeout_ms, err) == 0)
             return 0;
         if (err->code != EXIT_SIGNAL)
             return -1;

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Peers that drip, or are alive and do not go on: they are shown out, however much they say to be alive."""
 
+import errno
 import os
+import re
 import socket
 import threading
 import time
@@ -231,6 +233,95 @@ def a_receiver_that_takes_the_session_back_and_hangs_up_is_not_dialled_without_a
         check(took > delay * (times - at_once - 3) * 3 / 4, f"it came back {times} times in {took} s")
         sender.signal(15)
         failed(sender.wait(), 20, "interrupted")
+
+
+class Urged:
+    """While it lasts, `one` sends an urgent byte now and then: that wakes who reads, who finds nothing to read."""
+
+    def __init__(self, one):
+        self.stream, self.over = one.stream, threading.Event()
+        self.thread = threading.Thread(target=self.urge)
+
+    def urge(self):
+        try:
+            while not self.over.wait(0.2):
+                self.stream.send(b"!", socket.MSG_OOB)
+        except (BrokenPipeError, ConnectionResetError):  # shown out
+            pass
+
+    def __enter__(self):
+        try:
+            self.stream.send(b"!", socket.MSG_OOB)
+        except OSError as why:
+            if why.errno != errno.EOPNOTSUPP:
+                raise
+            raise lib.Skipped("this kernel's Unix sockets have no urgent bytes") from None
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+
+
+def half_a_hello(one):
+    one.write(joined(preamble(1, 1)) + one.bytes_of("HELLO", hello(role=peer.SENDER))[:50])
+
+
+def welcomed(one):
+    one.greet(peer.SENDER)
+
+
+def started(one):
+    welcomed(one)
+    one.send("START", start(0))
+
+
+def violated(one):
+    started(one)
+    one.send("START", start(0))
+
+
+@each([("nothing", lambda one: None, "introduced itself|sent nothing|said nothing"),
+       ("half a HELLO", half_a_hello, "sent nothing|said nothing|silent"),
+       ("up to WELCOME", welcomed, "nothing was heard"), ("START", started, "nothing was heard"),
+       ("a violation", violated, "START")])  # fmt: skip
+def urgent_bytes_keep_no_listener_waiting(ws, value):
+    """They are no word from the peer: silence is measured as if they had not come."""
+    _, say, why = value
+    fence, address = Fence(ws), ws.unix()
+    words = ["-v", "--timeout", "2", "--contimeout", "2", "--grace", "0"]
+    listener = ws.receiver(address, fence.dest, *words, once=False)
+    with Peer.dial(address) as one:
+        say(one)
+        with Urged(one):
+            one.drain()
+    wait_until(lambda: re.search(why, listener.err()), "the listener says why")
+    ends_when_told(listener)
+
+
+def preambled(one):
+    one.write(joined(preamble(1, 1)))
+
+
+def violated_in_answer(one):
+    one.welcome(peer.RECEIVER)
+    one.send("FINISH_ACK", ack(0, 0, 0))
+
+
+@each([("nothing", lambda one: None, 30), ("the preamble", preambled, 30),
+       ("up to WELCOME", lambda one: one.welcome(peer.RECEIVER), 30), ("a violation", violated_in_answer, 12)])  # fmt: skip
+def urgent_bytes_keep_no_dialler_waiting(ws, value):
+    _, say, code = value
+    source, address = ws.dir("source"), ws.unix()
+    put(source / "file", noise(MIB))
+    with Listener(address) as listener:
+        words = ["-r", "--timeout", "2", "--contimeout", "2", *rig.ONE_TRY]
+        sender = ws.start(HVSEND, *words, f"{source}/", address)
+        with listener.accept() as one:
+            say(one)
+            with Urged(one):
+                check_equal(sender.wait().code, code, "exit code")
 
 
 @case
