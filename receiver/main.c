@@ -39,6 +39,11 @@ static int run(const struct options *o, struct receiver_config *config, struct e
 static int read_selects(const struct options *o, struct recv_config *config, struct err *err) {
     if (o->arg_count < 2)
         return 0;
+    if (o->arg_count - 1 > SELECTS_MAX)
+        return err_set(
+            err, EXIT_USAGE,
+            "more than %d names; name the directories that they are in, or run hvrecv several times",
+            SELECTS_MAX);
     for (int i = 0; i < o->arg_count - 1; i++) {
         char *name = o->args[i];
         for (size_t n = strlen(name); n > 1 && name[n - 1] == '/'; n--)

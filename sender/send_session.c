@@ -10,7 +10,6 @@
 #include <string.h>
 
 enum {
-    SELECTS_MAX = 1024,
     VOIDS_MAX = 256, /* breaks that find a file on its way, in bundles: then it never arrives */
 };
 

@@ -33,6 +33,7 @@ enum {
     UNSETTLED_BYTES_MAX = 8 * 1024 * 1024, /* sum over unsettled entries of path bytes + 64 */
     FRAME_COST = 256, /* credit that any ordered frame costs, besides its body and data */
     MESSAGE_TEXT_MAX = 1024, /* bytes of a text for people */
+    SELECTS_MAX = 1024, /* names that a REQUEST asks for */
     LINK_TARGET_MAX = 4095, /* bytes of a symbolic link's target */
     REFUSALS_MAX = 3, /* times the same chunk may be refused */
     HEARTBEAT_MS = 500, /* an end that has sent nothing for so long sends a HEARTBEAT */

@@ -186,6 +186,22 @@ def a_file_in_the_place_of_the_directory_is_an_error(ws):
 # ---- reaching the other end -------------------------------------------------------------------------------
 
 
+@case
+def more_names_than_a_request_takes_are_a_usage_error(ws):
+    """1024 of them are pulled; with one more nothing begins, and it is said what to do."""
+    source, dest, address = ws.dir("source"), ws.dir("dest"), ws.unix()
+    names = [f"{i}" for i in range(1025)]
+    for name in names:
+        put(source / name)
+    result = ws.run(HVRECV, "--connect", address, *names, dest)
+    failed(result, 1, "more than 1024 names; name the directories")
+    unchanged(dest)
+    sender = ws.listen(address, HVSEND, "-r", "--once", "--listen", address, f"{source}/")
+    check_equal(ws.run(HVRECV, "--connect", address, *names[1:], dest).code, 0, "exit code")
+    check_equal(sender.wait().code, 0, "that of the sender")
+    check_equal(sorted(os.listdir(dest)), sorted(names[1:]), "what came")
+
+
 def nobody_there(ws):
     yield f"unix:{ws.path}/no.sock", "no such socket"
     yield f"tcp://127.0.0.1:{lib.free_port()}", "nobody is listening"
