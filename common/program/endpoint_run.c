@@ -66,9 +66,10 @@ static int connect_to(struct outgoing *g, const struct retry_policy *policy, str
     return result;
 }
 
-/* When the n-th new session may begin, from 0: an end that refuses each of them at once is not asked without a pause. */
-static int64_t next_session(const struct outgoing *g, uint32_t n) {
-    return os_now_ms() + (n > 0 ? backoff_pause_ms(g->way.retry.delay_ms, n) : 0);
+/* When the next new session may begin, after `tries` in a row that came to nothing. Only the first one may at once: an end
+ * that refuses or ends each of them is not asked without a pause. */
+static int64_t next_session(const struct outgoing *g, uint32_t tries) {
+    return os_now_ms() + (g->way.again ? backoff_pause_ms(g->way.retry.delay_ms, tries > 0 ? tries : 1) : 0);
 }
 
 static int pause_until(struct outgoing *g, int64_t at_ms, struct err *err) {
@@ -106,13 +107,16 @@ static int run_sessions(struct outgoing *g, struct err *err) {
         return -1;
     int code = run_session(g, err);
     struct err why = way->why; /* the first of several causes says most */
-    /* The other end was started anew, or never knew of us: what it has by now is not sent again. */
+    /* The other end was started anew, or never knew of us: what it has by now is not sent again. One that comes further
+     * than all before begins the tries anew; what a peer does again and again does not. */
     bool forever = way->retry.retries == RETRY_FOREVER;
     int64_t until_ms = trying_until(g->o);
-    for (uint32_t n = 0; way->lost && (forever || n < way->retry.retries); n++) {
-        if (way->met) /* after one that was a session tries are counted anew */
+    uint64_t furthest = way->settled;
+    uint32_t tries = 0;
+    while (way->lost && (forever || tries < way->retry.retries)) {
+        if (way->met) /* after one that was a session the time is counted anew */
             until_ms = trying_until(g->o);
-        int64_t at_ms = next_session(g, n);
+        int64_t at_ms = next_session(g, tries);
         if (!forever && at_ms > until_ms)
             break;
         log_line(LOG_INFO, "beginning a new session");
@@ -121,6 +125,12 @@ static int run_sessions(struct outgoing *g, struct err *err) {
         if (pause_until(g, at_ms, err) != 0 || connect_to(g, &way->retry, err) != 0)
             return -1;
         code = run_session(g, err);
+        tries++;
+        if (way->lost && way->settled > furthest) {
+            furthest = way->settled;
+            why = way->why;
+            tries = 0;
+        }
     }
     if (way->lost)
         *err = why;

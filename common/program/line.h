@@ -32,6 +32,7 @@ struct way {
     bool again; /* an earlier session was lost */
     bool lost; /* set by the session: the other end has forgotten it, a new one may do better */
     bool met; /* with lost: it had begun, and was more than a try */
+    uint64_t settled; /* with lost: how many entries were settled in it, as those that were passed over */
     struct err why; /* with lost: what to say when none does */
     /* Listener. */
     struct registry *registry; /* NULL: nobody can come back */

@@ -66,6 +66,7 @@ int session_run(const struct session_parts *parts, struct way *way, struct run *
     }
     if (way->lost) {
         way->why = err;
+        way->settled = atomic_load(&report->files_done) + atomic_load(&report->dirs_and_links);
         report_lost(report, &err);
     } else if (code != SESSION_NONE) {
         report_end(report, code, err_is_set(&err) ? &err : NULL, run);

@@ -171,6 +171,47 @@ def a_command_that_went_with_its_stream_is_started_again(ws):
     same_tree(source, dest)
 
 
+def short_lived(ws, dest, count, until):
+    """exec: of a receiver that is killed when it has had so many bytes, and then `until` holds. And who counts how often."""
+    script, runs, pipe = ws.path / "far", ws.path / "runs", ws.path / "pipe"
+    os.mkfifo(pipe)
+    put(script, f"""echo >> {runs}
+                    here=$(ls {dest} | wc -l)
+                    test $here -lt 8 || exec {HVRECV} --stdio {dest}
+                    {HVRECV} --stdio {dest} < {pipe} &
+                    exec 3> {pipe}
+                    dd bs=16k count={count} iflag=count_bytes 2>/dev/null >&3
+                    until {until}; do kill -0 $! || break; sleep 0.01; done
+                    kill -9 $!""".encode())
+    return f"exec:sh {script}", lambda: len(runs.read_bytes())
+
+
+@case
+def a_command_that_comes_further_each_time_is_started_as_often_as_it_takes(ws):
+    """Each commits one file and dies: --retry bounds only those in a row that do not."""
+    source, dest = ws.dir("source"), ws.dir("dest")
+    for i in range(9):
+        put(source / f"{i}", noise(256 * KIB, f"{i}"), mtime_ns=10**18)
+    command, runs = short_lived(ws, dest, 400 * KIB, f"test $(ls {dest} | wc -l) -gt $here")
+    words = ["-r", "-t", "--chunk-size", "64K", "--retry", "2", "--retry-delay", "0.02"]
+    result = ws.run(HVSEND, *words, f"{source}/", command)
+    check_equal(result.code, 0, str(result))
+    check(runs() > 5, f"it was started {runs()} times only")
+    check_equal({name: (dest / name).read_bytes() for name in os.listdir(source)},
+                {name: (source / name).read_bytes() for name in os.listdir(source)}, "what came")  # fmt: skip
+
+
+@case
+def a_command_that_comes_no_further_is_started_only_so_often(ws):
+    """A session each time, that asks for a file and does not live to have it."""
+    source, dest = ws.dir("source"), ws.dir("dest")
+    put(source / "file", noise(256 * KIB))
+    command, runs = short_lived(ws, dest, 100 * KIB, "true")
+    words = ["-r", "-t", "--chunk-size", "64K", "--retry", "3", "--retry-delay", "0.02"]
+    failed(ws.run(HVSEND, *words, f"{source}/", command), (10, 12), "broke|closed|failed|reset|Broken pipe")
+    check(4 <= runs() <= 8, f"it was started {runs()} times")  # more than 4: one heard more of the first messages
+
+
 @case
 def a_new_session_takes_the_place_of_a_broken_one(ws):
     """With --once, and a sender that was killed and started again."""
