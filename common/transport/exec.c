@@ -55,7 +55,10 @@ static int stop_child(pid_t pid, const char *peer, struct err *err) {
         if (wait_child(pid, STAY_KILLED_MS, &status) == 0)
             return err_set(err, EXIT_SOCKET, "%s: process %d of the command cannot be ended", peer, (int)pid);
     }
-    return err_set(err, EXIT_SOCKET, "%s: the command did not end by itself and was stopped", peer);
+    return err_set(
+        err, EXIT_SOCKET,
+        "%s: the command did not end by itself, and its process was stopped (what that started may go on)",
+        peer);
 }
 
 static int status_error(int status, const char *peer, struct err *err) {

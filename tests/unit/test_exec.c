@@ -84,6 +84,20 @@ static void a_command_that_stays_is_stopped(void **state) {
     assert_int_equal(errno, ESRCH);
 }
 
+static void what_a_stopped_command_started_is_left_alone(void **state) {
+    (void)state;
+    struct conn *conn = start("sleep 600 & echo $!; wait");
+    char pid[16];
+    struct err err = {.code = 0};
+    ptrdiff_t n = conn_read(conn, pid, sizeof pid - 1, PATIENT_MS, NULL);
+    assert_true(n > 0);
+    pid[n] = '\0';
+    conn_wake(conn);
+    assert_int_equal(conn_close(conn, &err), -1);
+    assert_int_equal(kill((pid_t)atoi(pid), SIGKILL), 0);
+    assert_says(&err, "what that started may go on");
+}
+
 static void a_command_that_ignores_sigterm_is_killed(void **state) {
     (void)state;
     struct conn *conn = start("trap '' TERM; echo ready; exec sleep 600");
@@ -229,6 +243,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_failing_command_is_reported_with_its_status),
         cmocka_unit_test(a_command_killed_by_a_signal_is_reported),
         cmocka_unit_test(a_command_that_stays_is_stopped),
+        cmocka_unit_test(what_a_stopped_command_started_is_left_alone),
         cmocka_unit_test(a_command_that_ignores_sigterm_is_killed),
         cmocka_unit_test(the_child_starts_with_clean_signals),
         cmocka_unit_test(the_child_inherits_no_stream_of_ours),
