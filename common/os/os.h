@@ -30,7 +30,8 @@ unsigned os_cpu_count(void); /* processors this process may run on, >= 1 */
 void *os_page_alloc(size_t n);
 void os_page_free(void *p);
 
-/* Threads. A mutex and a condition that waits on the monotonic clock. */
+/* Threads. A mutex and a condition that waits on the monotonic clock. A static mutex begins as OS_MUTEX_INIT, and is never
+ * freed. */
 void os_mutex_init(struct os_mutex *m);
 void os_mutex_free(struct os_mutex *m);
 void os_lock(struct os_mutex *m);
@@ -54,7 +55,8 @@ int os_start(int *argc, char ***argv, struct err *err);
 bool os_stderr_is_terminal(void); /* and understands the escape sequence that clears a line */
 bool os_stderr_is_journal(void); /* systemd's, which reads a priority at the head of each line */
 bool os_fd_is_writable(int fd); /* it is open, and can be written to as far as the system tells */
-/* All the bytes to a descriptor of this process; 0 or -errno. */
+/* All the bytes to a descriptor of this process, however long its reader takes, also where it does not block by itself.
+ * 0 or -errno. */
 int os_write_fd(int fd, const void *p, size_t n);
 uint32_t os_umask(void); /* what a new object's mode loses; call before any thread starts */
 bool os_is_privileged(void); /* may give files to others */

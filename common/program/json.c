@@ -2,8 +2,8 @@
 
 #include "core/log.h"
 #include "core/text.h"
+#include "os/os.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -14,6 +14,9 @@ enum {
     JSON_TAIL = 64
 }; /* kept free for the end; an event has room for the longest path and message (report_impl.h) */
 
+enum { STDOUT = 1 }; /* not by stdio, which gives up when a non-blocking pipe is full */
+
+static struct os_mutex one_line = OS_MUTEX_INIT; /* at a time */
 static _Atomic int lost; /* why an event did not reach stdout, as errno says it; 0: all did */
 
 static void add(struct json *j, const char *s, size_t n) {
@@ -127,13 +130,11 @@ void json_close(struct json *j) {
 
 void json_end(struct json *j) {
     memcpy(j->text + j->used, "}\n", 2);
-    errno = 0;
-    bool whole_line =
-        fwrite(j->text, 1, j->used + 2, stdout) == j->used + 2; /* stdio locks: a line at a time */
-    if (fflush(stdout) == 0 && whole_line)
-        return;
-    int none = 0, sys = errno ? errno : EIO;
-    (void)atomic_compare_exchange_strong(&lost, &none, sys);
+    os_lock(&one_line);
+    int none = 0, result = os_write_fd(STDOUT, j->text, j->used + 2);
+    os_unlock(&one_line);
+    if (result != 0)
+        (void)atomic_compare_exchange_strong(&lost, &none, -result);
 }
 
 int json_lost(void) {

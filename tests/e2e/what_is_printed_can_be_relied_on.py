@@ -2,9 +2,11 @@
 """Scripts and terminals: --json, --progress-fd, -v, --stats, -q, --help and --version."""
 
 import base64
+import fcntl
 import json
 import os
 import re
+import time
 
 import lib
 from lib import HVRECV, HVSEND, KIB, MIB, Pair, case, check, check_equal, each, failed, good, noise, prose, put
@@ -374,6 +376,74 @@ def a_reader_of_events_that_leaves_does_not_lose_files(ws):
     check_equal(receiver.code, 11, str(receiver))
     check("stdout: cannot write the events of --json: Broken pipe" in receiver.err, str(receiver))
     same_tree(source, dest)
+
+
+def full_pipe():
+    """A pipe that is full and, as an event loop gives it, does not block."""
+    out, into = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    fcntl.fcntl(into, fcntl.F_SETPIPE_SZ, 4096)
+    check_equal(os.write(into, b"\n" * 4096), 4096, "what fills the pipe")
+    os.set_blocking(out, True)
+    return out, into
+
+
+def read_slowly(out):
+    """All that comes after what has filled the pipe."""
+    found = b""
+    time.sleep(0.5)
+    while some := os.read(out, 500):
+        found += some
+        time.sleep(0.002)
+    os.close(out)
+    return found[4096:]
+
+
+@each(["hvsend", "hvrecv"])
+def a_slow_reader_of_events_gets_all_of_them_without_blocking(ws, program):
+    source, dest, address = make_source(ws), ws.dir("dest"), ws.unix()
+    for i in range(300):
+        put(source / f"small{i}", b"x")
+    out, into = full_pipe()
+    how = {program: {"stdout": into}}
+    receiver = ws.receiver(address, dest, "--json", **how.get("hvrecv", {}))
+    sender = ws.start(HVSEND, "-a", "--json", f"{source}/", address, **how.get("hvsend", {}))
+    os.close(into)
+    text = read_slowly(out)
+    pair = good_json(Pair(sender.wait(), receiver.wait()))
+    events = events_of((pair.sender if program == "hvsend" else pair.receiver)._replace(out=text))
+    check_equal(sum(event["type"] == "file" for event in events), FILES + 300, "files")
+
+
+@each(["hvsend", "hvrecv"])
+def a_slow_reader_of_progress_gets_the_end_without_blocking(ws, program):
+    source, dest, address = make_source(ws), ws.dir("dest"), ws.unix()
+    out, into = full_pipe()
+    how = {program: (["--progress-fd", str(into)], {"pass_fds": [into]})}
+    recv_options, recv_how = how.get("hvrecv", ([], {}))
+    send_options, send_how = how.get("hvsend", ([], {}))
+    receiver = ws.receiver(address, dest, *recv_options, **recv_how)
+    sender = ws.start(HVSEND, "-a", *send_options, f"{source}/", address, **send_how)
+    os.close(into)
+    text = read_slowly(out)
+    good(Pair(sender.wait(), receiver.wait()))
+    total = sum(entry.stat().st_size for entry in os.scandir(source) if is_file(entry))
+    check_equal(text.splitlines()[-1:], [f"{total}/{total}".encode()], "the last line")
+
+
+@case
+def who_waits_for_a_reader_of_events_ends_at_the_second_signal(ws):
+    source, dest, address = make_source(ws), ws.dir("dest"), ws.unix()
+    out, into = full_pipe()
+    ws.receiver(address, dest)
+    sender = ws.start(HVSEND, "-a", "--json", f"{source}/", address, stdout=into)
+    time.sleep(1)
+    check(not sender.ended(), "it waits")
+    for _ in range(2):
+        sender.signal(lib.signal.SIGTERM)
+        time.sleep(0.2)
+    check_equal(sender.wait().code, 20, "exit code")
+    os.close(out)
+    os.close(into)
 
 
 lib.main()

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -65,11 +66,17 @@ bool os_fd_is_writable(int fd) {
     return flags >= 0 && (flags & O_ACCMODE) != O_RDONLY;
 }
 
+/* After a write that failed, as errno says: true when it is to be tried again. */
+static bool is_worth_another(int fd) {
+    struct pollfd room = {.fd = fd, .events = POLLOUT};
+    return errno == EINTR || (errno == EAGAIN && (poll(&room, 1, -1) >= 0 || errno == EINTR));
+}
+
 int os_write_fd(int fd, const void *p, size_t n) {
     const char *at = p;
     while (n > 0) {
         ssize_t put = write(fd, at, n);
-        if (put < 0 && errno == EINTR)
+        if (put < 0 && is_worth_another(fd))
             continue;
         if (put < 0)
             return -errno;

@@ -11,6 +11,8 @@
 struct os_mutex {
     pthread_mutex_t m;
 };
+#define OS_MUTEX_INIT                                                                                        \
+    { PTHREAD_MUTEX_INITIALIZER }
 struct os_cond {
     pthread_cond_t c;
 };

@@ -12,6 +12,8 @@
 struct os_mutex {
     void *srw; /* SRWLOCK */
 };
+#define OS_MUTEX_INIT                                                                                        \
+    { NULL } /* SRWLOCK_INIT */
 struct os_cond {
     void *cv; /* CONDITION_VARIABLE */
 };
