@@ -5,10 +5,17 @@
 #include "sender/scan.h"
 
 #include "core/text.h"
+#include "sender/scan_names.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum {
+    /* Names of all the directories that are open, each of several places: at most 4 MiB. Without a bound it would be up to who
+     * makes the files. Where there are more, each name is looked for in each place. */
+    NAMES_MAX = 131072
+};
 
 /* What one root has of a directory. */
 struct place {
@@ -22,6 +29,7 @@ struct place {
 struct level {
     struct place *places; /* in the order of the roots; usually there is one */
     int count, now; /* which of them is listed */
+    struct scan_names *names; /* of all of them; NULL: there is one, or it is not known */
     bool begun; /* listing it */
     bool sent; /* the directory is an entry, so that its end is due */
     struct os_list *list; /* NULL: could not be listed */
@@ -38,6 +46,7 @@ struct scan {
     bool *matched; /* for each select */
     int next_root;
     bool overlap; /* all roots are walked together */
+    struct scan_names_common names;
     struct level levels[PATH_DEPTH_MAX + 1];
     unsigned depth; /* open levels */
     char path[PATH_BYTES_MAX + NAME_BYTES_MAX + 2];
@@ -62,12 +71,15 @@ struct scan *scan_new(const struct source_root *roots, int count, const struct s
     s->report = report;
     s->matched = matched;
     s->overlap = roots_overlap(roots, count);
+    if (s->overlap)
+        scan_names_begin(&s->names, NAMES_MAX);
     return s;
 }
 
 static void leave(struct scan *s) {
     struct level *level = &s->levels[--s->depth];
     os_list_close(level->list);
+    scan_names_free(level->names);
     for (int i = 0; i < level->count; i++)
         if (!level->places[i].borrowed)
             os_dir_close(&level->places[i].dir);
@@ -142,11 +154,54 @@ static bool has(const struct scan *s, const struct place *place, const char *nam
     return true;
 }
 
+/* False when they are not all known. */
+static bool add_names(const struct place *place, unsigned number, struct scan_names *to) {
+    struct os_list *list = NULL;
+    const char *name;
+    enum os_kind kind;
+    if (place->only)
+        return scan_names_add(to, place->only, number);
+    if (place->result != 0) /* it has nothing */
+        return true;
+    int more = os_list_open(place->dir, &list);
+    while (more == 0 && (more = os_list_next(list, &name, &kind)) == 1)
+        more = scan_names_add(to, name, number) ? 0 : -ENOMEM;
+    os_list_close(list);
+    return more == 0;
+}
+
+static void forget_names(struct level *level) {
+    scan_names_free(level->names);
+    level->names = NULL;
+}
+
+/* Where there are many places, to ask each of them for each name would take most of the time. */
+static void learn_names(struct scan *s, struct level *level) {
+    bool known = OS_NAMES_ARE_BYTES && level->count > 1 && (level->names = scan_names_new(&s->names)) != NULL;
+    for (int i = 0; known && i < level->count; i++)
+        known = add_names(&level->places[i], (unsigned)i, level->names);
+    if (!known)
+        forget_names(level);
+}
+
+/* A name that is listed now may have come since: of those who have it after all, the later ones are to ask. */
+static void learn_name(struct level *level, const char *name) {
+    if (level->names && !scan_names_add(level->names, name, (unsigned)level->now))
+        forget_names(level);
+}
+
+/* True when no other root has an entry of this name, as far as is known. */
+static bool is_alone(const struct level *level, const char *name) {
+    return level->names && scan_names_only(level->names, name, (unsigned)level->now);
+}
+
 /* True when another root's entry of this name is the one that is sent: a directory before what is none, as in rsync, and
  * else the first. */
 static bool yields(const struct scan *s, const char *name, bool dir) {
     const struct level *level = &s->levels[s->depth - 1];
     enum os_kind kind;
+    if (is_alone(level, name))
+        return false;
     for (int i = 0; i < level->count; i++)
         if (i != level->now && has(s, &level->places[i], name, &kind) &&
             ((kind == OS_DIR) == dir ? i < level->now : !dir))
@@ -175,17 +230,19 @@ static bool begin_level(struct scan *s, int most) {
 static bool enter(struct scan *s, const char *name) {
     const struct level *from = &s->levels[s->depth - 1];
     struct level *level = &s->levels[s->depth];
+    int end = is_alone(from, name) ? from->now + 1 : from->count;
     enum os_kind kind;
-    if (!begin_level(s, from->count - from->now))
+    if (!begin_level(s, end - from->now))
         return false;
     level->sent = true;
     level->st = s->st;
-    for (int i = from->now; i < from->count; i++) /* those before it have no such directory */
+    for (int i = from->now; i < end; i++) /* those before it have no such directory */
         if (i == from->now || (has(s, &from->places[i], name, &kind) && kind == OS_DIR)) {
             struct place *place = &level->places[level->count++];
             *place = (struct place){.root = from->places[i].root, .dir = OS_DIR_NONE};
             place->result = os_dir_open(from->places[i].dir, name, &place->dir);
         }
+    learn_names(s, level);
     return true;
 }
 
@@ -284,6 +341,7 @@ static int begin_roots(struct scan *s, struct found *ret) {
             top->places[top->count++] =
                 (struct place){.root = i, .only = only, .dir = root->base, .borrowed = true};
     }
+    learn_names(s, top);
     if (!top->sent)
         return 0;
     fill(s, ENTRY_DIR, &top->st, top->places[0].root, ret);
@@ -328,6 +386,7 @@ static int next_name(struct scan *s, struct found *ret) {
         return 0;
     }
     const struct place *place = &level->places[level->now];
+    learn_name(level, name);
     size_t n = strlen(name), at = level->path_length;
     size_t shown = n < NAME_BYTES_MAX ? n : NAME_BYTES_MAX; /* some file systems have longer ones */
     if (at > 0)

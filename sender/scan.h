@@ -1,6 +1,6 @@
 /* scan.h: the tree below the sources, one entry at a time, in constant memory but for one open directory a level, or one of
  * each root that has it. No path comes twice: of what several roots have, directories become one, which is as the first
- * of them, and of the rest the first counts. */
+ * of them, and of the rest the first counts. Of their names a bounded number of hashes is kept. */
 #ifndef SENDER_SCAN_H
 #define SENDER_SCAN_H
 

@@ -8,6 +8,8 @@ import shlex
 import socket
 import stat
 import subprocess
+from pathlib import Path
+from random import Random
 
 import lib
 from lib import HVRECV, HVSEND, Pair, case, check, check_equal, each, failed, good, noise, put, same_tree
@@ -108,6 +110,34 @@ def of_what_several_sources_have_the_first_counts(ws, value):
         if not sends_a_root(sources):
             for root in (rsyncs, dest):
                 os.utime(root, ns=(0, 0))
+        same_tree(rsyncs, dest)
+
+
+def make_random(random, path, depth=0):
+    """Files, links and directories whose names are few, so that several sources have them, or many."""
+    path.mkdir()
+    for name in ["a", "b", "c", "A", "ä"] + random.sample([f"n{i}" for i in range(99)], random.randrange(20)):
+        kind = random.choice(["file", "file", "link", "directory", "nothing"])
+        if kind == "directory" and depth < 3:
+            make_random(random, path / name, depth + 1)
+        elif kind == "link":
+            (path / name).symlink_to(random.choice(["x", "/y", ".."]))
+        elif kind == "file":
+            put(path / name, os.fsencode(path))
+    for entry in [*path.iterdir(), path]:
+        os.utime(entry, ns=(0, random.randrange(10**9) * 1000), follow_symlinks=False)
+
+
+@each([("side by side", ["-a"]), ("in one thread", ["-a", "--serial"])])
+def sources_of_any_kind_are_merged_as_in_rsync(ws, value):
+    for seed in range(12):
+        random = Random(seed)
+        area, rsyncs, dest = (ws.dir(f"{name}{seed}") for name in ("area", "rsync", "dest"))
+        sources = [f"{area}/{i}/" for i in range(random.choice([2, 2, 3, 6]))]
+        for source in sources:
+            make_random(random, Path(source))
+        subprocess.run(["rsync", "-rlpt", *sources, f"{rsyncs}/"], check=True, capture_output=True)
+        good(ws.push([*value[1], *sources], dest))
         same_tree(rsyncs, dest)
 
 

@@ -39,6 +39,9 @@ static inline struct os_file os_dir_as_file(struct os_dir dir) {
     return (struct os_file){.handle = dir.handle};
 }
 
+/* True where names with different bytes are different names, as far as is usual. */
+#define OS_NAMES_ARE_BYTES false
+
 /* True where os_volume_sync works. */
 #define OS_CAN_SYNC_VOLUME false
 
