@@ -2,6 +2,7 @@
  * that more places have it, which costs time and nothing else. */
 #include "sender/scan_names.h"
 
+#include "codec/digest.h"
 #include "os/os.h"
 #include "sender/scan.h"
 
@@ -23,7 +24,7 @@ struct scan_names {
 };
 
 void scan_names_begin(struct scan_names_common *ret, uint32_t most) {
-    os_random(ret->key, sizeof ret->key);
+    os_random(&ret->key, sizeof ret->key);
     ret->left = most;
 }
 
@@ -45,42 +46,6 @@ void scan_names_free(struct scan_names *names) {
     names->common->left += names->used;
     free(names->slots);
     free(names);
-}
-
-static uint64_t turn(uint64_t v, unsigned bits) {
-    return v << bits | v >> (64 - bits);
-}
-
-static void sip_round(uint64_t v[4]) {
-    v[0] += v[1];
-    v[2] += v[3];
-    v[1] = turn(v[1], 13) ^ v[0];
-    v[3] = turn(v[3], 16) ^ v[2];
-    v[0] = turn(v[0], 32);
-    v[2] += v[1];
-    v[0] += v[3];
-    v[1] = turn(v[1], 17) ^ v[2];
-    v[3] = turn(v[3], 21) ^ v[0];
-    v[2] = turn(v[2], 32);
-}
-
-/* SipHash-1-3, but for the order of a word's bytes, which is the machine's. */
-static uint64_t hash_of(const uint64_t key[2], const char *name) {
-    uint64_t v[4] = {key[0] ^ 0x736f6d6570736575, key[1] ^ 0x646f72616e646f6d, key[0] ^ 0x6c7967656e657261,
-                     key[1] ^ 0x7465646279746573};
-    size_t n = strlen(name);
-    for (size_t at = 0; at <= n;
-         at += 8) { /* the last word has less than 8 bytes of the name, and ends with its length */
-        uint64_t word = at + 8 > n ? (uint64_t)n << 56 : 0;
-        memcpy(&word, name + at, at + 8 > n ? n - at : 8);
-        v[3] ^= word;
-        sip_round(v);
-        v[0] ^= word;
-    }
-    v[2] ^= 0xFF;
-    for (int i = 0; i < 3; i++)
-        sip_round(v);
-    return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
 /* The slot of this hash, or the free one where it would be. */
@@ -107,7 +72,7 @@ static bool grow(struct scan_names *names) {
 }
 
 bool scan_names_add(struct scan_names *names, const char *name, unsigned place) {
-    uint64_t hash = hash_of(names->common->key, name);
+    uint64_t hash = digest_keyed(names->common->key, name, strlen(name));
     uint64_t *slot = slot_of(names->slots, names->count, hash);
     if (*slot) {
         if ((*slot & PLACE_MASK) != place + 1)
@@ -123,6 +88,7 @@ bool scan_names_add(struct scan_names *names, const char *name, unsigned place) 
 }
 
 bool scan_names_only(const struct scan_names *names, const char *name, unsigned place) {
-    uint64_t slot = *slot_of(names->slots, names->count, hash_of(names->common->key, name));
+    uint64_t slot =
+        *slot_of(names->slots, names->count, digest_keyed(names->common->key, name, strlen(name)));
     return (slot & PLACE_MASK) == place + 1;
 }

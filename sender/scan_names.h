@@ -8,7 +8,7 @@
 
 /* What all tables of a scan share. */
 struct scan_names_common {
-    uint64_t key[2]; /* random: nobody can choose names that meet in a table */
+    uint64_t key; /* random: nobody knows where in a table a name lies */
     uint32_t left; /* names that may still be added, to any of them */
 };
 

@@ -31,6 +31,10 @@ struct digest digest_of(const void *p, size_t n) {
     return canonical(digest_code_here()->of(p, n));
 }
 
+uint64_t digest_keyed(uint64_t key, const void *p, size_t n) {
+    return XXH3_64bits_withSeed(p, n, key);
+}
+
 bool digest_equal(const struct digest *a, const struct digest *b) {
     return memcmp(a->b, b->b, sizeof a->b) == 0;
 }

@@ -11,6 +11,8 @@ struct digest {
 };
 
 struct digest digest_of(const void *p, size_t n);
+/* XXH3-64, seeded: for tables in memory. */
+uint64_t digest_keyed(uint64_t key, const void *p, size_t n);
 bool digest_equal(const struct digest *a, const struct digest *b);
 
 /* The whole-file digest: add every chunk in order of offset, then finish with the size. */
