@@ -81,11 +81,11 @@ int __wrap_usage_close(struct usage_held *held, struct os_file *file) {
 }
 
 static int start(void **state) {
+    of_another = fat = false;
     int result = sink_test_start(state);
     put_text(root, "f", "old");
     set_time(root, "f", 7, 5);
     syncs = syncs_to_fail = 0;
-    of_another = fat = false;
     return result;
 }
 
