@@ -6,6 +6,7 @@ import json
 import os
 import random
 import shutil
+import sys
 
 import lib
 from cutter import Cutter
@@ -173,14 +174,18 @@ def a_command_that_went_with_its_stream_is_started_again(ws):
 
 def short_lived(ws, dest, count, until):
     """exec: of a receiver that is killed when it has had so many bytes, and then `until` holds. And who counts how often."""
-    script, runs, pipe = ws.path / "far", ws.path / "runs", ws.path / "pipe"
+    script, runs, pipe, pump = ws.path / "far", ws.path / "runs", ws.path / "pipe", ws.path / "pump"
     os.mkfifo(pipe)
+    put(pump, f"""import os
+left = {count}
+while left > 0 and (data := os.read(0, min(left, 16384))):
+    left -= os.write(3, data)""".encode())  # dd would count reads, however short
     put(script, f"""echo >> {runs}
                     here=$(ls {dest} | wc -l)
                     test $here -lt 8 || exec {HVRECV} --stdio {dest}
                     {HVRECV} --stdio {dest} < {pipe} &
                     exec 3> {pipe}
-                    dd bs=16k count={count} iflag=count_bytes 2>/dev/null >&3
+                    {sys.executable} {pump}
                     until {until}; do kill -0 $! || break; sleep 0.01; done
                     kill -9 $!""".encode())
     return f"exec:sh {script}", lambda: len(runs.read_bytes())
