@@ -3,15 +3,21 @@
  * Renaming is a fifth of what a tree of small files costs the sink, and nothing else goes on meanwhile. So a second thread
  * renames the end of a large batch while the sink renames its beginning. It walks to the directories by handles of its own,
  * and what it cannot rename, for whatever reason, it leaves: the sink does it again after it, and tells what is wrong.
+ * Of a path that comes twice the last one is to stay: such a batch is left to one thread.
  */
 #include "receiver/sink_impl.h"
 
+#include "codec/digest.h"
 #include "core/text.h"
 #include "os/os.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 enum {
     ROW = 32, /* neighbours are mostly in one directory, which only one thread can change at a time */
     WORTH_FILES = 64,
+    SEEN = 2 * SINK_BATCH_FILES,
 };
 
 struct second {
@@ -57,6 +63,23 @@ static void *second_main(void *arg) {
     return NULL;
 }
 
+/* False also when that cannot be known. */
+static bool no_path_comes_twice(const struct sink *sink) {
+    uint64_t *seen = calloc(SEEN, sizeof *seen);
+    bool once = seen != NULL;
+    for (unsigned i = 0; once && i < sink->batch_count; i++) {
+        const char *path = sink->batch[i].path;
+        uint64_t hash = digest_keyed(sink->opt.name_salt, path, strlen(path)) | 1; /* 0: free */
+        uint64_t at = hash / 2 % SEEN;
+        while (seen[at] != 0 && seen[at] != hash)
+            at = (at + 1) % SEEN;
+        once = seen[at] == 0;
+        seen[at] = hash;
+    }
+    free(seen);
+    return once;
+}
+
 static void rename_one(struct sink *sink, struct sink_commit *c) {
     struct err err = {0};
     struct os_dir at;
@@ -82,7 +105,7 @@ void sink_rename_batch(struct sink *sink) {
     os_mutex_init(&second.lock);
     /* What is replaced is counted under one lock: there is nothing to be had from two threads. */
     bool two = sink->batch_count >= WORTH_FILES && sink->opt.usage == NULL && !sink->opt.one_thread &&
-               os_cpu_count() > 1 &&
+               os_cpu_count() > 1 && no_path_comes_twice(sink) &&
                os_thread_start(&second.thread, "rename", second_main, &second, &ignored) == 0;
     unsigned first, n;
     while ((n = take_row(&second, false, &first)) > 0)

@@ -151,6 +151,24 @@ static void failures_in_a_batch_that_two_threads_rename_are_told_once_each(void 
     failures_are_told_once_each(SINK_BATCH_FILES - 1);
 }
 
+static void path_that_comes_twice_in_a_batch_is_the_last(void **state) {
+    (void)state;
+    char path[16], text[16];
+    open_sink((struct sink_options){.durable = DURABLE_NONE});
+    for (unsigned i = 1; i <= 600; i++) {
+        (void)snprintf(path, sizeof path, "f%u", i % 200);
+        (void)snprintf(text, sizeof text, "%u", i);
+        send_file(i, path, text);
+    }
+    sink_commit(sink);
+    for (unsigned i = 401; i <= 600; i++) {
+        (void)snprintf(path, sizeof path, "f%u", i % 200);
+        (void)snprintf(text, sizeof text, "%u", i);
+        assert_text(root, path, text);
+    }
+    assert_int_equal(settled_count(), 600);
+}
+
 static void few_descriptors_are_open_whatever_the_batch(void **state) {
     (void)state;
     open_sink((struct sink_options){.durable = DURABLE_BATCH});
@@ -169,6 +187,7 @@ int main(void) {
         SINK_TEST(large_and_small_files_share_a_batch),
         SINK_TEST(failures_in_a_batch_are_told_once_each),
         SINK_TEST(failures_in_a_batch_that_two_threads_rename_are_told_once_each),
+        SINK_TEST(path_that_comes_twice_in_a_batch_is_the_last),
         SINK_TEST(few_descriptors_are_open_whatever_the_batch),
     };
     return cmocka_run_group_tests_name("sink_commit", tests, NULL, NULL);
