@@ -74,8 +74,8 @@ static int open_root(const struct options *o, struct os_dir *ret, struct err *er
     int result = o->mkpath ? os_mkdir_path(dir) : 0;
     if (result == 0)
         result = os_dir_open_path(dir, ret);
-    if (result == 0 && o->mkpath && OS_CAN_SYNC_VOLUME) { /* the names on the way to it */
-        result = os_volume_sync(*ret);
+    if (result == 0 && o->mkpath) { /* the names on the way to it */
+        result = os_volume_syncs(*ret) ? os_volume_sync(*ret) : os_flush_path(dir);
         if (result != 0)
             os_dir_close(ret);
     }

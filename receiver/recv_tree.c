@@ -196,7 +196,8 @@ static int judge_file(struct recv_session *s, const struct entry *e, struct err 
     bool check = s->flags & OPT_CHECKSUM && s->agreed.features & FEATURE_CHECK;
     bool compare = !(s->flags & OPT_IGNORE_TIMES);
     count(&s->report->bytes_total, e->size);
-    if (compare && !check && sink_has(s->sink, e, true)) {
+    enum sink_has has = compare ? sink_has(s->sink, e, !check) : SINK_LACKS;
+    if (has == SINK_HAS) {
         count(&s->report->files_skipped, 1);
         count(&s->report->files_done, 1);
         count(&s->report->bytes_done, e->size);
@@ -209,7 +210,7 @@ static int judge_file(struct recv_session *s, const struct entry *e, struct err 
     }
     if (recv_want(s, e, err) != 0)
         return -1;
-    if (compare && check && sink_has(s->sink, e, false))
+    if (has == SINK_MAY_HAVE && s->agreed.features & FEATURE_CHECK)
         return send_basis(s, e, err);
     int offered = recv_offer_basis(s, recv_find(s, e->file_id), e->size, err);
     if (offered != 0)

@@ -22,6 +22,7 @@ int sink_open(struct os_dir root, const struct sink_options *opt, sink_settled_f
         return os_file_error(err, result, "cannot receive into the directory");
     }
     sink->volume = st.device;
+    sink->syncs_volume = os_volume_syncs(root);
     sink->young_sec = os_wall_ns() / 1000000000 - YOUNG_S;
     sink->root = root;
     sink->opt = *opt;

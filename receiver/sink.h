@@ -99,6 +99,7 @@ struct sink_commit {
 struct sink {
     struct os_dir root;
     uint64_t volume; /* device of the root; what lies on others is flushed one by one */
+    bool syncs_volume; /* a flush of it reaches storage; else what lies on it is flushed so too */
     struct dir_cache dirs;
     struct sink_options opt;
     sink_settled_fn *settled;
@@ -137,10 +138,6 @@ struct sink {
     uint64_t flushes; /* of the volume, that succeeded */
     int flush_failed; /* result of a flush of the volume or of a directory: nothing is committed after it */
     bool names_changed; /* directories, links: names to flush that are in no batch entry */
-    struct {
-        bool known, kept;
-        uint64_t device;
-    } change_time; /* of a file system: whether it has one, see sink_has */
     int64_t young_sec; /* what changed since then may not be on storage, whoever changed it */
 };
 
@@ -160,10 +157,12 @@ int sink_check_place(struct sink *sink, const char *path, struct err *err);
 /* ENTRY_SYMLINK, replaced atomically. The same stays. */
 int sink_make_link(struct sink *sink, const struct entry *e, struct span target, struct err *err);
 
-/* What the destination has at the entry's path, for the verdict: true when it is a regular file of that size, and
- * with `same_time` of that mtime. Corrects the metadata of such a file, unless it has other names, for which they would
- * change too: then it is to come anew. */
-bool sink_has(struct sink *sink, const struct entry *e, bool same_time);
+/* What the destination has at the entry's path, for the verdict: SINK_LACKS unless it is a regular file of that size.
+ * With same_time SINK_HAS when it has that mtime as well, which is enough; its metadata is corrected then. Where its content is to
+ * tell, SINK_MAY_HAVE: without same_time, and for a file that was not given its time, but written at it. A file that has
+ * other names, for which metadata would change too, is to come anew. */
+enum sink_has { SINK_LACKS, SINK_HAS, SINK_MAY_HAVE };
+enum sink_has sink_has(struct sink *sink, const struct entry *e, bool same_time);
 /* Content digest (BASIS_CONTENT) of the file at `path`, and of which. */
 int sink_digest(struct sink *sink, const char *path, uint32_t block_size, struct file_state *ret_was,
                 struct digest *ret, struct err *err);

@@ -137,7 +137,7 @@ static int flush_names(struct sink *sink) {
         return 0;
     /* The flush of the volume does not reach what lies on another one. */
     int result = sink->batch_elsewhere ? flush_parents(sink, false) : 0;
-    if (!OS_CAN_SYNC_VOLUME)
+    if (!sink->syncs_volume)
         return result; /* all of the batch is elsewhere, and so was every name that changed */
     if (result == 0 && !sink->names_changed && !sink->batch_elsewhere) {
         result = flush_parents(sink, true);

@@ -95,7 +95,9 @@ static int make_ready(struct sink *sink, uint64_t size, const struct metadata *m
     *ret_st = sink->made;
     if (sink->as_before)
         ret_st->mtime_nsec = ret_st->win.created_nsec = UINT32_MAX; /* not known, and no times at all */
-    return sink_set_metadata(sink, sink->file, ret_st, meta, &old, !sink->marked, sink->path, err);
+    if (sink_set_metadata(sink, sink->file, ret_st, meta, &old, !sink->marked, sink->path, err) != 0)
+        return -1;
+    return sink_inplace_mark_again(sink, err);
 }
 
 /* What waits to be renamed must not be taken for unfinished by another session: it gets a name of this session's own. */

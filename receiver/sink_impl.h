@@ -46,7 +46,7 @@ void sink_release_kept(struct sink *sink, unsigned n);
 
 /* True when flushing the root's volume flushes what is `st` too. Otherwise it is flushed by itself. */
 static inline bool sink_volume_reaches(const struct sink *sink, const struct os_stat *st) {
-    return OS_CAN_SYNC_VOLUME && st->device == sink->volume;
+    return sink->syncs_volume && st->device == sink->volume;
 }
 
 /* What lies before `end` is the caller's to write: nothing is put there ahead any more. */
@@ -83,10 +83,8 @@ int sink_inplace_end(struct sink *sink, const struct metadata *meta, struct err 
 void sink_inplace_drop(struct sink *sink);
 /* True for a file that was left so: its time is nobody's. */
 bool sink_is_marked(const struct os_stat *st);
-/* True for a file whose last change was that it was written to. One that is complete was given its time after that. */
-static inline bool sink_is_as_written(const struct os_stat *st) {
-    return st->mtime_sec == st->ctime_sec && st->mtime_nsec == st->ctime_nsec;
-}
+/* After owner and mode were set, whose change hides when it was written last: all of it is to be flushed yet. 0, or -1 and err. */
+int sink_inplace_mark_again(struct sink *sink, struct err *err);
 
 /* The open file stays as it is: what it takes up is what the file system tells. */
 void sink_settle(struct sink *sink);

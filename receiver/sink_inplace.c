@@ -34,19 +34,27 @@ int sink_inplace_open(struct sink *sink, struct os_dir at, const char *name, con
     return result == 0 ? 0 : os_file_error(err, result, "%s: cannot open for --inplace", ESCAPED(path));
 }
 
+static int set_mark(const struct sink *sink) {
+    int result = os_set_mtime(sink->file, MARK_SEC, MARK_NSEC);
+    /* Only its owner may. Without -t it gets the time of now anyway, and may have had that of a source. */
+    return result == -EPERM && !sink->opt.times ? os_set_mtime_now(sink->file) : result;
+}
+
 int sink_inplace_mark(struct sink *sink, struct err *err) {
     if (sink->place != SINK_INPLACE || sink->opt.durable == DURABLE_NONE)
         return 0;
-    int result = os_set_mtime(sink->file, MARK_SEC, MARK_NSEC);
-    /* Only its owner may. Without -t it gets the time of now anyway, and may have had that of a source. */
-    if (result == -EPERM && !sink->opt.times)
-        result = os_set_mtime_now(sink->file);
+    int result = set_mark(sink);
     sink->marked = result == 0;
     if (result == 0)
         result = os_sync(sink->file);
     return result == 0 ? 0
                        : os_file_error(err, result, "%s: cannot mark it as unfinished (--inplace)",
                                        ESCAPED(sink->path));
+}
+
+int sink_inplace_mark_again(struct sink *sink, struct err *err) {
+    int result = sink->marked ? set_mark(sink) : 0;
+    return result == 0 ? 0 : os_file_error(err, result, "%s: cannot set its time", ESCAPED(sink->path));
 }
 
 int sink_inplace_end(struct sink *sink, const struct metadata *meta, struct err *err) {

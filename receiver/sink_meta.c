@@ -129,54 +129,36 @@ static int flush_changed(struct sink *sink, struct os_file file, const struct os
     return 0;
 }
 
-/* False where a file system has no time of change of its own (FAT), and tells that of writing for it. Only a file that was given
- * another time shows it. */
-static bool keeps_change_time(struct sink *sink, struct os_dir at, const struct entry *e, uint64_t device) {
-    struct temp_name temp;
-    struct os_file file;
-    struct os_stat st;
-    if (sink->change_time.known && sink->change_time.device == device)
-        return sink->change_time.kept;
-    sink_temp_name(sink, e->path, e->file_id, &temp);
-    bool kept = false;
-    if (os_create(at, temp.s, 0600, &file) == 0) {
-        kept = os_set_mtime(file, 0, 0) == 0 && os_fstat(file, &st) == 0 && !sink_is_as_written(&st);
-        os_close(&file);
-        (void)os_unlink_at(at, temp.s);
-    }
-    sink->change_time.known = true;
-    sink->change_time.device = device;
-    sink->change_time.kept = kept;
-    return kept;
+/* True for a file whose last change was that it was written to. One that is complete was given its time after that. */
+static bool is_as_written(const struct os_stat *st) {
+    return st->mtime_sec == st->ctime_sec && st->mtime_nsec == st->ctime_nsec;
 }
 
-bool sink_has(struct sink *sink, const struct entry *e, bool same_time) {
+enum sink_has sink_has(struct sink *sink, const struct entry *e, bool same_time) {
     struct os_dir at;
     const char *name;
     struct os_stat st;
     if (dir_cache_has_new_parent(&sink->dirs, e->path) ||
         dir_cache_parent(&sink->dirs, e->path, &at, &name) != 0 || os_stat_at(at, name, &st) != 0)
-        return false;
+        return SINK_LACKS;
     if (st.kind != OS_FILE || st.size != e->size)
-        return false;
+        return SINK_LACKS;
     struct metadata meta = {e->mode, e->mtime_sec, e->mtime_nsec, e->uid, e->gid, e->win};
-    if (!same_time)
-        return st.links <= 1 || has_metadata(sink, &st, &meta);
-    if (sink_is_marked(&st) || !sink_has_time(&st, e->mtime_sec, e->mtime_nsec))
-        return false;
+    if (same_time && (sink_is_marked(&st) || !sink_has_time(&st, e->mtime_sec, e->mtime_nsec)))
+        return SINK_LACKS;
     /* It was not given this time, but written at it: by whoever died over it in place, perhaps. */
-    if (sink_is_as_written(&st) && keeps_change_time(sink, at, e, st.device))
-        return false;
+    if (!same_time || (is_as_written(&st) && os_keeps_change_time(at)))
+        return st.links <= 1 || has_metadata(sink, &st, &meta) ? SINK_MAY_HAVE : SINK_LACKS;
     sink_remove_partial(sink, e->path, st.size);
     if (has_metadata(sink, &st, &meta))
-        return sink_found(sink, at, name, &st) == 0;
+        return sink_found(sink, at, name, &st) == 0 ? SINK_HAS : SINK_LACKS;
     struct os_file file = OS_FILE_NONE; /* metadata that cannot be set make the file be sent again */
     struct err ignored;
     bool done = open_to_change(at, name, &file, &st) == 0 &&
                 sink_set_metadata(sink, file, &st, &meta, &st, true, e->path, &ignored) == 0 &&
                 flush_changed(sink, file, &st) == 0;
     os_close(&file);
-    return done;
+    return done ? SINK_HAS : SINK_LACKS;
 }
 
 static bool is_still(const struct file_state *was, const struct os_stat *st) {
@@ -211,12 +193,18 @@ int sink_touch(struct sink *sink, const char *path, const struct file_state *was
     if (sink_parent(sink, path, &at, &name, err) != 0)
         return -1;
     bool right = os_stat_at(at, name, &st) == 0 && st.kind == OS_FILE && has_metadata(sink, &st, meta);
-    int result = right ? 0 : open_to_change(at, name, &file, &st);
+    bool renew =
+        right && sink->opt.times && is_as_written(&st); /* to be believed from now on, if that can be */
+    int result = right && !renew ? 0 : open_to_change(at, name, &file, &st);
+    if (renew && result != 0) {
+        renew = false;
+        result = 0;
+    }
     if (result == 0 && !is_still(was, &st)) {
         os_close(&file);
         return err_set(err, EXIT_PARTIAL, "%s: changed since it was compared; send it again", ESCAPED(path));
     }
-    if (result == 0 && !right)
+    if (result == 0 && (!right || renew))
         result = flush_compared(sink, file, &st, was);
     if (result == 0)
         sink_remove_partial(sink, path, st.size);
@@ -224,6 +212,8 @@ int sink_touch(struct sink *sink, const char *path, const struct file_state *was
         os_close(&file);
         return -1;
     }
+    if (result == 0 && renew)
+        (void)os_set_mtime(file, meta->mtime_sec, meta->mtime_nsec);
     if (result == 0)
         result = right ? sink_found(sink, at, name, &st) : flush_changed(sink, file, &st);
     os_close(&file);

@@ -36,6 +36,7 @@ int os_dir_open_path(const char *path, struct os_dir *ret);
 int os_stat_path(const char *path, bool follow, struct os_stat *ret);
 int os_open_path(const char *path, struct os_file *ret); /* for reading; never blocks */
 int os_mkdir_path(const char *path); /* with its parents */
+int os_flush_path(const char *path); /* the directories above it, on storage; nothing on Windows */
 /* The last component of `path`, as it is on disk, into ret[0…max). 0, or -errno. */
 int os_last_name(const char *path, char *ret, size_t max);
 /* Every separator that the system knows becomes '/', in place. */
@@ -54,6 +55,10 @@ int os_dir_stat(struct os_dir dir, struct os_stat *ret);
 /* syncfs: everything of this file system. Only where OS_CAN_SYNC_VOLUME (os_types.h); elsewhere files and directories
  * are flushed one by one. */
 int os_volume_sync(struct os_dir dir);
+/* True when os_volume_sync reaches storage, as far as is known. Linux asks few servers (FUSE, 9p, SMB) to flush, and says 0. */
+bool os_volume_syncs(struct os_dir dir);
+/* True when the time of change is known to be kept on storage, apart from that of writing, which FAT tells for it. */
+bool os_keeps_change_time(struct os_dir dir);
 int os_volume_free(struct os_dir dir, uint64_t *ret_bytes);
 
 /* Tests only: true makes every open take the fallback walk. */

@@ -61,6 +61,31 @@ def a_second_run_sends_nothing(ws, value):
     same_tree(source, dest)
 
 
+@case
+def what_was_written_where_it_is_and_comes_back_is_compared_once(ws):
+    """Its last change is that it was written to, which may also be an --inplace that died at the time of the source."""
+    source, dest = ws.dir("source"), ws.dir("dest")
+    for i in range(20):
+        (source / f"{i}").write_bytes(noise(10 * KIB, i))
+    send(ws, source, dest)
+    before = inodes(source)
+    for _ in range(2):
+        summary, names = send(ws, dest, source)
+        check_equal((summary["files"], summary["skipped"], names), (0, 20, []), "what it sent")
+        check(all(status.st_ctime_ns > status.st_mtime_ns for status in map(os.lstat, source.iterdir())), "times")
+    check_equal(inodes(source), before, "inodes")
+    same_tree(dest, source)
+    # A mixture that has the time of what it was to become.
+    status = os.stat(source / "7")
+    put(dest / "7", noise(10 * KIB, "new"), mtime_ns=status.st_mtime_ns)
+    with open(source / "7", "r+b") as f:
+        f.write(b"mixed")
+    os.utime(dest / "7", ns=(0, os.stat(source / "7").st_mtime_ns))
+    summary, names = send(ws, dest, source)
+    check_equal(names, ["7"], "what it sent")
+    same_tree(dest, source)
+
+
 @each([("of the sender", ["-I"], []), ("of the receiver", [], ["-I"])])
 def ignore_times_sends_everything(ws, value):
     _, sender, receiver = value

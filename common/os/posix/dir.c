@@ -133,6 +133,32 @@ int os_open_path(const char *path, struct os_file *ret) {
     return 0;
 }
 
+int os_flush_path(const char *path) {
+    char part[4096];
+    size_t n = strlen(path);
+    if (n == 0 || n >= sizeof part - 2)
+        return n == 0 ? -ENOENT : -ENAMETOOLONG;
+    for (size_t i = 0; i < n;
+         i++) { /* before each component the directory that it is in: "a/b" is in "." and "a/" */
+        bool begins = path[i] != '/' && (i == 0 || path[i - 1] == '/');
+        if (!begins)
+            continue;
+        memcpy(part, i == 0 ? "." : path, i == 0 ? 1 : i);
+        part[i == 0 ? 1 : i] = '\0';
+        int fd = open(part, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0 && errno == EACCES)
+            continue; /* nothing was made by who may not read it, as far as is usual */
+        if (fd < 0)
+            return -errno;
+        int result = fsync(fd) == 0 ? 0 : -errno;
+        (void)close(fd);
+        if (result != 0 && result != -EINVAL &&
+            result != -EROFS) /* of directories on the way that nothing can be made in */
+            return result;
+    }
+    return 0;
+}
+
 int os_mkdir_path(const char *path) {
     char part[4096];
     size_t n = strlen(path);

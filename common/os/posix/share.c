@@ -40,6 +40,16 @@ static bool is_local(int fd) {
     return is_on(fd, types, sizeof types / sizeof types[0]);
 }
 
+bool os_volume_syncs(struct os_dir dir) {
+    static const long types[] = {NFS_SUPER_MAGIC};
+    return is_local(dir.fd) || is_on(dir.fd, types, sizeof types / sizeof types[0]);
+}
+
+bool os_keeps_change_time(struct os_dir dir) {
+    static const long types[] = {MSDOS_SUPER_MAGIC, EXFAT_MAGIC};
+    return is_local(dir.fd) && !is_on(dir.fd, types, sizeof types / sizeof types[0]);
+}
+
 static struct flock byte_of(uint64_t id, short type) {
     return (struct flock){
         .l_type = type, .l_whence = SEEK_SET, .l_start = (off_t)(id & INT64_MAX >> 1), .l_len = 1};

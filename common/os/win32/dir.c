@@ -84,6 +84,16 @@ int os_volume_sync(struct os_dir dir) {
     return -EOPNOTSUPP; /* only an administrator may; see OS_CAN_SYNC_VOLUME */
 }
 
+bool os_volume_syncs(struct os_dir dir) {
+    (void)dir;
+    return false;
+}
+
+bool os_keeps_change_time(struct os_dir dir) {
+    (void)dir;
+    return true; /* FAT tells 1601 */
+}
+
 int os_volume_free(struct os_dir dir, uint64_t *ret_bytes) {
     struct { /* FILE_FS_FULL_SIZE_INFORMATION */
         LARGE_INTEGER total, caller_available, available;

@@ -84,6 +84,11 @@ static int make(const wchar_t *path) {
                                                                                   : win_error(GetLastError());
 }
 
+int os_flush_path(const char *path) {
+    (void)path;
+    return 0;
+}
+
 int os_mkdir_path(const char *path) {
     wchar_t *full = long_path(path);
     if (full == NULL)
