@@ -245,6 +245,13 @@ static bool has_link(struct os_dir at, const char *name, struct span target) {
     return n >= 0 && (size_t)n == target.n && memcmp(old, target.p, target.n) == 0;
 }
 
+/* True when owner or time of what is `st` are to be set: where they are preserved and differ. */
+static bool link_differs(const struct sink *sink, const struct entry *e, const struct os_stat *st) {
+    uint32_t uid, gid;
+    return sink_owner_differs(sink, st, e->uid, e->gid, &uid, &gid) ||
+           (sink->opt.times && !sink_has_time(st, e->mtime_sec, e->mtime_nsec));
+}
+
 /* Owner and time of the link at `name`, where they are preserved and differ. */
 static int finish_link(struct sink *sink, const struct entry *e, struct os_dir at, const char *name) {
     struct os_stat st;
@@ -295,6 +302,8 @@ int sink_make_link(struct sink *sink, const struct entry *e, struct span target,
         return sink_check_place(sink, e->path, err) != 0 ? -1 : create_link(sink, e, text, at, name, err);
     struct os_stat st;
     int result = os_stat_at(at, name, &st);
+    if (result == 0 && st.links > 1 && link_differs(sink, e, &st)) /* its other names may lie outside */
+        return create_link(sink, e, text, at, name, err);
     if (result == 0)
         result = sink_found(sink, at, name, &st);
     if (result == 0)

@@ -403,6 +403,40 @@ static void metadata_of_what_has_another_name_stay(void **state) {
     require_secret_as_before_and_remove_it();
 }
 
+/* A link that has another name outside is made anew, unless it has all that the entry says. */
+static void owner_and_time_of_a_link_that_has_another_name_stay(void **state) {
+    (void)state;
+    struct entry e = {.file_id = 1, .type = ENTRY_SYMLINK, .path = "l", .mode = 0777, .mtime_sec = 7};
+    e.uid = e.gid = geteuid() == 0 ? 65534 : getegid();
+    struct sink_options opt = archive;
+    opt.owner = opt.group = true;
+    assert_true(put_link(scratch.dir, "secret", "target"));
+    put_hard_link(scratch.dir, "secret", "root/l");
+    struct os_stat before = stat_of(scratch.dir, "secret");
+    open_sink(opt);
+    for (int turn = 0; turn < 2; turn++) {
+        assert_int_equal(sink_make_link(sink, &e, (struct span){(const uint8_t *)"target", 6}, NULL), 0);
+        struct os_stat after = stat_of(scratch.dir, "secret"), st = stat_of(root, "l");
+        assert_int_equal(after.inode, before.inode);
+        assert_int_equal(after.uid, before.uid);
+        assert_int_equal(after.gid, before.gid);
+        assert_mtime(&after, before.mtime_sec, before.mtime_nsec);
+        assert_int_not_equal(st.inode, before.inode);
+        assert_int_equal(st.gid, e.gid);
+        assert_mtime(&st, 7, 0);
+        assert_int_equal(temps_in(root), 0);
+    }
+    remove_file(root, "l");
+    put_hard_link(scratch.dir, "secret", "root/l");
+    e.uid = before.uid;
+    e.gid = before.gid;
+    e.mtime_sec = before.mtime_sec;
+    e.mtime_nsec = before.mtime_nsec;
+    assert_int_equal(sink_make_link(sink, &e, (struct span){(const uint8_t *)"target", 6}, NULL), 0);
+    assert_int_equal(stat_of(root, "l").inode, before.inode);
+    remove_file(scratch.dir, "secret");
+}
+
 static void what_is_written_in_place_runs_with_no_more_rights(void **state) {
     (void)state;
     struct sink_options opt = {.umask = 022, .inplace = true};
@@ -445,6 +479,7 @@ int main(void) {
         SINK_TEST(no_other_user_has_the_unfinished_file),
         SINK_TEST(in_place_nothing_changes_that_has_another_name),
         SINK_TEST(metadata_of_what_has_another_name_stay),
+        SINK_TEST(owner_and_time_of_a_link_that_has_another_name_stay),
         SINK_TEST(what_is_written_in_place_runs_with_no_more_rights),
         SINK_TEST(only_links_get_the_owner_and_time_of_one),
     };
