@@ -86,10 +86,35 @@ void json_error(const char *path, const struct err *err) {
     json_end(&j);
 }
 
+/* Of TOLD_AT_ONCE lines in all, and another one each TOLD_EVERY_MS: sessions are cheap. */
+static bool may_tell(void) {
+    static struct os_mutex lock = OS_MUTEX_INIT;
+    static int64_t paid_ms = INT64_MIN; /* lock; the later, the less is left */
+    os_lock(&lock);
+    int64_t now = os_now_ms(), oldest = now - (int64_t)TOLD_AT_ONCE * TOLD_EVERY_MS;
+    if (paid_ms < oldest)
+        paid_ms = oldest;
+    bool may = paid_ms + TOLD_EVERY_MS <= now;
+    if (may)
+        paid_ms += TOLD_EVERY_MS;
+    os_unlock(&lock);
+    return may;
+}
+
+/* Whether a trouble is to be told: all are to who asked for the session, but no peer shall fill the disk that the log is on. */
+static bool is_told(struct report *r) {
+    if (!r->style.bounded || (atomic_fetch_add(&r->troubles, 1) < TOLD_MAX && may_tell()))
+        return true;
+    count(&r->untold, 1);
+    return false;
+}
+
 void report_failure(struct report *r, const char *path, const struct err *err) {
     int worst = atomic_load(&r->worst);
     while (!atomic_compare_exchange_weak(&r->worst, &worst, report_worse(worst, err->code)))
         ;
+    if (!is_told(r))
+        return;
     log_line(LOG_ERROR, "%s", err->msg);
     if (r->style.json)
         json_error(path, err);
@@ -100,6 +125,8 @@ void report_note(const char *message) {
 }
 
 void report_warning(struct report *r, const char *path, const char *message) {
+    if ((!r->style.json && log_limit() < LOG_WARNING) || !is_told(r))
+        return;
     log_line(LOG_WARNING, "%s: %s", ESCAPED(path), message);
     if (!r->style.json)
         return;
@@ -199,15 +226,19 @@ static void print_stats(struct report *r, double seconds, const struct run *run)
         print_stages(run, seconds);
 }
 
+/* A warning of the session. */
+static void warning_event(const char *message) {
+    struct json j;
+    json_begin(&j, "warning");
+    json_string(&j, "message", message);
+    json_end(&j);
+}
+
 void report_lost(struct report *r, const struct err *err) {
     leave_displays(r, true);
     log_line(LOG_INFO, "%s", err->msg);
-    if (!r->style.json)
-        return;
-    struct json j;
-    json_begin(&j, "warning");
-    json_string(&j, "message", err->msg);
-    json_end(&j);
+    if (r->style.json)
+        warning_event(err->msg);
 }
 
 void report_none(const struct report_style *style, const struct err *err) {
@@ -218,8 +249,20 @@ void report_none(const struct report_style *style, const struct err *err) {
         progress_settle(style->shared, style->place, true);
 }
 
+static void tell_how_many_more(const struct report *r) {
+    uint64_t untold = atomic_load(&r->untold);
+    char message[96];
+    if (untold == 0)
+        return;
+    (void)snprintf(message, sizeof message, "%" PRIu64 " more failures and warnings are not shown", untold);
+    log_line(LOG_ERROR, "%s", message);
+    if (r->style.json)
+        warning_event(message);
+}
+
 void report_end(struct report *r, int code, const struct err *err, const struct run *run) {
     leave_displays(r, false);
+    tell_how_many_more(r);
     double seconds = (double)(os_now_ms() - r->start_ms) / 1000.0;
     if (err) {
         log_line(LOG_ERROR, "%s", err->msg);

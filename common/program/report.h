@@ -17,9 +17,17 @@
 
 struct progress;
 
+/* What a listening end tells of failures and warnings of single entries. */
+enum {
+    TOLD_MAX = 1000, /* in a session */
+    TOLD_AT_ONCE = 10000, /* in all of them, when none was told for long */
+    TOLD_EVERY_MS = 1000, /* one more */
+};
+
 struct report_style {
     const char *role; /* "sender", "receiver" */
     bool json, names, stats, human;
+    bool bounded; /* the other end came by itself: it makes only so many lines and events (TOLD_MAX) */
     bool progress; /* the line on stderr */
     int progress_fd; /* -1: none */
     struct progress *shared; /* a display of several reports, of which this is number `place`; NULL: none */
@@ -65,6 +73,8 @@ struct report {
     _Atomic uint64_t bytes_shared; /* of bytes_raw: read by the session with another receiver */
     _Atomic uint64_t retries; /* breaks after which the session went on */
     _Atomic uint64_t codec_chunks[4];
+    _Atomic uint64_t troubles,
+        untold; /* style.bounded: failures and warnings of single entries, those not shown */
     _Atomic int worst; /* exit code of the worst failure of a single file */
     int64_t start_ms;
     /* Its own display. */
@@ -81,13 +91,13 @@ void report_start(struct report *r, const char *peer);
 void report_file(struct report *r, const char *path, uint64_t size);
 /* A directory or link was made (only -v). */
 void report_made(struct report *r, const char *path);
-/* A file failed: message, error event, and the worst code. */
+/* A file failed: message, error event (of so many, where they are bounded), and the worst code. */
 void report_failure(struct report *r, const char *path, const struct err *err);
 /* What holds for all of the session (only -v). */
 void report_note(const char *message);
-/* Something to know that is no failure. */
+/* Something to know that is no failure; bounded likewise. */
 void report_warning(struct report *r, const char *path, const char *message);
-/* Session over with `code`: last progress, summary event or --stats. err: what ended it early, or NULL. `run`: its threads
+/* Session over with `code`: last progress, how many troubles were not told, summary event or --stats. err: what ended it early, or NULL. `run`: its threads
  * are gone; NULL, or not timed: nothing is told about its stages. */
 void report_end(struct report *r, int code, const struct err *err, const struct run *run);
 

@@ -22,6 +22,7 @@ struct report_style setup_style(const char *role, const struct options *o, bool 
         .names = o->verbose > 0,
         .stats = o->stats,
         .human = o->human,
+        .bounded = o->listen != NULL,
         .progress = alone && !o->json && (o->progress || terminal),
         .progress_fd = alone ? o->progress_fd : -1,
     };

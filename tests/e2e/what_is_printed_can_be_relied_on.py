@@ -133,6 +133,27 @@ def json_tells_what_went_wrong_with_its_path_and_code(ws):
     check_equal(events_of(pair.sender)[-1]["special"], 1, "special")
 
 
+@each(["hvsend", "hvrecv"])
+def who_dials_is_told_all_and_who_listens_so_much(ws, dials):
+    """hvsend passes over what it was not told to copy."""
+    told, count = 1000, 1100
+    source, dest, address = ws.dir("source"), ws.dir("dest"), ws.unix()
+    for i in range(count):
+        (source / str(i)).symlink_to("nothing")
+    if dials == "hvsend":
+        receiver = ws.receiver(address, dest)
+        sender = ws.start(HVSEND, "-r", "--json", f"{source}/", address)
+    else:
+        sender = ws.listen(address, HVSEND, "-r", "--json", "--once", "--listen", address, f"{source}/")
+        receiver = ws.start(HVRECV, "--connect", address, dest)
+    result = sender.wait()
+    check_equal((result.code, receiver.wait().code), (0, 0), "exit codes")
+    warnings = [event.get("path") for event in events_of(result) if event["type"] == "warning"]
+    expected = count if dials == "hvsend" else told + 1
+    check_equal((len(warnings), warnings[-1] is None), (expected, dials == "hvrecv"), "warnings")
+    check_equal(len(result.err.splitlines()), expected, "lines")
+
+
 @case
 def json_tells_failures_before_a_session_too(ws):
     source = make_source(ws)

@@ -3,6 +3,7 @@
 question that it repeats makes more of it; and none of it makes a thread wait that reads the stream."""
 
 import itertools
+import json
 import os
 import struct
 import time
@@ -156,6 +157,29 @@ def answers_that_were_acknowledged_are_not_kept(ws):
             sizes.append(resident(receiver))
     check(sizes[-1] - sizes[3] <= 4, f"MiB after each {PER_MESSAGE} answers: {sizes}")
     ends_when_told(receiver)
+
+
+@each(["lines", "events"])
+def a_listener_tells_only_so_much_of_what_fails(ws, what):
+    """Whoever asked for a session is told all of it, but a peer that comes by itself would fill the disk with the log."""
+    told, count = 1000, 1250
+    fence, address = Fence(ws), ws.unix()
+    receiver = ws.receiver(address, fence.dest, "-q", *rig.ONE_TRY, *["--json"][: what == "events"], once=False)
+    with greeted(address, window=HUGE) as one:
+        one.send("START", start(0))
+        one.send("ENTRIES", bad_names(0, count))
+        for _ in range(count):
+            one.expect("FILE_ERROR")
+    result = ends_when_told(receiver)
+    lines = result.err.splitlines()
+    check(told < len(lines) < told + 5, f"{len(lines)} lines")
+    more = f"{count - told} more failures and warnings are not shown"
+    check_equal(lines[told], f"hvrecv: {more}", "what follows them")
+    if what == "events":
+        events = [json.loads(line) for line in result.out.splitlines()]
+        types = [e["type"] for e in events if e["type"] != "progress"]
+        check_equal(types, ["start"] + ["error"] * told + ["warning", "error", "summary"], "types")
+        check_equal((events[-3]["message"], events[-1]["failed"]), (more, count), "how many there were")
 
 
 def asked_for(ws, window, size):

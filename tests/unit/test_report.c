@@ -40,6 +40,58 @@ static void failures_are_events_and_leave_the_worst_code(void **state) {
     report_free(&r);
 }
 
+static unsigned lines_in(const char *text) {
+    unsigned n = 0;
+    for (; *text; text = assert_event(text))
+        n++;
+    return n;
+}
+
+/* Who listens tells the first ones and how many more there were; who asked for the session gets all of them. */
+static void a_peer_makes_only_so_many_lines(void **state) {
+    (void)state;
+    enum { MORE = 7 };
+    for (int bounded = 0; bounded < 2; bounded++) {
+        struct report r;
+        report_init(&r, &(struct report_style){
+                            .role = "receiver", .json = true, .bounded = bounded, .progress_fd = -1});
+        struct capture c = capture_start();
+        report_failure(&r, "a", &(struct err){.code = EXIT_FILE_IO, .msg = "first"});
+        for (unsigned i = 0; i < TOLD_MAX - 1; i++)
+            report_warning(&r, "a", "careful");
+        report_warning(&r, "b", "careful");
+        for (unsigned i = 0; i < MORE - 1; i++)
+            report_failure(&r, "b", &(struct err){.code = EXIT_NO_SPACE, .msg = "last"});
+        assert_int_equal(atomic_load(&r.worst), EXIT_NO_SPACE);
+        report_end(&r, EXIT_NO_SPACE, NULL, NULL);
+        char *lines = capture_end(&c);
+        assert_int_equal(lines_in(lines), bounded ? TOLD_MAX + 2 : TOLD_MAX + MORE + 1); /* and the summary */
+        assert_int_equal(strstr(lines, "\"b\"") == NULL, bounded);
+        assert_int_equal(strstr(lines, "\"message\":\"7 more failures and warnings are not shown\"") != NULL,
+                         bounded);
+        free(lines);
+        report_free(&r);
+    }
+}
+
+/* Nor by coming again and again. */
+static void peers_make_only_so_many_lines_in_all(void **state) {
+    (void)state;
+    struct capture c = capture_start();
+    int64_t start = os_now_ms();
+    for (unsigned i = 0; i < TOLD_AT_ONCE / TOLD_MAX + 3; i++) {
+        struct report r;
+        report_init(&r, &(struct report_style){.json = true, .bounded = true, .progress_fd = -1});
+        for (unsigned k = 0; k < TOLD_MAX; k++)
+            report_warning(&r, "b", "careful");
+        report_free(&r);
+    }
+    int64_t most = TOLD_AT_ONCE + (os_now_ms() - start) / TOLD_EVERY_MS + 1;
+    char *lines = capture_end(&c);
+    assert_in_range(lines_in(lines), TOLD_AT_ONCE - TOLD_MAX, most);
+    free(lines);
+}
+
 static void summary_holds_the_counters(void **state) {
     (void)state;
     struct report r;
@@ -191,6 +243,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lack_of_space_is_worse_than_all_other_failures),
         cmocka_unit_test(failures_are_events_and_leave_the_worst_code),
+        cmocka_unit_test(a_peer_makes_only_so_many_lines),
+        cmocka_unit_test(peers_make_only_so_many_lines_in_all),
         cmocka_unit_test(summary_holds_the_counters),
         cmocka_unit_test(progress_goes_forward_and_ends_with_the_totals),
         cmocka_unit_test(one_display_adds_up_several_reports),
