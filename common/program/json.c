@@ -11,17 +11,19 @@
 #include <string.h>
 
 enum {
-    JSON_TAIL = 64
-}; /* kept free for the end; an event has room for the longest path and message (report_impl.h) */
+    JSON_MAX = 108 * 1024, /* the longest path and target with every byte escaped */
+    JSON_TAIL = 64, /* of that, kept free for the end */
+};
 
 enum { STDOUT = 1 }; /* not by stdio, which gives up when a non-blocking pipe is full */
 
-static struct os_mutex one_line = OS_MUTEX_INIT; /* at a time */
+static struct os_mutex one_event = OS_MUTEX_INIT; /* at a time, from json_begin to json_end */
+static char text[JSON_MAX]; /* one_event; too much for a stack */
 static _Atomic int lost; /* why an event did not reach stdout, as errno says it; 0: all did */
 
 static void add(struct json *j, const char *s, size_t n) {
-    if (j->used + n + JSON_TAIL <= sizeof j->text) {
-        memcpy(j->text + j->used, s, n);
+    if (j->used + n + JSON_TAIL <= sizeof text) {
+        memcpy(text + j->used, s, n);
         j->used += n;
     }
 }
@@ -62,6 +64,7 @@ static void add_escaped(struct json *j, const char *s) {
 }
 
 void json_begin(struct json *j, const char *type) {
+    os_lock(&one_event);
     j->used = 0;
     j->first = true;
     add(j, "{", 1);
@@ -129,10 +132,9 @@ void json_close(struct json *j) {
 }
 
 void json_end(struct json *j) {
-    memcpy(j->text + j->used, "}\n", 2);
-    os_lock(&one_line);
-    int none = 0, result = os_write_fd(STDOUT, j->text, j->used + 2);
-    os_unlock(&one_line);
+    memcpy(text + j->used, "}\n", 2);
+    int none = 0, result = os_write_fd(STDOUT, text, j->used + 2);
+    os_unlock(&one_event);
     if (result != 0)
         (void)atomic_compare_exchange_strong(&lost, &none, -result);
 }

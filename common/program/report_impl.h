@@ -17,9 +17,8 @@ void progress_settle(struct progress *p, unsigned place, bool over);
 void progress_stop(struct progress *p);
 
 /* One event: json_begin("file"), fields, json_end() prints it as one line in one write. It names the log_target of its
- * thread, if that has one. */
+ * thread, if that has one. There is room for one: whoever begins another one meanwhile waits. */
 struct json {
-    char text[108 * 1024]; /* the longest path and target with every byte escaped */
     size_t used;
     bool first;
 };

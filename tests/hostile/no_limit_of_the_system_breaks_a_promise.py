@@ -154,6 +154,20 @@ def no_signal_can_be_queued(ws, end):
     check_equal((sender.code, receiver.wait().code), (0, 0), f"codes ({sender})")
 
 
+@each([] if SMALL else ["sender", "receiver"])
+def a_small_stack_is_enough(ws, end):
+    """Also for an event with a name that is as long as one may be."""
+    source, dest = make_source(ws), ws.dir("dest")
+    deep = source / "/".join(["n" * 250] * 15)
+    deep.mkdir(parents=True)
+    put(deep / "file", b"deep")
+    os.symlink("t" * 4000, source / "link")
+    small, address = limited(resource.RLIMIT_STACK, 96 * KIB), ws.unix()
+    receiver = ws.receiver(address, dest, "--json", **(small if end == "receiver" else {}))
+    sender = ws.run(HVSEND, "-r", "--json", f"{source}/", address, **(small if end == "sender" else {}))
+    check_equal((sender.code, receiver.wait().code), (0, 0), f"codes ({sender})")
+
+
 @each([("bytes", "size=1m,nr_inodes=1000"), ("names", "size=64m,nr_inodes=30")])
 def a_small_destination(ws, value):
     """Full: 41 at both ends; the old file and what was committed stay, and the service serves what fits."""

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <windows.h>
 
-/* As on POSIX: nothing of ours puts more than a few KiB on a stack. */
+/* As on POSIX: no function of ours puts more than 33 KiB on a stack. */
 enum { THREAD_STACK_BYTES = 256 * 1024 };
 
 /* os_types.h knows them as pointers. */
