@@ -5,7 +5,7 @@ import os
 import subprocess
 
 import lib
-from lib import GIB, HVSEND, KIB, MIB, SMALL, case, check, check_equal, good, noise, put_sparse
+from lib import GIB, HVSEND, KIB, MIB, SMALL, case, check, check_equal, each, good, noise, put_sparse
 
 BLOCK = 512  # the unit of st_blocks
 
@@ -71,6 +71,22 @@ def a_file_of_many_terabytes_arrives(ws):
     put_sparse(source / "huge", size, [(size - 10, b"ten bytes!")])
     dest = transfer(ws, source)
     same_contents(source / "huge", dest / "huge", size)
+
+
+@each([("a page", "never", 1, []), ("huge pages", "always", 1, []), ("several pages", "never", 5000, []),
+       ("read back", "never", 1, ["--verify"])])
+def data_at_the_end_of_all_there_can_be_is_no_hole(ws, how):
+    """Whatever tmpfs says of the last page."""
+    _, huge, n, options = how
+    source, dest = (ws.tmpfs(name, f"size=64M,huge={huge}") for name in ("source", "dest"))
+    size = (1 << 63) - 1
+    runs = {5_000_000: b"y", size - n: noise(n), size - (4 << 20): b"x"}
+    put_sparse(source / "most", size, runs.items())
+    good(ws.push(["-a", *options, f"{source}/"], dest))
+    with open(dest / "most", "rb") as f:
+        check_equal({at: os.pread(f.fileno(), len(data), at) for at, data in runs.items()}, runs, "what came")
+    check_equal(os.path.getsize(dest / "most"), size, "size")
+    check(os.stat(dest / "most").st_blocks * BLOCK <= 16 * MIB, "it is sparse")
 
 
 @case

@@ -144,11 +144,18 @@ int os_write_out_soon(struct os_file file, uint64_t offset, uint64_t n) {
     return result == 0 || is_no_loss(errno) ? 0 : -errno;
 }
 
+/* Where tmpfs looks for data it adds up in 63 bits, and takes the last page there can be, of 2 MiB at most, for a hole
+ * whatever it holds. */
+static const uint64_t last_page = (1ULL << 63) - (2U << 20);
+
 int os_next_data(struct os_file file, uint64_t offset, uint64_t size, uint64_t *ret_start,
                  uint64_t *ret_end) {
     off_t start = lseek(file.fd, (off_t)offset, SEEK_DATA);
-    if (start < 0 && errno == ENXIO)
-        return -ENXIO;
+    if (start < 0 && errno == ENXIO) {
+        if (offset >= size || size <= last_page)
+            return -ENXIO;
+        start = (off_t)(offset > last_page ? offset : last_page);
+    }
     off_t end = start < 0 ? -1 : lseek(file.fd, start, SEEK_HOLE);
     bool known = start >= (off_t)offset; /* a FUSE server may say anything */
     *ret_start = known ? (uint64_t)start : offset;

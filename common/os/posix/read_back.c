@@ -13,9 +13,11 @@ static bool go_direct(int fd, bool on) {
 }
 
 static ptrdiff_t read_piece(struct os_file file, void *to, uint64_t left, uint64_t offset) {
+    size_t ask = read_back_ask(left);
+    uint64_t most = INT64_MAX - offset; /* what would reach beyond that is refused */
     ssize_t got;
     do
-        got = pread(file.fd, to, read_back_ask(left), (off_t)offset);
+        got = pread(file.fd, to, ask < most ? ask : (size_t)most, (off_t)offset);
     while (got < 0 && errno == EINTR);
     if (got <= 0)
         return got < 0 ? -errno : -EIO;
