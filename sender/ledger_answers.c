@@ -167,7 +167,7 @@ int ledger_failed(struct ledger *l, uint64_t file_id, const struct err *why, str
     int result = 0;
     os_lock(&l->lock);
     struct pending *p = ledger_find(l, file_id);
-    if (p == NULL) {
+    if (p == NULL || p->held) { /* an end of a directory that it cannot know of */
         result = unasked("FILE_ERROR: a failure", file_id, err);
     } else {
         bool gap = why->code == EXIT_VERIFY || why->code == EXIT_VANISHED; /* of which this end knows more */

@@ -54,6 +54,7 @@ def ids_in(body):
 def wrong_answers(ids):
     """(name, messages): the last message breaks the session with 12."""
     file, small, link, never = ids["file"], ids["small"], ids["link"], 99
+    held = max(ids.values()) + 1  # the root's own
     top = (1 << 64) - 1
     want_both = ("VERDICTS", run(1, 1, MADE) + run(file, 1, WANT) + run(small, 1, WANT))
     yield "an id that was never offered", [("VERDICTS", run(never, 1, WANT))]
@@ -75,6 +76,7 @@ def wrong_answers(ids):
     yield "DURABLE for an id that was never offered", [("DURABLE", run(never, 1, 0))]
     yield "DURABLE with a verdict", [want_both, ("DURABLE", run(file, 1, WANT))]
     yield "FILE_ERROR for an id that was never offered", [("FILE_ERROR", [u(8, "id", never)] + coded_text(23, "x"))]
+    yield "FILE_ERROR for the end of a directory that is held", [("FILE_ERROR", [u(8, "id", held)] + coded_text(23, "x"))]
     yield "REFUSED for START", [("REFUSED", [u(8, "refused_order", 1)])]
     yield "REFUSED for what was never sent", [("REFUSED", [u(8, "refused_order", 1000)])]
     yield "REFUSED for the largest order", [("REFUSED", [u(8, "refused_order", top)])]
