@@ -34,10 +34,10 @@ static int open_one(const char *arg, struct source_root *ret, struct err *err) {
         return err_set(err, EXIT_MEMORY, "out of memory");
     if (slash)
         parent[slash - arg + 1] = '\0';
-    result = os_dir_open_path(parent, &ret->base);
+    result = os_dir_pass_path(parent, &ret->base);
     free(parent);
     return result == 0 ? 0
-                       : err_sys(err, EXIT_SELECT, -result, "%s: cannot read its directory", ESCAPED(arg));
+                       : err_sys(err, EXIT_SELECT, -result, "%s: cannot open its directory", ESCAPED(arg));
 }
 
 int roots_open(char *const *args, int count, struct source_root **ret, struct err *err) {

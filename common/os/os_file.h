@@ -33,6 +33,8 @@ int os_file_error(struct err *err, int result, const char *fmt, ...) ERR_PRINTF(
 
 /* Where the program starts: the only functions that take a whole path, and follow links in it. */
 int os_dir_open_path(const char *path, struct os_dir *ret);
+/* The same for the way to what lies in it: nobody need be allowed to read it, and it is neither listed nor flushed. */
+int os_dir_pass_path(const char *path, struct os_dir *ret);
 int os_stat_path(const char *path, bool follow, struct os_stat *ret);
 int os_open_path(const char *path, struct os_file *ret); /* for reading; never blocks */
 int os_mkdir_path(const char *path); /* with its parents */

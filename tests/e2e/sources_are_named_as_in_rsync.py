@@ -376,6 +376,24 @@ def without_p_modes_are_those_of_rsync(ws, mask):
     check_equal(modes(ours), modes(rsyncs), "modes")
 
 
+@each(["directory", "file"])
+def a_source_in_a_directory_that_may_not_be_listed(ws, what):
+    """As /home often is."""
+    home, dest, address = ws.dir("home"), ws.dir("dest"), ws.unix()
+    (home / "directory").mkdir()
+    put(home / "directory/f", b"text")
+    put(home / "file", b"text")
+    hvsend, _, as_nobody = ws.for_nobody()
+    if as_nobody:
+        os.chown(home, lib.NOBODY, lib.NOBODY)
+        ws.path.chmod(0o777)  # for the socket
+    home.chmod(0o311)
+    sender = ws.listen(address, hvsend, "--once", "--listen", address, "-a", home / what, **as_nobody)
+    receiver = ws.run(HVRECV, "--connect", address, dest)
+    good(Pair(sender.wait(), receiver))
+    check_equal(lib.status_of_tree(dest / what), lib.status_of_tree(home / what), "what came")
+
+
 @case
 def with_p_set_id_and_sticky_bits_do_not_travel(ws):
     source, dest = ws.dir("source"), ws.dir("dest")

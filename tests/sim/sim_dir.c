@@ -244,6 +244,11 @@ int os_dir_open_path(const char *path, struct os_dir *ret) {
     (void)ret;
     return -ENOENT;
 }
+
+int os_dir_pass_path(const char *path, struct os_dir *ret) {
+    return os_dir_open_path(path, ret);
+}
+
 int os_open_path(const char *path, struct os_file *ret) {
     (void)path, (void)ret;
     return -ENOENT;

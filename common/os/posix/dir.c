@@ -106,15 +106,23 @@ void os_stat_from(const struct stat *st, struct os_stat *ret) {
     };
 }
 
-int os_dir_open_path(const char *path, struct os_dir *ret) {
+static int dir_open_path(const char *path, int flags, struct os_dir *ret) {
     int fd;
     do
-        fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        fd = open(path, flags | O_DIRECTORY | O_CLOEXEC);
     while (fd < 0 && errno == EINTR);
     if (fd < 0)
         return -errno;
     ret->fd = fd;
     return 0;
+}
+
+int os_dir_open_path(const char *path, struct os_dir *ret) {
+    return dir_open_path(path, O_RDONLY, ret);
+}
+
+int os_dir_pass_path(const char *path, struct os_dir *ret) {
+    return dir_open_path(path, O_PATH, ret);
 }
 
 int os_stat_path(const char *path, bool follow, struct os_stat *ret) {
