@@ -142,16 +142,26 @@ bool sink_remove_counted(struct sink *sink, struct os_dir at, const char *name, 
     return result == 0 || result == -ENOENT;
 }
 
+/* The rights of a directory that is `st` become `mode`, 0…0777. Peers set no more than those; a sticky bit that is there stays, and
+ * keeps others from removing what is not theirs. The set-group-ID bit is left alone only with all the rest: the filter of
+ * system calls (os_confine.h) lets no such bit be set. 0, or a negative result. */
+static int set_dir_mode(struct os_file dir, const struct os_stat *st, uint32_t mode) {
+    if ((st->mode & 0777) == os_mode_kept(OS_DIR, mode))
+        return 0;
+    return os_set_mode(dir, mode | (st->mode & 01000));
+}
+
 /* A directory that is there already becomes writable; ENTRY_DIR_END sets its mode. Where modes are not preserved
  * it would not come back, so it stays as it is. */
-static int make_writable(const struct sink *sink, struct os_dir at, const char *name, uint32_t mode) {
+static int make_writable(const struct sink *sink, struct os_dir at, const char *name,
+                         const struct os_stat *st) {
     struct os_dir dir;
-    if (!sink->opt.perms || (mode & 0700) == 0700)
+    if (!sink->opt.perms || (st->mode & 0700) == 0700)
         return 0;
     int result = os_dir_open(at, name, &dir);
     if (result != 0)
         return result;
-    result = os_set_mode(os_dir_as_file(dir), (mode & 0777) | 0700);
+    result = set_dir_mode(os_dir_as_file(dir), st, (st->mode & 0777) | 0700);
     os_dir_close(&dir);
     return result;
 }
@@ -159,8 +169,8 @@ static int make_writable(const struct sink *sink, struct os_dir at, const char *
 /* The root too, where that can be had: what cannot be written into it says why. */
 static void make_root_writable(const struct sink *sink) {
     struct os_stat st;
-    if (sink->opt.perms && os_dir_stat(sink->root, &st) == 0 && (st.mode & 0700) != 0700)
-        (void)os_set_mode(os_dir_as_file(sink->root), (st.mode & 0777) | 0700);
+    if (sink->opt.perms && os_dir_stat(sink->root, &st) == 0)
+        (void)set_dir_mode(os_dir_as_file(sink->root), &st, (st.mode & 0777) | 0700);
 }
 
 int sink_make_dir(struct sink *sink, const char *path, uint32_t mode, struct err *err) {
@@ -184,7 +194,7 @@ int sink_make_dir(struct sink *sink, const char *path, uint32_t mode, struct err
             sink_remove_orphans(sink, path);
             if (sink_parent(sink, path, &at, &name, err) != 0) /* that may have closed it */
                 return -1;
-            result = make_writable(sink, at, name, st.mode);
+            result = make_writable(sink, at, name, &st);
             if (result == 0)
                 result = sink_found(sink, at, name, &st);
             return result == 0 ? 0 : os_file_error(err, result, "%s: cannot make it writable", ESCAPED(path));
@@ -217,8 +227,8 @@ int sink_end_dir(struct sink *sink, const struct entry *e, struct err *err) {
 
     if (result == 0)
         result = sink_set_win_attr(sink, as_file, &st.win, &e->win, &st.win);
-    if (result == 0 && sink->opt.perms && st.mode != os_mode_kept(OS_DIR, e->mode & 0777))
-        result = os_set_mode(as_file, e->mode & 0777);
+    if (result == 0 && sink->opt.perms)
+        result = set_dir_mode(as_file, &st, e->mode & 0777);
     if (result == 0 && sink->opt.times && !sink_has_time(&st, e->mtime_sec, e->mtime_nsec))
         result = os_set_mtime(as_file, e->mtime_sec, e->mtime_nsec);
     if (result != 0)

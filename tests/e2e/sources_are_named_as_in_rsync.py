@@ -405,6 +405,26 @@ def with_p_set_id_and_sticky_bits_do_not_travel(ws):
     check_equal(modes(dest), {name: mode & 0o777 for name, mode in modes(source).items()}, "modes")
 
 
+@each([(f"{was:o} and {mode:o}{serial}", was, mode, becomes, serial) for was, mode, becomes in (
+    (0o1777, 0o777, 0o1777), (0o1777, 0o1755, 0o1755), (0o1555, 0o755, 0o1755), (0o1555, 0o555, 0o1555),
+    (0o2775, 0o775, 0o2775), (0o2775, 0o4775, 0o2775), (0o3777, 0o777, 0o3777), (0o2775, 0o755, 0o755))
+    for serial in ("", " --serial")])
+def with_p_bits_that_a_directory_has_stay(ws, value):
+    """The sticky one always, set-id ones where nothing else of the mode changes: the root's, and one below."""
+    _, was, mode, becomes, serial = value
+    source, dest = ws.dir("source"), ws.dir("dest")
+    for root in (source, dest):
+        (root / "d").mkdir()
+    put(source / "d/f")
+    for path in ("d", ""):
+        (source / path).chmod(mode)
+        (dest / path).chmod(was)
+    for _ in range(2):
+        good(ws.push(["-a", *serial.split(), f"{source}/"], dest, serial.split()))
+        for path in (dest / "d", dest):
+            check_equal(oct(path.stat().st_mode & 0o7777), oct(becomes), f"mode of {path.name}")
+
+
 @case
 def without_t_times_are_those_of_the_transfer(ws):
     source, dest = ws.dir("source"), ws.dir("dest")

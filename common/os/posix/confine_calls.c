@@ -78,7 +78,7 @@ static const struct row rows[] = {
     {SYS_renameat, ALLOW, {{0}}},
     {SYS_renameat2, ALLOW, {{0}}},
     {SYS_utimensat, ALLOW, {{0}}},
-    {SYS_fchmod, ALLOW, {{1, ~0777u, 0}}}, /* no set-id bits */
+    {SYS_fchmod, ALLOW, {{1, ~01777u, 0}}}, /* no set-id bits */
     {SYS_fchown, ALLOW, {{0}}},
     {SYS_fchownat, ALLOW, {{0}}},
     {SYS_mkdirat, ALLOW, {{2, ~0777u, 0}}},
