@@ -222,9 +222,11 @@ int sink_end_dir(struct sink *sink, const struct entry *e, struct err *err) {
     if (result == 0)
         result = os_dir_stat(dir, &st);
     struct os_file as_file = os_dir_as_file(dir);
-    if (result == 0 && sink_owner_differs(sink, &st, e->uid, e->gid, &uid, &gid))
+    if (result == 0 && sink_owner_differs(sink, &st, e->uid, e->gid, &uid, &gid)) {
         result = sink_owner_result(os_set_owner(as_file, uid, gid));
-
+        if (result != 0)
+            return sink_owner_error(err, result, e->path);
+    }
     if (result == 0)
         result = sink_set_win_attr(sink, as_file, &st.win, &e->win, &st.win);
     if (result == 0 && sink->opt.perms)
@@ -232,7 +234,7 @@ int sink_end_dir(struct sink *sink, const struct entry *e, struct err *err) {
     if (result == 0 && sink->opt.times && !sink_has_time(&st, e->mtime_sec, e->mtime_nsec))
         result = os_set_mtime(as_file, e->mtime_sec, e->mtime_nsec);
     if (result != 0)
-        return os_file_error(err, result, "%s: cannot set owner, mode and times of the directory",
+        return os_file_error(err, result, "%s: cannot set mode and times of the directory",
                              e->path[0] ? ESCAPED(e->path) : "the destination");
     return 0;
 }
@@ -262,17 +264,21 @@ static bool link_differs(const struct sink *sink, const struct entry *e, const s
            (sink->opt.times && !sink_has_time(st, e->mtime_sec, e->mtime_nsec));
 }
 
-/* Owner and time of the link at `name`, where they are preserved and differ. */
-static int finish_link(struct sink *sink, const struct entry *e, struct os_dir at, const char *name) {
+/* Owner and time of the link at `name`, where they are preserved and differ. 0, or -1 and err. */
+static int finish_link(struct sink *sink, const struct entry *e, struct os_dir at, const char *name,
+                       struct err *err) {
     struct os_stat st;
     uint32_t uid, gid;
     int result = os_stat_at(at, name, &st);
-    if (result == 0 && sink_owner_differs(sink, &st, e->uid, e->gid, &uid, &gid))
+    if (result == 0 && sink_owner_differs(sink, &st, e->uid, e->gid, &uid, &gid)) {
         result = sink_owner_result(os_set_owner_at(at, name, uid, gid));
-
+        if (result != 0)
+            return sink_owner_error(err, result, e->path);
+    }
     if (result == 0 && sink->opt.times && !sink_has_time(&st, e->mtime_sec, e->mtime_nsec))
         result = os_set_mtime_at(at, name, e->mtime_sec, e->mtime_nsec);
-    return result;
+    return result == 0 ? 0
+                       : os_file_error(err, result, "%s: cannot set the time of the link", ESCAPED(e->path));
 }
 
 static int create_link(struct sink *sink, const struct entry *e, const char *target, struct os_dir at,
@@ -286,10 +292,8 @@ static int create_link(struct sink *sink, const struct entry *e, const char *tar
         usage_give_name(sink->opt.usage);
         return os_file_error(err, result, "%s: cannot create the link", ESCAPED(e->path));
     }
-    result = finish_link(sink, e, at, temp.s);
-    if (result != 0)
-        (void)os_file_error(err, result, "%s: cannot set owner and time of the link", ESCAPED(e->path));
-    else
+    result = finish_link(sink, e, at, temp.s, err);
+    if (result == 0)
         result = sink_replace(sink, at, temp.s, name, e->path, err);
     if (result != 0) {
         if (os_unlink_at(at, temp.s) == 0)
@@ -316,9 +320,7 @@ int sink_make_link(struct sink *sink, const struct entry *e, struct span target,
         return create_link(sink, e, text, at, name, err);
     if (result == 0)
         result = sink_found(sink, at, name, &st);
-    if (result == 0)
-        result = finish_link(sink, e, at, name);
-    return result == 0
-               ? 0
-               : os_file_error(err, result, "%s: cannot set owner and time of the link", ESCAPED(e->path));
+    if (result != 0)
+        return os_file_error(err, result, "%s: cannot look at the link, or flush it", ESCAPED(e->path));
+    return finish_link(sink, e, at, name, err);
 }

@@ -156,6 +156,9 @@ int sink_set_win_attr(const struct sink *sink, struct os_file file, const struct
 /* The result of a change of owner: a group that an unprivileged receiver may not give is left, as in rsync. */
 int sink_owner_result(int result);
 
+/* err for a change of owner or group that failed, with what to do about it. Always -1. */
+int sink_owner_error(struct err *err, int result, const char *path);
+
 /* The ids to set so that an object that is `st` gets those of an entry, as far as the options and the system allow: false
  * when there is nothing to do. */
 bool sink_owner_differs(const struct sink *sink, const struct os_stat *st, uint32_t uid, uint32_t gid,

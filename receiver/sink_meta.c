@@ -21,6 +21,12 @@ int sink_owner_result(int result) {
     return result == -EPERM && !os_is_privileged() ? 0 : result;
 }
 
+int sink_owner_error(struct err *err, int result, const char *path) {
+    const char *cure = result == -EPERM ? " (leave out -o and -g: -rlpt instead of -a)" : "";
+    return os_file_error(err, result, "%s: cannot set owner and group%s",
+                         path[0] ? ESCAPED(path) : "the destination", cure);
+}
+
 static int set_owner(const struct sink *sink, struct os_file file, const struct os_stat *now,
                      const struct metadata *meta) {
     uint32_t uid, gid;
@@ -63,7 +69,9 @@ int sink_set_metadata(const struct sink *sink, struct os_file file, const struct
         want = old->mode & 0777;
     int result =
         set_owner(sink, file, now, meta); /* before the mode: a change of owner may clear bits of it */
-    if (result == 0 && now->mode != os_mode_kept(OS_FILE, want))
+    if (result != 0)
+        return sink_owner_error(err, result, path);
+    if (now->mode != os_mode_kept(OS_FILE, want))
         result = os_set_mode(file, want);
     if (result == 0)
         result = sink_set_win_attr(sink, file, &now->win, &meta->win, &old->win);
@@ -71,8 +79,7 @@ int sink_set_metadata(const struct sink *sink, struct os_file file, const struct
         result = os_set_mtime(file, meta->mtime_sec, meta->mtime_nsec);
     if (result == 0 && times && !sink->opt.times && sink_is_marked(now))
         result = os_set_mtime_now(file);
-    return result == 0 ? 0
-                       : os_file_error(err, result, "%s: cannot set owner, mode and times", ESCAPED(path));
+    return result == 0 ? 0 : os_file_error(err, result, "%s: cannot set mode and times", ESCAPED(path));
 }
 
 /* True when `st` has everything of `meta` that is preserved. */

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """A file that cannot be read, or not be written, is reported with its code; what was there stays, the rest arrives."""
 
+import ctypes
 import json
 import os
 import resource
@@ -468,6 +469,32 @@ def a_read_only_directory_is_no_obstacle_for_the_next_run(ws):
         sender = ws.run(HVSEND, "-rpt", f"{source}/", address)
         lib.good(lib.Pair(sender, receiver.wait()))
         lib.same_tree(source, dest)
+
+
+PR_CAPBSET_DROP, CAP_CHOWN = 24, 0
+
+
+@case
+def what_may_not_change_its_owner_says_how_to_go_without(ws):
+    """As root on a file system that keeps none (vfat, NFS with root_squash)."""
+    if os.geteuid() != 0:
+        raise Skipped("only root changes owners")
+    source, dest, address = ws.dir("source"), ws.dir("dest"), ws.unix()
+    for name in ("ours", "file"):
+        put(source / name, b"text")
+    (source / "dir").mkdir()
+    (source / "link").symlink_to("ours")
+    for name in ("file", "dir", "link"):
+        os.chown(source / name, NOBODY, NOBODY, follow_symlinks=False)
+    libc = ctypes.CDLL(None)
+    for options, code in (["-a", 23], ["-rlpt", 0]):
+        receiver = ws.receiver(address, dest, preexec_fn=lambda: libc.prctl(PR_CAPBSET_DROP, CAP_CHOWN, 0, 0, 0))
+        pair = lib.Pair(ws.run(HVSEND, options, f"{source}/", address), receiver.wait())
+        for result in pair:
+            check_equal(result.code, code, f"exit code ({result})")
+            for name in ("file", "dir", "link") if code else ():
+                failed(result, code, f"{name}: cannot set owner and group .*-rlpt instead of -a.*: Operation not permitted")
+    lib.same_tree(source, dest)
 
 
 @case
