@@ -288,8 +288,8 @@ class Workspace:
         return Pair(sender.wait(), receiver)
 
     def tmpfs(self, name, options):
-        """Mounts one; Skipped where that is not allowed."""
-        return self.mount(name, "tmpfs", "-t", "tmpfs", "-o", options, "hvferry-test")
+        """Mounts one, with the mode of any directory; Skipped where that is not allowed."""
+        return self.mount(name, "tmpfs", "-t", "tmpfs", "-o", f"mode=755,{options}", "hvferry-test")
 
     def whole_seconds(self, name, size):
         """A file system whose times are whole seconds: ext4 with small inodes. Skipped where that is not allowed."""

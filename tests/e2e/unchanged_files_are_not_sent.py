@@ -176,7 +176,7 @@ def what_was_compared_is_flushed_before_it_gets_its_time(ws, value):
     if shutil.which("strace") is None:
         raise Skipped("strace is not installed")
     source, dest = ws.dir("source"), ws.dir("dest")
-    where = ws.mount("dest/sub", "tmpfs", "-t", "tmpfs", "hvferry-test") if value[1] else dest / "sub"
+    where = ws.mount("dest/sub", "tmpfs", "-t", "tmpfs", "-o", "mode=755", "hvferry-test") if value[1] else dest / "sub"
     for root in (source / "sub", where):
         root.mkdir(exist_ok=True)
         for i in range(50):
