@@ -161,7 +161,8 @@ def a_command_that_went_with_its_stream_is_started_again(ws):
     put(script, f"""if mkdir {first}
                     then mkfifo {first}/pipe
                          {HVRECV} --stdio {dest} < {first}/pipe &
-                         dd bs=64k count=20 2>/dev/null > {first}/pipe
+                         exec 3> {first}/pipe  # or the receiver may see an end, and say so, before it is killed
+                         dd bs=64k count=20 2>/dev/null >&3
                          kill -9 $!
                     else {HVRECV} --stdio {dest}; fi""".encode())
     words = [HVSEND, "-a", "--zc", "none", f"{source}/", f"exec:sh {script}"]
