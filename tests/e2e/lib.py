@@ -84,6 +84,14 @@ def wait_until(condition, what, patience=PATIENCE):
 # ---- programs ---------------------------------------------------------------------------------------------
 
 
+def is_stopped(pid):
+    """All threads of it."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        stats = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+        return all(stat.rpartition(")")[2].split()[0] in "TtZX" for stat in stats)
+    return False
+
+
 class Result(NamedTuple):
     code: int
     out: bytes
@@ -120,6 +128,8 @@ class Process:
 
     def signal(self, number):
         self.popen.send_signal(number)
+        if number == signal.SIGSTOP:  # one thread hears it, and stops the others when it comes to run
+            wait_until(lambda: self.ended() or is_stopped(self.popen.pid), f"{self.argv} stops")
 
     def kill(self):
         if not self.ended():
