@@ -112,7 +112,6 @@ static int build(struct receiver *r, struct err *err) {
         return err_set(err, EXIT_MEMORY, "out of memory");
     struct recv_config config = r->config->session;
     config.cancelled = &r->run.failed;
-    config.one_thread = r->config->serial;
     if (r->config->usages) {
         config.usage = usage_of(r->config->usages, conn_peer_id(r->line.stream->conn), err);
         if (config.usage == NULL)

@@ -48,7 +48,6 @@ struct recv_config {
     enum durable durable;
     uint32_t umask;
     bool no_partial; /* nothing of an interrupted file stays */
-    bool one_thread; /* nothing is done beside the thread of the session */
     struct usage *usage; /* of the peer; borrowed; NULL: without limits */
     const atomic_bool *cancelled; /* the session ends: what takes long stops; NULL: never */
 };

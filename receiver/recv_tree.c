@@ -120,7 +120,6 @@ int recv_start(struct recv_session *s, struct item *item, struct err *err) {
         .umask = s->config.umask,
         .partial_min = s->config.no_partial ? 0 : s->agreed.our_window,
         .inplace = s->flags & OPT_INPLACE,
-        .one_thread = s->config.one_thread,
         .usage = s->config.usage,
         .ahead = s->basis ? basis_ahead(s->basis) : NULL,
         .cancelled = s->config.cancelled,

@@ -4,8 +4,7 @@
  * under a reserved temporary name beside its place, checked, flushed and only then renamed: at every instant
  * the name is the complete old file or the complete new one. Files are committed in batches; who asked for a
  * file hears through `settled` when it is durable or has failed. A failure concerns one file: it returns -1
- * with an err that names the path, and the sink can go on. One thread, which may have a second one help it with the
- * names of a batch (sink_rename.c).
+ * with an err that names the path, and the sink can go on. One thread.
  */
 #ifndef RECEIVER_SINK_H
 #define RECEIVER_SINK_H
@@ -61,7 +60,6 @@ struct sink_options {
     uint64_t name_salt; /* random; makes the temporary names of a session its own */
     uint64_t partial_min; /* what is larger is kept when it is interrupted; 0: nothing is */
     bool inplace; /* files that are there are written into */
-    bool one_thread; /* no second one helps */
     struct ahead *ahead; /* blocks that are there before they are asked for; borrowed; NULL: none are */
 };
 
@@ -89,7 +87,6 @@ struct sink_commit {
     uint64_t file_id, size;
     char *path;
     bool inplace; /* has its name already */
-    bool named; /* has got it */
     struct os_file kept; /* open for the last files only, see sink_commit.c */
     int closed; /* result of closing it */
     bool synced;

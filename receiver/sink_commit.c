@@ -33,7 +33,7 @@ static void forget(struct os_dir at, const char *name) {
     os_close(&file);
 }
 
-void sink_fail(struct sink *sink, struct sink_commit *c, const struct err *err) {
+static void fail(struct sink *sink, struct sink_commit *c, const struct err *err) {
     struct os_dir at;
     const char *name;
     struct temp_name temp;
@@ -88,6 +88,25 @@ static int flush_data(struct sink *sink) {
         return 0;
     return open_data == 1 && !last->synced && os_file_is_open(last->kept) ? os_sync(last->kept)
                                                                           : sink_flush_volume(sink);
+}
+
+static void rename_one(struct sink *sink, struct sink_commit *c) {
+    struct err err = {0};
+    struct os_dir at;
+    const char *name;
+    struct temp_name temp;
+    sink_temp_name(sink, c->path, c->file_id, &temp);
+    if (c->closed != 0) {
+        (void)os_file_error(&err, c->closed, "%s: cannot write", ESCAPED(c->path));
+        fail(sink, c, &err);
+    } else if (c->inplace) {
+        return; /* it has its name already */
+    } else if (sink_parent(sink, c->path, &at, &name, &err) != 0 ||
+               sink_replace(sink, at, temp.s, name, c->path, &err) != 0) {
+        fail(sink, c, &err);
+    } else {
+        sink_remove_partial(sink, c->path, c->size);
+    }
 }
 
 /* True when the directory that is the first n bytes of `path` lies above `last`, too. */
@@ -160,7 +179,7 @@ static void settle_all(struct sink *sink, int result, const char *what, bool ren
         if (result != 0)
             (void)os_file_error(&err, result, "%s: %s", ESCAPED(c->path), what);
         if (result != 0 && !renamed)
-            sink_fail(sink, c, &err);
+            fail(sink, c, &err);
         else
             settle(sink, c, result != 0 ? &err : NULL);
     }
@@ -174,7 +193,8 @@ void sink_commit(struct sink *sink) {
     if (result != 0) {
         settle_all(sink, result, "cannot flush", false);
     } else {
-        sink_rename_batch(sink);
+        for (unsigned i = 0; i < sink->batch_count; i++)
+            rename_one(sink, &sink->batch[i]);
         settle_all(sink, flush_names(sink), "cannot flush its directory", true);
     }
     sink->batch_count = sink->batch_closed = 0;

@@ -36,11 +36,6 @@ int sink_long_error(const struct sink *sink, int result, const char *path, const
 int sink_parent(struct sink *sink, const char *path, struct os_dir *ret, const char **ret_name,
                 struct err *err);
 
-/* The file of the batch is lost, and what there is of it. */
-void sink_fail(struct sink *sink, struct sink_commit *c, const struct err *err);
-/* Every file of the batch that did not fail gets its name, all but those that fail at that. */
-void sink_rename_batch(struct sink *sink);
-
 /* Close the files of the batch up to the n-th. The results are kept, for close can fail where writes are late (NFS). */
 void sink_release_kept(struct sink *sink, unsigned n);
 

@@ -111,8 +111,7 @@ def new_tree(root, which):
 
 
 def many_small(root, which):
-    """Enough for two threads to rename them (receiver/sink_rename.c)."""
-    for i in range(72):
+    for i in range(40):
         put(root, f"many/{i}", lib.prose(20 + i * 37, f"{which}{i}"), 0o644 if i % 2 else 0o600)
 
 
