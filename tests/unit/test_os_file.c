@@ -215,10 +215,16 @@ static void mkdir_path_makes_the_parents(void **state) {
     (void)snprintf(path, sizeof path, "%s/d/e/", scratch.path);
     assert_int_equal(os_mkdir_path(path), 0);
     assert_true(exists(scratch.dir, "d/e"));
+    assert_int_equal(os_flush_path(path), 0);
+    assert_int_equal(os_flush_path("one"), 0);
     put_text(scratch.dir, "file", "");
     (void)snprintf(path, sizeof path, "%s/file/sub", scratch.path);
     assert_int_equal(os_mkdir_path(path), -ENOTDIR);
+    assert_int_equal(os_flush_path(path), -ENOTDIR);
+    (void)snprintf(path, sizeof path, "%s/none//sub", scratch.path);
+    assert_int_equal(os_flush_path(path), -ENOENT);
     assert_int_equal(os_mkdir_path(""), -ENOENT);
+    assert_int_equal(os_flush_path(""), -ENOENT);
 }
 
 static void listing_names_everything_once(void **state) {

@@ -141,30 +141,32 @@ int os_open_path(const char *path, struct os_file *ret) {
     return 0;
 }
 
+/* Who may not read it has made nothing in it, as far as is usual, and nobody has where nothing can be made. */
+static int flush_one(const char *path) {
+    struct os_dir dir;
+    int result = os_dir_open_path(path, &dir);
+    if (result == 0) {
+        result = os_dir_sync(dir);
+        os_dir_close(&dir);
+    }
+    return result == -EACCES || result == -EINVAL || result == -EROFS ? 0 : result;
+}
+
 int os_flush_path(const char *path) {
     char part[4096];
     size_t n = strlen(path);
-    if (n == 0 || n >= sizeof part - 2)
+    if (n == 0 || n >= sizeof part)
         return n == 0 ? -ENOENT : -ENAMETOOLONG;
-    for (size_t i = 0; i < n;
-         i++) { /* before each component the directory that it is in: "a/b" is in "." and "a/" */
-        bool begins = path[i] != '/' && (i == 0 || path[i - 1] == '/');
-        if (!begins)
+    memcpy(part, path, n + 1);
+    int result = path[0] == '/' ? 0 : flush_one(".");
+    for (size_t i = 1; result == 0 && i < n; i++) { /* "a/b" is in "." and "a/" */
+        if (path[i] == '/' || path[i - 1] != '/')
             continue;
-        memcpy(part, i == 0 ? "." : path, i == 0 ? 1 : i);
-        part[i == 0 ? 1 : i] = '\0';
-        int fd = open(part, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0 && errno == EACCES)
-            continue; /* nothing was made by who may not read it, as far as is usual */
-        if (fd < 0)
-            return -errno;
-        int result = fsync(fd) == 0 ? 0 : -errno;
-        (void)close(fd);
-        if (result != 0 && result != -EINVAL &&
-            result != -EROFS) /* of directories on the way that nothing can be made in */
-            return result;
+        part[i] = '\0';
+        result = flush_one(part);
+        part[i] = path[i];
     }
-    return 0;
+    return result;
 }
 
 int os_mkdir_path(const char *path) {
