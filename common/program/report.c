@@ -1,7 +1,6 @@
 #include "program/report_impl.h"
 
 #include "codec/codec.h"
-#include "core/log.h"
 #include "core/text.h"
 #include "wire/protocol.h"
 
@@ -86,24 +85,44 @@ void json_error(const char *path, const struct err *err) {
     json_end(&j);
 }
 
-/* Of TOLD_AT_ONCE lines in all, and another one each TOLD_EVERY_MS: sessions are cheap. */
-static bool may_tell(void) {
-    static struct os_mutex lock = OS_MUTEX_INIT;
-    static int64_t paid_ms = INT64_MIN; /* lock; the later, the less is left */
-    os_lock(&lock);
+/* What may be told: TOLD_AT_ONCE lines, and another one each TOLD_EVERY_MS. */
+struct allowance {
+    struct os_mutex lock;
+    int64_t paid_ms; /* lock; the later, the less is left */
+    uint64_t untold; /* lock; since a line was told */
+};
+
+/* Of all sessions together, for those are cheap: about entries, and about the sessions themselves. */
+static struct allowance entries = {OS_MUTEX_INIT, INT64_MIN, 0}, sessions = {OS_MUTEX_INIT, INT64_MIN, 0};
+
+/* ret_untold: how many were not since the last one. */
+static bool may_tell(struct allowance *a, uint64_t *ret_untold) {
+    os_lock(&a->lock);
     int64_t now = os_now_ms(), oldest = now - (int64_t)TOLD_AT_ONCE * TOLD_EVERY_MS;
-    if (paid_ms < oldest)
-        paid_ms = oldest;
-    bool may = paid_ms + TOLD_EVERY_MS <= now;
+    if (a->paid_ms < oldest)
+        a->paid_ms = oldest;
+    bool may = a->paid_ms + TOLD_EVERY_MS <= now;
     if (may)
-        paid_ms += TOLD_EVERY_MS;
-    os_unlock(&lock);
+        a->paid_ms += TOLD_EVERY_MS;
+    *ret_untold = a->untold;
+    a->untold = may ? 0 : a->untold + 1;
+    os_unlock(&a->lock);
     return may;
+}
+
+void report_line(bool bounded, enum log_level level, const char *message) {
+    uint64_t untold = 0;
+    if (log_limit() < level || (bounded && !may_tell(&sessions, &untold)))
+        return;
+    if (untold > 0)
+        log_line(LOG_ERROR, "%" PRIu64 " lines about other sessions are not shown", untold);
+    log_line(level, "%s", message);
 }
 
 /* Whether a trouble is to be told: all are to who asked for the session, but no peer shall fill the disk that the log is on. */
 static bool is_told(struct report *r) {
-    if (!r->style.bounded || (atomic_fetch_add(&r->troubles, 1) < TOLD_MAX && may_tell()))
+    uint64_t untold; /* the session counts them */
+    if (!r->style.bounded || (atomic_fetch_add(&r->troubles, 1) < TOLD_MAX && may_tell(&entries, &untold)))
         return true;
     count(&r->untold, 1);
     return false;
@@ -255,7 +274,7 @@ static void tell_how_many_more(const struct report *r) {
     if (untold == 0)
         return;
     (void)snprintf(message, sizeof message, "%" PRIu64 " more failures and warnings are not shown", untold);
-    log_line(LOG_ERROR, "%s", message);
+    report_line(r->style.bounded, LOG_ERROR, message);
     if (r->style.json)
         warning_event(message);
 }
@@ -265,7 +284,7 @@ void report_end(struct report *r, int code, const struct err *err, const struct 
     tell_how_many_more(r);
     double seconds = (double)(os_now_ms() - r->start_ms) / 1000.0;
     if (err) {
-        log_line(LOG_ERROR, "%s", err->msg);
+        report_line(r->style.bounded, LOG_ERROR, err->msg);
         if (r->style.json)
             json_error(NULL, err);
     }

@@ -8,6 +8,7 @@
 #define PROGRAM_REPORT_H
 
 #include "core/err.h"
+#include "core/log.h"
 #include "os/os.h"
 #include "sync/sync.h"
 
@@ -17,10 +18,11 @@
 
 struct progress;
 
-/* What a listening end tells of failures and warnings of single entries. */
+/* What a listening end tells of failures and warnings of single entries, and as many lines of sessions that failed or were
+ * refused. */
 enum {
-    TOLD_MAX = 1000, /* in a session */
-    TOLD_AT_ONCE = 10000, /* in all of them, when none was told for long */
+    TOLD_MAX = 1000, /* of entries, in a session */
+    TOLD_AT_ONCE = 10000, /* of either kind in all of them, when none was told for long */
     TOLD_EVERY_MS = 1000, /* one more */
 };
 
@@ -103,6 +105,9 @@ void report_end(struct report *r, int code, const struct err *err, const struct 
 
 /* Session over because the other end has forgotten it; another one begins. */
 void report_lost(struct report *r, const struct err *err);
+/* About a session as a whole, or why there is none. bounded: its peer came by itself; of those there are only so many lines
+ * (TOLD_AT_ONCE), and the next one comes with how many were left out. Any thread. */
+void report_line(bool bounded, enum log_level level, const char *message);
 /* There will be no session, or no other one: message and error event. */
 void report_none(const struct report_style *style, const struct err *err);
 

@@ -314,7 +314,7 @@ static bool is_allowed(const struct server *s, const struct conn *conn) {
         return true;
     (void)err_set(&err, EXIT_PEER_DENIED, "%s: refused, because --allow-peer does not name it",
                   conn_peer(conn));
-    log_line(LOG_ERROR, "%s", err.msg);
+    report_line(true, LOG_ERROR, err.msg);
     if (s->options->json)
         json_error(NULL, &err);
     return false;
@@ -339,7 +339,7 @@ static void start_session(struct server *s, struct conn *conn) {
     if (started)
         return;
     if (slot)
-        log_line(LOG_ERROR, "%s", err.msg);
+        report_line(true, LOG_ERROR, err.msg);
     (void)conn_close(conn, NULL);
 }
 

@@ -43,7 +43,7 @@ static int run_over(const struct session_parts *parts, struct run *run, struct l
     bool good = run_join(run, ret_err) == 0;
     run_disarm(run);
     if (line_close(line, good && !none ? NULL : ret_err, parts->goodbye_ms, &close_err) != 0)
-        log_line(good ? LOG_WARNING : LOG_ERROR, "%s", close_err.msg);
+        report_line(parts->style->bounded, good ? LOG_WARNING : LOG_ERROR, close_err.msg);
     parts->end(parts->session);
     if (good)
         *ret_err = (struct err){0};

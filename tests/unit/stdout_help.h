@@ -1,4 +1,4 @@
-/* stdout_help.h: what code under test printed on stdout. */
+/* stdout_help.h: what code under test printed on stdout, or on stderr. */
 #ifndef STDOUT_HELP_H
 #define STDOUT_HELP_H
 
@@ -15,23 +15,27 @@
 #include <cmocka.h>
 
 struct capture {
-    FILE *file;
+    FILE *file, *of;
     int saved;
 };
 
-static inline struct capture capture_start(void) {
-    struct capture c = {.file = tmpfile()};
+static inline struct capture capture_start_of(FILE *of) {
+    struct capture c = {.file = tmpfile(), .of = of};
     assert_non_null(c.file);
-    (void)fflush(stdout);
-    c.saved = dup(STDOUT_FILENO);
-    assert_true(c.saved >= 0 && dup2(fileno(c.file), STDOUT_FILENO) >= 0);
+    (void)fflush(of);
+    c.saved = dup(fileno(of));
+    assert_true(c.saved >= 0 && dup2(fileno(c.file), fileno(of)) >= 0);
     return c;
+}
+
+static inline struct capture capture_start(void) {
+    return capture_start_of(stdout);
 }
 
 /* What was printed, with a NUL; the caller frees it. */
 static inline char *capture_end(struct capture *c) {
-    (void)fflush(stdout);
-    (void)dup2(c->saved, STDOUT_FILENO);
+    (void)fflush(c->of);
+    (void)dup2(c->saved, fileno(c->of));
     (void)close(c->saved);
     assert_int_equal(fseek(c->file, 0, SEEK_END), 0);
     long n = ftell(c->file);

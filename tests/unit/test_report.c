@@ -92,6 +92,51 @@ static void peers_make_only_so_many_lines_in_all(void **state) {
     free(lines);
 }
 
+static unsigned lines_logged;
+
+static void count_line(void) {
+    lines_logged++;
+}
+
+/* How many refusals the lines tell: one each, and those that are only counted. */
+static unsigned refusals_in(char *text) {
+    static const char refused[] = "test: refused";
+    unsigned n = 0, untold;
+    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+        if (strcmp(line, refused) == 0)
+            n++;
+        else if (sscanf(line, "test: %u lines about other sessions are not shown", &untold) == 1)
+            n += untold;
+    return n;
+}
+
+/* Lines about sessions likewise; the next one that is shown comes with how many were not. */
+static void sessions_make_only_so_many_lines(void **state) {
+    (void)state;
+    enum { MORE = 50 };
+    unsigned refusals = TOLD_AT_ONCE + MORE;
+    lines_logged = 0;
+    log_set_hook(count_line);
+    struct capture c = capture_start_of(stderr);
+    int64_t start = os_now_ms();
+    for (unsigned i = 0; i < refusals; i++)
+        report_line(true, LOG_ERROR, "refused");
+    int64_t most = TOLD_AT_ONCE + 2 * ((os_now_ms() - start) / TOLD_EVERY_MS + 1);
+    assert_in_range(lines_logged, TOLD_AT_ONCE - 1, most); /* one is from another test */
+    report_line(true, LOG_WARNING, "not wanted, and so not counted");
+    unsigned before = lines_logged;
+    report_line(false, LOG_ERROR, "asked for");
+    assert_int_equal(lines_logged, before + 1);
+    for (before = lines_logged; lines_logged == before; refusals++) {
+        os_sleep_ms(TOLD_EVERY_MS / 10);
+        report_line(true, LOG_ERROR, "refused");
+    }
+    char *lines = capture_end(&c);
+    log_set_hook(NULL);
+    assert_int_equal(refusals_in(lines), refusals);
+    free(lines);
+}
+
 static void summary_holds_the_counters(void **state) {
     (void)state;
     struct report r;
@@ -245,6 +290,7 @@ int main(void) {
         cmocka_unit_test(failures_are_events_and_leave_the_worst_code),
         cmocka_unit_test(a_peer_makes_only_so_many_lines),
         cmocka_unit_test(peers_make_only_so_many_lines_in_all),
+        cmocka_unit_test(sessions_make_only_so_many_lines),
         cmocka_unit_test(summary_holds_the_counters),
         cmocka_unit_test(progress_goes_forward_and_ends_with_the_totals),
         cmocka_unit_test(one_display_adds_up_several_reports),
