@@ -44,10 +44,11 @@ int recv_session_request(struct recv_session *s, struct err *err) {
 /* Make the directories of `into` below the root, and give the last one back. */
 static int open_into(struct recv_session *s, const char *into, enum durable durable, struct os_dir *ret,
                      struct err *err) {
-    const struct sink_options plain = {
+    struct sink_options plain = {
         .durable = durable, .usage = s->config.usage, .cancelled = s->config.cancelled};
     struct os_dir root, dir;
     struct sink *sink;
+    os_random(&plain.name_salt, sizeof plain.name_salt);
     int result = os_dir_dup(s->config.root, &root);
     if (result != 0)
         return os_file_error(err, result, "cannot open the destination");
@@ -63,16 +64,14 @@ static int open_into(struct recv_session *s, const char *into, enum durable dura
         result = sink_make_dir(sink, part, 0777 & ~s->config.umask, err);
         part[i] = into[i];
     }
+    if (result == 0)
+        result = sink_finish(sink, err); /* the names on the way */
     if (result == 0) {
         result = dir_cache_get(&sink->dirs, into, n, &dir);
         if (result == 0)
             result = os_dir_dup(dir, ret);
         if (result != 0)
             (void)os_file_error(err, result, "cannot open %s below the destination", ESCAPED(into));
-        else if (sink_finish(sink, err) != 0) { /* the names on the way */
-            os_dir_close(ret);
-            result = -1;
-        }
     }
     sink_close(sink);
     return result == 0 ? 0 : -1;

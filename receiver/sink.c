@@ -183,10 +183,16 @@ int sink_make_dir(struct sink *sink, const char *path, uint32_t mode, struct err
     if (sink_parent(sink, path, &at, &name, err) != 0)
         return -1;
     struct os_stat st;
+    const struct dir_staged *staged = dir_cache_staged(&sink->dirs, path);
+    if (staged && strcmp(staged->path, path) == 0)
+        return 0;
+    int result = sink_stage_dir(sink, at, name, path, (mode & 0777) | 0700);
+    if (result <= 0)
+        return result == 0 ? 0 : os_file_error(err, result, "%s: cannot create the directory", ESCAPED(path));
     bool there = sink->opt.usage && os_stat_at(at, name, &st) == 0;
     if (!there && usage_take_name(sink->opt.usage, at, path, err) != 0)
         return -1;
-    int result = os_mkdir_at(at, name, (mode & 0777) | 0700);
+    result = os_mkdir_at(at, name, (mode & 0777) | 0700);
     if (result != 0 && !there)
         usage_give_name(sink->opt.usage);
     if (result == -EEXIST && (result = os_stat_at(at, name, &st)) == 0) {
@@ -218,6 +224,8 @@ int sink_end_dir(struct sink *sink, const struct entry *e, struct err *err) {
     struct os_dir dir;
     struct os_stat st;
     uint32_t uid, gid;
+    if (sink_name_dirs_of(sink, e->path, err) != 0)
+        return -1;
     int result = dir_cache_get(&sink->dirs, e->path, strlen(e->path), &dir);
     if (result == 0)
         result = os_dir_stat(dir, &st);

@@ -26,6 +26,7 @@ enum {
     SINK_WRITE_OUT_BYTES = 1024 * 1024, /* of a large file, handed to storage at a time (decision 0014) */
     SINK_KEPT_FILES = 16, /* files of a batch that are open at a time: a session needs few descriptors */
     SINK_LOOKED_AT = 1024, /* a power of 2 */
+    SINK_STAGED_MAX = 1024, /* directories at a time */
     SINK_SYNC_DIRS = 8, /* more directories than this in a batch: the volume is flushed instead */
 };
 
@@ -87,6 +88,7 @@ struct sink_commit {
     uint64_t file_id, size;
     char *path;
     bool inplace; /* has its name already */
+    bool staged; /* so has this, and its directory gets it */
     struct os_file kept; /* open for the last files only, see sink_commit.c */
     int closed; /* result of closing it */
     bool synced;
@@ -108,7 +110,7 @@ struct sink {
     struct os_file file, old; /* old: what a basis is in, open once it was needed */
     struct usage_held held, held_old; /* of a file that is written in place, and of `old` */
     char *path;
-    enum { SINK_TEMP, SINK_PARTIAL, SINK_INPLACE } place;
+    enum { SINK_TEMP, SINK_PARTIAL, SINK_INPLACE, SINK_STAGED } place; /* sink_stage.c: the last */
     bool marked; /* it has the time of what is neither old nor new, see sink_inplace.c */
     uint64_t file_id, end_of_data;
     struct os_stat made; /* it or the one before it, as it was created */
@@ -132,6 +134,7 @@ struct sink {
     unsigned batch_closed; /* so many of the batch are closed */
     uint64_t batch_bytes;
     bool batch_elsewhere; /* some of it is on another volume than the root */
+    uint64_t staged; /* directories, in all */
     uint64_t flushes; /* of the volume, that succeeded */
     int flush_failed; /* result of a flush of the volume or of a directory: nothing is committed after it */
     bool names_changed; /* directories, links: names to flush that are in no batch entry */

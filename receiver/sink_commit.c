@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void settle(struct sink *sink, struct sink_commit *c, const struct err *err) {
+void sink_settle_one(struct sink *sink, struct sink_commit *c, const struct err *err) {
     sink->settled(sink->ctx, c->file_id, c->size, err);
     free(c->path);
     c->path = NULL; /* settled */
@@ -37,13 +37,17 @@ static void fail(struct sink *sink, struct sink_commit *c, const struct err *err
     struct os_dir at;
     const char *name;
     struct temp_name temp;
-    sink_temp_name(sink, c->path, c->file_id, &temp);
+    const char *now = sink_name_for_now(sink, c->path, c->file_id, c->staged, &temp);
     bool found = dir_cache_parent(&sink->dirs, c->path, &at, &name) == 0;
     if (found && c->inplace)
         forget(at, name);
-    if (found && !c->inplace && sink_remove_counted(sink, at, temp.s, &(struct usage_file){.bytes = c->size}))
+    bool gone =
+        found && !c->inplace && sink_remove_counted(sink, at, now, &(struct usage_file){.bytes = c->size});
+    if (gone)
         usage_give_name(sink->opt.usage);
-    settle(sink, c, err);
+    else if (c->staged)
+        sink_stage_spoil(sink, c->path);
+    sink_settle_one(sink, c, err);
 }
 
 /* Where a claim can be had, no other machine has a part of the file system, and closing tells nothing. */
@@ -99,7 +103,7 @@ static void rename_one(struct sink *sink, struct sink_commit *c) {
     if (c->closed != 0) {
         (void)os_file_error(&err, c->closed, "%s: cannot write", ESCAPED(c->path));
         fail(sink, c, &err);
-    } else if (c->inplace) {
+    } else if (c->inplace || c->staged) {
         return; /* it has its name already */
     } else if (sink_parent(sink, c->path, &at, &name, &err) != 0 ||
                sink_replace(sink, at, temp.s, name, c->path, &err) != 0) {
@@ -181,7 +185,7 @@ static void settle_all(struct sink *sink, int result, const char *what, bool ren
         if (result != 0 && !renamed)
             fail(sink, c, &err);
         else
-            settle(sink, c, result != 0 ? &err : NULL);
+            sink_settle_one(sink, c, result != 0 ? &err : NULL);
     }
 }
 
@@ -195,6 +199,7 @@ void sink_commit(struct sink *sink) {
     } else {
         for (unsigned i = 0; i < sink->batch_count; i++)
             rename_one(sink, &sink->batch[i]);
+        sink_name_filled(sink);
         settle_all(sink, flush_names(sink), "cannot flush its directory", true);
     }
     sink->batch_count = sink->batch_closed = 0;
@@ -204,6 +209,8 @@ void sink_commit(struct sink *sink) {
 
 int sink_finish(struct sink *sink, struct err *err) {
     sink_commit(sink);
+    if (sink_name_all(sink, err) != 0)
+        return -1;
     int result = sink->names_changed && sink->opt.durable != DURABLE_NONE ? sink_flush_volume(sink) : 0;
     sink->names_changed = false;
     return result == 0 ? 0 : os_file_error(err, result, "cannot flush the destination");

@@ -11,6 +11,7 @@ static void batch_add(struct sink *sink, uint64_t size, bool synced, bool elsewh
         .size = size,
         .path = sink->path,
         .inplace = sink->place == SINK_INPLACE,
+        .staged = sink->place == SINK_STAGED,
         .kept = sink->file,
         .synced = synced,
         .elsewhere = elsewhere,
@@ -20,6 +21,7 @@ static void batch_add(struct sink *sink, uint64_t size, bool synced, bool elsewh
         c->closed = usage_close(&sink->held, &c->kept);
         sink->batch_closed = sink->batch_count;
     }
+    sink_stage_fill(sink, sink->path);
     sink->batch_bytes += size;
     sink->batch_elsewhere = sink->batch_elsewhere || elsewhere;
     sink->path = NULL;
@@ -67,8 +69,8 @@ static int make_ready(struct sink *sink, uint64_t size, const struct metadata *m
     if (sink_parent(sink, sink->path, &at, &name, err) != 0 || check_is_named(sink, at, name, err) != 0 ||
         sink_take_up_to(sink, 0, size, err) != 0)
         return -1;
-    if ((!sink->opt.perms || OS_KEEPS_WIN_ATTR) && !dir_cache_has_new_parent(&sink->dirs, sink->path) &&
-        os_stat_at(at, name, &old) != 0)
+    if ((!sink->opt.perms || OS_KEEPS_WIN_ATTR) && sink->place != SINK_STAGED &&
+        !dir_cache_has_new_parent(&sink->dirs, sink->path) && os_stat_at(at, name, &old) != 0)
         old.kind = OS_NONE;
     sink_stop_ahead(sink);
     if (sink_leave_hole(sink, size, err) != 0)
@@ -91,7 +93,7 @@ static int make_ready(struct sink *sink, uint64_t size, const struct metadata *m
         return os_file_error(err, result, "%s: cannot flush", ESCAPED(sink->path));
     if (!sink->as_before)
         sink->made_with = sink->mode;
-    sink->made_known = sink->place == SINK_TEMP;
+    sink->made_known = sink->place == SINK_TEMP || sink->place == SINK_STAGED;
     *ret_st = sink->made;
     if (sink->as_before)
         ret_st->mtime_nsec = ret_st->win.created_nsec = UINT32_MAX; /* not known, and no times at all */

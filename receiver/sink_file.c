@@ -38,16 +38,21 @@ static uint32_t first_mode(struct sink *sink, const char *path, const struct met
     return dir_cache_has_new_parent(&sink->dirs, path) ? meta->mode & 0777 & ~sink->opt.umask : 0600;
 }
 
-static int create_temp(struct sink *sink, struct os_dir at, uint64_t file_id, const char *path, uint32_t mode,
-                       struct err *err) {
+/* own: its name, when it may have that from the start; else NULL. */
+static int create(struct sink *sink, struct os_dir at, uint64_t file_id, const char *path, const char *own,
+                  uint32_t mode, struct err *err) {
     struct temp_name temp;
     sink_temp_name(sink, path, file_id, &temp);
-    int result = os_create(at, temp.s, mode, &sink->file);
+    sink->place = SINK_STAGED;
+    int result = own ? os_create(at, own, mode, &sink->file) : -EEXIST;
+    if (result == -EEXIST) { /* or it came twice */
+        sink->place = SINK_TEMP;
+        result = os_create(at, temp.s, mode, &sink->file);
+    }
     if (result == -EEXIST) { /* an earlier attempt at the same file of this session */
         (void)os_unlink_at(at, temp.s);
         result = os_create(at, temp.s, mode, &sink->file);
     }
-    sink->place = SINK_TEMP;
     /* Created in the same way in the same directory, it is the same as the one before, whatever umask, lists of access
      * rights or the file system make of the mode. */
     sink->as_before = is_foretold(sink, path) && sink->made_with == mode;
@@ -113,6 +118,7 @@ static bool may_go_ahead(const struct sink *sink, struct os_dir at, uint64_t siz
            !os_copy_may_share(sink->file) && os_volume_free(at, &have) == 0 && have >= most;
 }
 
+/* basis: NULL for a file that is written and ended before anything else happens. */
 static int begin(struct sink *sink, uint64_t file_id, const char *path, uint64_t size, uint64_t data_size,
                  uint32_t mode, const struct sink_basis *basis, struct err *err) {
     struct os_dir at;
@@ -122,27 +128,31 @@ static int begin(struct sink *sink, uint64_t file_id, const char *path, uint64_t
         sink_release_kept(sink, sink->batch_count);
     if (sink_parent(sink, path, &at, &name, err) != 0)
         return -1;
+    char *copy = strdup(path);
+    if (copy == NULL)
+        return err_set(err, EXIT_MEMORY, "%s: out of memory", ESCAPED(path));
     int result = sink_inplace_open(sink, at, name, path, err);
     if (result == 1)
         result = open_partial(sink, at, name, size) ? 0 : 1;
     bool new = result == 1;
+    bool staged = new &&basis == NULL &&dir_cache_staged(&sink->dirs, path) != NULL;
     if (new) /* before it is created: where nothing fits, nothing is left */
         result = check_space(sink, at, path, data_size, err) != 0 ||
-                 create_temp(sink, at, file_id, path, mode, err) != 0;
-    if (result != 0)
+                 create(sink, at, file_id, path, staged ? name : NULL, mode, err) != 0;
+    if (result != 0) {
+        free(copy);
         return -1;
-    sink->path = strdup(path);
+    }
+    sink->path = copy;
     sink->file_id = file_id;
     sink->end_of_data = sink->had = sink->filled = sink->taken = 0;
     sink->counted = sink->marked = false;
     sink->counts = (struct usage_file){0};
     sink->written_out = sink_is_large(size) && sink->opt.durable != DURABLE_NONE ? 0 : UINT64_MAX;
     sink->lost = 0;
-    sink->basis = *basis;
+    sink->basis = basis ? *basis : (struct sink_basis){0};
     sink_verify_start(sink);
-    if (sink->path == NULL)
-        result = err_set(err, EXIT_MEMORY, "%s: out of memory", ESCAPED(path));
-    else if (!new)
+    if (!new)
         result = measure_old(sink, at, data_size, err);
     if (result == 0)
         result = count_file(sink, err);
@@ -151,29 +161,34 @@ static int begin(struct sink *sink, uint64_t file_id, const char *path, uint64_t
     if (result != 0)
         sink_file_drop(sink);
     else if (may_go_ahead(sink, at, size))
-        ahead_open(sink->opt.ahead, file_id, sink->file, basis->block_size);
+        ahead_open(sink->opt.ahead, file_id, sink->file, sink->basis.block_size);
     return result == 0 ? 0 : -1;
 }
 
 int sink_file_begin(struct sink *sink, uint64_t file_id, const char *path, uint64_t data_size,
                     const struct metadata *meta, struct err *err) {
-    static const struct sink_basis none = {0};
-    return begin(sink, file_id, path, 0, data_size, first_mode(sink, path, meta), &none, err);
+    return begin(sink, file_id, path, 0, data_size, first_mode(sink, path, meta), NULL, err);
 }
 
 int sink_file_begin_large(struct sink *sink, uint64_t file_id, const char *path,
                           const struct msg_file_begin *m, const struct sink_basis *basis, struct err *err) {
+    if (sink_keeps_partial(sink, m->size) && sink_name_dirs_of(sink, path, err) != 0)
+        return -1; /* what is kept must be found again */
     return begin(sink, file_id, path, m->size, m->data_size, 0600, basis, err);
 }
 
 /* False: it is still there. */
-static bool remove_temp(struct sink *sink, const char *path, uint64_t file_id, struct usage_file *counts) {
+static bool remove_temp(struct sink *sink, const char *path, uint64_t file_id, bool staged,
+                        struct usage_file *counts) {
     struct os_dir at;
     const char *name;
     struct temp_name temp;
-    sink_temp_name(sink, path, file_id, &temp);
-    return dir_cache_parent(&sink->dirs, path, &at, &name) == 0 &&
-           sink_remove_counted(sink, at, temp.s, counts);
+    const char *now = sink_name_for_now(sink, path, file_id, staged, &temp);
+    bool gone =
+        dir_cache_parent(&sink->dirs, path, &at, &name) == 0 && sink_remove_counted(sink, at, now, counts);
+    if (staged && !gone)
+        sink_stage_spoil(sink, path);
+    return gone;
 }
 
 static bool remove_partial(struct sink *sink) {
@@ -203,8 +218,8 @@ void sink_file_drop(struct sink *sink) {
     if (sink->path && sink->place == SINK_INPLACE)
         sink_inplace_drop(sink);
     (void)usage_close(&sink->held, &sink->file); /* on Windows nobody can remove it before */
-    if (sink->path && sink->place == SINK_TEMP)
-        gone = remove_temp(sink, sink->path, sink->file_id, &sink->counts);
+    if (sink->path && (sink->place == SINK_TEMP || sink->place == SINK_STAGED))
+        gone = remove_temp(sink, sink->path, sink->file_id, sink->place == SINK_STAGED, &sink->counts);
     if (sink->counted && gone)
         usage_give_name(sink->opt.usage);
     close_file(sink);
@@ -324,10 +339,12 @@ void sink_close(struct sink *sink) {
     for (unsigned i = 0; i < sink->batch_count; i++) {
         struct usage_file counts = {.bytes = sink->batch[i].size};
         if (!sink->batch[i].inplace &&
-            remove_temp(sink, sink->batch[i].path, sink->batch[i].file_id, &counts))
+            remove_temp(sink, sink->batch[i].path, sink->batch[i].file_id, sink->batch[i].staged, &counts))
             usage_give_name(sink->opt.usage);
         free(sink->batch[i].path);
     }
+    sink->batch_count = 0;
+    sink_end_staging(sink);
     sink_verify_close(sink);
     dir_cache_free(&sink->dirs);
     os_unclaim(sink->root, &sink->claim);

@@ -12,6 +12,9 @@ struct temp_name {
 void sink_temp_name(const struct sink *sink, const char *path, uint64_t file_id, struct temp_name *ret);
 /* The name of the unfinished file that is to become `name`. */
 void sink_partial_name(const char *name, struct temp_name *ret);
+/* The name under which a file of this session is until it gets its own: that in `room`, or its own in a staged directory. */
+const char *sink_name_for_now(const struct sink *sink, const char *path, uint64_t file_id, bool staged,
+                              struct temp_name *room);
 /* True when the unfinished file of `size` bytes is to be found again. */
 static inline bool sink_keeps_partial(const struct sink *sink, uint64_t size) {
     return sink->opt.partial_min > 0 && size > sink->opt.partial_min && os_file_is_open(sink->claim);
@@ -21,6 +24,24 @@ static inline bool sink_keeps_partial(const struct sink *sink, uint64_t size) {
 void sink_remove_partial(struct sink *sink, const char *path, uint64_t size);
 /* Remove what sessions that are dead left in the directory at `path`, "" for the root. What cannot be removed stays. */
 void sink_remove_orphans(struct sink *sink, const char *path);
+
+/* sink_stage.c. Make the directory `name` in `at` so that it gets its name later. 1: it is to be made as usual; 0, or a negative
+ * result. */
+int sink_stage_dir(struct sink *sink, struct os_dir at, const char *name, const char *path, uint32_t mode);
+/* The file at `path` is in the batch now. */
+void sink_stage_fill(struct sink *sink, const char *path);
+/* It is none that may be seen, and could not be removed: nor may its directory. */
+void sink_stage_spoil(struct sink *sink, const char *path);
+/* The batch is flushed: the directories that its files are in get their names. A file whose directory cannot is settled. */
+void sink_name_filled(struct sink *sink);
+/* So do all of them, or those that `path` is, lies in or lies above; a batch that has files in them is committed before. 0, or
+ * -1 and err. */
+int sink_name_all(struct sink *sink, struct err *err);
+int sink_name_dirs_of(struct sink *sink, const char *path, struct err *err);
+/* All of them for the last time, when nothing waits to be committed. What cannot have its name goes. */
+void sink_end_staging(struct sink *sink);
+/* What a dead session left under `name`: a file, or a staged directory with all that is in it. */
+void sink_remove_dead(struct sink *sink, struct os_dir at, const char *name);
 
 /* True when there is a file at `name` that has no other: what is changed here then changes nowhere else. */
 bool sink_may_change(struct os_dir at, const char *name);
@@ -35,6 +56,9 @@ int sink_long_error(const struct sink *sink, int result, const char *path, const
 /* The parent directory of `path` and its last component; 0, or -1 and err that names the path. */
 int sink_parent(struct sink *sink, const char *path, struct os_dir *ret, const char **ret_name,
                 struct err *err);
+
+/* What became of an entry of the batch, once. */
+void sink_settle_one(struct sink *sink, struct sink_commit *c, const struct err *err);
 
 /* Close the files of the batch up to the n-th. The results are kept, for close can fail where writes are late (NFS). */
 void sink_release_kept(struct sink *sink, unsigned n);

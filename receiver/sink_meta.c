@@ -145,7 +145,7 @@ enum sink_has sink_has(struct sink *sink, const struct entry *e, bool same_time)
     struct os_dir at;
     const char *name;
     struct os_stat st;
-    if (dir_cache_has_new_parent(&sink->dirs, e->path) ||
+    if (dir_cache_has_new_parent(&sink->dirs, e->path) || dir_cache_staged(&sink->dirs, e->path) ||
         dir_cache_parent(&sink->dirs, e->path, &at, &name) != 0 || os_stat_at(at, name, &st) != 0)
         return SINK_LACKS;
     if (st.kind != OS_FILE || st.size != e->size)

@@ -1,10 +1,10 @@
 /* sink_names.c: the names of unfinished files, and what dead sessions left under them.
  *
- *   .hvferry.SALT.ID.UP   a file of the session SALT, which claims (os_claim) the directory UP levels above
+ *   .hvferry.SALT.ID.UP   a file or a staged directory of the session SALT, which claims (os_claim) the directory UP levels above
  *   .hvferry.SALT.ID      the same of a session that could claim nothing: nobody can tell whether it lives
  *   .hvferry.part.DIGEST  a large file; the digest is that of the name it is to get, so that one look finds it
  *
- * A file whose session is dead is removed by whoever works in that directory. The large ones stay: the next session that
+ * What is of a dead session is removed by whoever works in that directory. The large ones stay: the next session that
  * gets the same file goes on with them, or starts them anew, or finds that the file is complete, large or small by now, and
  * removes them.
  */
@@ -39,6 +39,15 @@ void sink_temp_name(const struct sink *sink, const char *path, uint64_t file_id,
         at = write_hex(at, path_depth(path) - 1, 1);
     }
     *at = '\0';
+}
+
+const char *sink_name_for_now(const struct sink *sink, const char *path, uint64_t file_id, bool staged,
+                              struct temp_name *room) {
+    size_t n;
+    if (staged)
+        return path_base(path, &n);
+    sink_temp_name(sink, path, file_id, room);
+    return room->s;
 }
 
 void sink_partial_name(const char *name, struct temp_name *ret) {
@@ -113,7 +122,7 @@ void sink_remove_orphans(struct sink *sink, const char *path) {
         dead = salt;
         dead_up = up;
         if (dir_cache_get(&sink->dirs, path, strlen(path), &dir) == 0)
-            (void)os_unlink_at(dir, name);
+            sink_remove_dead(sink, dir, name);
     }
     os_list_close(list);
 }

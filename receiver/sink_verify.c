@@ -104,9 +104,9 @@ int sink_verify_check(struct sink *sink, uint64_t size, struct err *err) {
     struct digest written = finish(v);
     if (sink_parent(sink, sink->path, &at, &name, err) != 0)
         return -1;
-    sink_temp_name(sink, sink->path, sink->file_id, &temp);
+    const char *now = sink_name_for_now(sink, sink->path, sink->file_id, sink->place == SINK_STAGED, &temp);
     sink_verify_start(sink);
-    int result = os_read_back(at, sink->place == SINK_INPLACE ? name : temp.s, &sink->file, size, take_piece,
+    int result = os_read_back(at, sink->place == SINK_INPLACE ? name : now, &sink->file, size, take_piece,
                               sink, &v->how);
     if (result != 0)
         return sink_long_error(sink, result, sink->path, "cannot read it back to verify it", err);

@@ -74,6 +74,9 @@ int os_symlink_at(const char *target, struct os_dir at, const char *name);
 /* Bytes of the target in `to` (no NUL), or -errno. */
 ptrdiff_t os_readlink_at(struct os_dir at, const char *name, char *to, size_t n);
 int os_rename_at(struct os_dir at, const char *from, const char *to);
+/* From one directory to another, or within one. replace: as os_rename_at does; else -EEXIST where the name is taken. Only where
+ * OS_CAN_STAGE_DIRS (os_types.h): with open files below it a directory cannot be renamed on Windows. */
+int os_move(struct os_dir from, const char *name, struct os_dir to, const char *to_name, bool replace);
 /* Of the link at `name` itself; -ELOOP where something else has come in its place. Ids that are OS_KEEP_ID stay. */
 #define OS_KEEP_ID UINT32_MAX
 int os_set_owner_at(struct os_dir at, const char *name, uint32_t uid, uint32_t gid);

@@ -22,6 +22,9 @@ static void slot_clear(struct dir_slot *slot) {
 void dir_cache_free(struct dir_cache *cache) {
     for (size_t i = 0; i < DIR_CACHE_SIZE; i++)
         slot_clear(&cache->slots[i]);
+    for (unsigned i = 0; i < cache->staged_count; i++)
+        free(cache->staged[i].path);
+    free(cache->staged);
 }
 
 void dir_cache_forget(struct dir_cache *cache, const char *path) {
@@ -74,9 +77,71 @@ static int keep(struct dir_cache *cache, const char *path, size_t n, struct os_d
     return 0;
 }
 
+/* ---- staged directories ------------------------------------------------------------------------------- */
+
+int dir_cache_stage(struct dir_cache *cache, const char *path, const char *temp) {
+    size_t n = strlen(path), m = strlen(temp);
+    if (cache->staged_count == cache->staged_room) {
+        unsigned room = cache->staged_room ? 2 * cache->staged_room : 16;
+        struct dir_staged *more = realloc(cache->staged, room * sizeof *more);
+        if (more == NULL)
+            return -ENOMEM;
+        cache->staged = more;
+        cache->staged_room = room;
+    }
+    char *names = malloc(n + 1 + m + 1);
+    if (names == NULL)
+        return -ENOMEM;
+    memcpy(names, path, n + 1);
+    memcpy(names + n + 1, temp, m + 1);
+    cache->staged[cache->staged_count++] = (struct dir_staged){.path = names, .n = n, .temp = names + n + 1};
+    return 0;
+}
+
+/* True when it is the parent of `path`: then no other one is nearer. */
+static bool is_parent(const struct dir_staged *staged, const char *path) {
+    return strncmp(path, staged->path, staged->n) == 0 && path[staged->n] == '/' &&
+           strchr(path + staged->n + 1, '/') == NULL;
+}
+
+struct dir_staged *dir_cache_staged(struct dir_cache *cache, const char *path) {
+    struct dir_staged *best = NULL;
+    if (cache->staged_last < cache->staged_count && is_parent(&cache->staged[cache->staged_last], path))
+        return &cache->staged[cache->staged_last]; /* neighbours come together */
+    for (unsigned i = 0; i < cache->staged_count; i++) {
+        struct dir_staged *staged = &cache->staged[i];
+        if (path_is_within(path, staged->path) && (best == NULL || staged->n > best->n))
+            best = staged;
+    }
+    if (best)
+        cache->staged_last = (unsigned)(best - cache->staged);
+    return best;
+}
+
+void dir_cache_unstage(struct dir_cache *cache, struct dir_staged *staged) {
+    size_t after = (size_t)(cache->staged + cache->staged_count - staged) - 1;
+    free(staged->path);
+    memmove(staged, staged + 1, after * sizeof *staged);
+    cache->staged_count--;
+}
+
+/* Where the directory at path[0…n) is, if it is staged; else NULL. */
+static const char *staged_as(const struct dir_cache *cache, const char *path, size_t n) {
+    for (unsigned i = 0; i < cache->staged_count; i++)
+        if (cache->staged[i].n == n && memcmp(cache->staged[i].path, path, n) == 0)
+            return cache->staged[i].temp;
+    return NULL;
+}
+
+/* ---- finding ------------------------------------------------------------------------------------------- */
+
 /* Open the component path[from…to) below `at`. */
-static int open_component(struct os_dir at, const char *path, size_t from, size_t to, struct os_dir *ret) {
+static int open_component(const struct dir_cache *cache, struct os_dir at, const char *path, size_t from,
+                          size_t to, struct os_dir *ret) {
     char name[NAME_BYTES_MAX + 1];
+    const char *temp = staged_as(cache, path, to);
+    if (temp)
+        return os_dir_open(at, temp, ret);
     if (to - from > NAME_BYTES_MAX)
         return -ENAMETOOLONG;
     memcpy(name, path + from, to - from);
@@ -92,7 +157,7 @@ int dir_cache_get(struct dir_cache *cache, const char *path, size_t n, struct os
         const char *slash = memchr(path + from, '/', n - from);
         size_t to = slash ? (size_t)(slash - path) : n;
         struct os_dir next;
-        int result = open_component(at, path, from, to, &next);
+        int result = open_component(cache, at, path, from, to, &next);
         if (result == 0)
             result = keep(cache, path, to, next);
         if (result != 0)

@@ -402,8 +402,8 @@ def status_of_tree(root):
 
 def no_temporary_names(root):
     """Nothing unfinished was left below `root`."""
-    for directory, _, names in os.walk(os.fsencode(root)):
-        left = [name for name in names if name.lower().startswith(b".hvferry.")]
+    for directory, inner, names in os.walk(os.fsencode(root)):
+        left = [name for name in inner + names if name.lower().startswith(b".hvferry.")]
         check(not left, f"{directory!r} holds {left}")
 
 

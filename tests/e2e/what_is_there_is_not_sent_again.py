@@ -459,7 +459,8 @@ def leave_orphans(ws, source, dest):
 
 
 def temps_below(root):
-    return [os.path.join(at, name) for at, _, names in os.walk(root) for name in names if name.startswith(".hvferry.")]
+    return [os.path.join(at, name) for at, inner, names in os.walk(root) for name in inner + names
+            if name.startswith(".hvferry.")]
 
 
 def small_tree(root):
@@ -473,7 +474,7 @@ def files_of_a_dead_session_are_removed_by_one_in(ws, value):
     source, top = ws.dir("source"), ws.dir("top")
     small_tree(source)
     dest = top / "dest"
-    dest.mkdir()
+    (dest / "a" / "b").mkdir(parents=True)
     for directory in ("", "a", "a/b"):  # one file is under way at a time
         only = ws.dir(f"only-{directory.replace('/', '-')}")
         (only / directory).mkdir(parents=True, exist_ok=True)
@@ -494,6 +495,41 @@ def files_of_a_dead_session_are_removed_by_one_in(ws, value):
         check_equal(sorted(left), sorted(temps), "unfinished files")
     else:
         check_equal(left, [], "unfinished files")
+
+
+@case
+def what_a_dead_session_has_not_named_is_removed(ws):
+    """A directory that it made, and what is in it: files that were complete, and one that was not."""
+    source, dest = ws.dir("source"), ws.dir("dest")
+    (source / "new" / "sub").mkdir(parents=True)
+    for name in ("new/one", "new/sub/two"):
+        put(source / name, noise(1000, name))
+    put(source / "new" / "sub" / "large", noise(2 * MIB, "large"))
+    leave_orphans(ws, source, dest)
+    staged = [name for name in os.listdir(dest) if name.startswith(".hvferry.")]
+    check(len(staged) == 1 and os.listdir(dest / staged[0]) and not (dest / "new").exists(), f"{os.listdir(dest)}")
+    good(ws.push([*SEND, f"{source}/"], dest))
+    lib.same_tree(source, dest)
+
+
+@case
+def two_sessions_make_one_directory(ws):
+    """Each a half of it: what one has not named yet goes into what the other has made meanwhile."""
+    first, second, dest = ws.dir("first"), ws.dir("second"), ws.dir("dest")
+    for source in (first, second):
+        (source / "new" / "sub").mkdir(parents=True)
+        put(source / "new" / "sub" / source.name, noise(2 * MIB, source.name))
+    both = ws.dir("both")
+    for source in (second, first):  # directories end with the times of the last one
+        shutil.copytree(source, both, dirs_exist_ok=True)
+    with session(ws, Before(TO_LISTENER, FILE_END), [*SEND, f"{first}/"], dest) as s:
+        check(s.stands(), "the session ended")
+        check(not (dest / "new").exists(), "the directory has its name already")
+        good(ws.push([*SEND, f"{second}/"], dest))
+        s.proxy.go_on()
+        good(s.wait())
+    lib.no_temporary_names(dest)
+    lib.same_tree(both, dest)
 
 
 @case
@@ -520,10 +556,12 @@ def names_that_only_look_like_ours_stay(ws):
              ".hvferry.part.00112233445566778899aabbccddeeff", ".hvferry.0123456789abcdef0.1.0"]
     for name in names:
         put(dest / name, b"kept")
+    (dest / ".hvferry.0123456789abcdef.2").mkdir()
     (dest / ".hvferry.0123456789abcdef.2.0").mkdir()
+    put(dest / ".hvferry.0123456789abcdef.2.0" / "inside", b"removed")
     put(dest / ".hvferry.0123456789abcdef.3.0", b"removed")
     good(ws.push([*SEND, f"{source}/"], dest))
-    check_equal(sorted(os.listdir(dest)), sorted([*names, "f", ".hvferry.0123456789abcdef.2.0"]), "names")
+    check_equal(sorted(os.listdir(dest)), sorted([*names, "f", ".hvferry.0123456789abcdef.2"]), "names")
 
 
 @case

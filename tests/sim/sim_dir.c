@@ -172,25 +172,31 @@ int os_rmdir_at(struct os_dir at, const char *name) {
     return drop(at, name, true);
 }
 
-int os_rename_at(struct os_dir at, const char *from, const char *to) {
+int os_move(struct os_dir from, const char *name, struct os_dir to, const char *to_name, bool replace) {
     struct sim_node *n, *old;
-    int result = sim_look(at, from, &n);
+    int result = sim_look(from, name, &n);
     if (result == 0)
         result = sim_failure();
     if (result != 0)
         return result;
-    struct sim_node *dir = sim_dir_node(at);
-    if (sim_look(at, to, &old) == 0) {
+    struct sim_node *dir = sim_dir_node(to);
+    if (sim_look(to, to_name, &old) == 0) {
+        if (!replace)
+            return -EEXIST;
         if ((old->kind == OS_DIR) != (n->kind == OS_DIR))
             return old->kind == OS_DIR ? -EISDIR : -ENOTDIR;
         if (old->names)
             return -ENOTEMPTY;
-        sim_name_drop(dir, sim_name_find(dir, to));
+        sim_name_drop(dir, sim_name_find(dir, to_name));
     }
-    sim_name_drop(dir, sim_name_find(dir, from));
-    sim_name_add(dir, to, n);
+    sim_name_drop(sim_dir_node(from), sim_name_find(sim_dir_node(from), name));
+    sim_name_add(dir, to_name, n);
     sim_node_touched(n);
     return 0;
+}
+
+int os_rename_at(struct os_dir at, const char *from, const char *to) {
+    return os_move(at, from, at, to, true);
 }
 
 int os_set_owner_at(struct os_dir at, const char *name, uint32_t uid, uint32_t gid) {

@@ -179,6 +179,38 @@ static void forgotten_directory_is_looked_up_again(void **state) {
     assert_is("ab", "root/ab");
 }
 
+static void staged_directory_is_found_where_it_is(void **state) {
+    (void)state;
+    struct os_dir dir;
+    make("a");
+    make("a/temp");
+    make("a/temp/in");
+    make("other");
+    assert_null(dir_cache_staged(&cache, "a/b"));
+    assert_int_equal(dir_cache_stage(&cache, "a/b", "temp"), 0);
+    assert_is("a/b", "root/a/temp");
+    assert_is("a/b/in", "root/a/temp/in");
+    dir_cache_forget(&cache, "");
+    assert_is("a/b/in", "root/a/temp/in");
+    assert_int_equal(get("a/bc", &dir), -ENOENT);
+    assert_string_equal(dir_cache_staged(&cache, "a/b")->path, "a/b");
+    assert_string_equal(dir_cache_staged(&cache, "a/b/x/y")->path, "a/b");
+    static const char *const others[] = {"", "a", "a/bc", "a/c", "other"};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        assert_null(dir_cache_staged(&cache, others[i]));
+    for (char name[] = "c"; name[0] <= 'z'; name[0]++)
+        assert_int_equal(dir_cache_stage(&cache, name, "other"), 0);
+    assert_is("m", "root/other");
+    assert_string_equal(dir_cache_staged(&cache, "m/x")->path, "m");
+    dir_cache_unstage(&cache, dir_cache_staged(&cache, "m"));
+    assert_null(dir_cache_staged(&cache, "m/x"));
+    assert_string_equal(dir_cache_staged(&cache, "n")->path, "n");
+    assert_string_equal(dir_cache_staged(&cache, "a/b")->path, "a/b");
+    assert_int_equal(os_rename_at(root, "other", "m"), 0);
+    dir_cache_forget(&cache, "m");
+    assert_is("m", "root/m");
+}
+
 static void link_anywhere_in_the_path_is_refused(void **state) {
     (void)state;
     need_links(root);
@@ -223,6 +255,7 @@ int main(void) {
         BOTH_WAYS(missing_directory_is_an_error_and_leaves_the_cache_sound),
         BOTH_WAYS(only_what_was_made_and_kept_since_is_new),
         BOTH_WAYS(forgotten_directory_is_looked_up_again),
+        BOTH_WAYS(staged_directory_is_found_where_it_is),
         BOTH_WAYS(link_anywhere_in_the_path_is_refused),
         BOTH_WAYS(way_up_is_refused),
     };

@@ -190,6 +190,20 @@ static void names_are_made_renamed_and_removed(void **state) {
     assert_int_equal(os_mkdir_at(d, "dir", 0700), 0);
     assert_int_equal(os_mkdir_at(d, "dir", 0700), -EEXIST);
     assert_int_equal(os_rename_at(d, "b", "dir"), -EISDIR);
+    if (OS_CAN_STAGE_DIRS) {
+        struct os_dir in;
+        assert_int_equal(os_dir_open(d, "dir", &in), 0);
+        put_text(d, "c", "c");
+        assert_int_equal(os_move(d, "c", d, "b", false), -EEXIST);
+        assert_int_equal(os_move(d, "c", in, "x", false), 0);
+        assert_text(d, "dir/x", "c");
+        assert_int_equal(os_move(in, "x", d, "b", false), -EEXIST);
+        assert_int_equal(os_move(in, "x", d, "b", true), 0);
+        assert_text(d, "b", "c");
+        assert_int_equal(os_move(in, "x", d, "c", false), -ENOENT);
+        assert_int_equal(os_move(d, "b", d, "dir", true), -EISDIR);
+        os_dir_close(&in);
+    }
     put_text(d, "dir/x", "x");
     assert_int_equal(os_rmdir_at(d, "dir"), -ENOTEMPTY);
     assert_true(os_unlink_at(d, "dir") < 0);

@@ -34,11 +34,13 @@ static void directory_is_made_writable_or_stays(void **state) {
     open_sink(archive);
     assert_int_equal(sink_make_dir(sink, "", 0, NULL), 0);
     assert_int_equal(sink_make_dir(sink, "new", 0, NULL), 0);
+    assert_int_equal(sink_finish(sink, NULL), 0);
     assert_mode(root, "new", 0700);
     put_text(root, "new/inside", "kept");
     assert_int_equal(sink_make_dir(sink, "new", 0755, NULL), 0);
     assert_text(root, "new/inside", "kept");
     assert_int_equal(sink_make_dir(sink, "new/sub", 07777, NULL), 0);
+    assert_int_equal(sink_finish(sink, NULL), 0);
     assert_int_equal(stat_of(root, "new/sub").mode & 07000, 0);
 }
 
@@ -90,6 +92,7 @@ static void directory_keeps_mode_and_time_that_are_not_preserved(void **state) {
     (void)state;
     open_sink((struct sink_options){.umask = 022});
     assert_int_equal(sink_make_dir(sink, "d", 0755, NULL), 0);
+    assert_int_equal(sink_finish(sink, NULL), 0);
     struct os_stat before = stat_of(root, "d");
     assert_int_equal(end_dir("d", 0500), 0);
     struct os_stat after = stat_of(root, "d");

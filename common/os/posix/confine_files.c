@@ -50,7 +50,7 @@ struct port_rule {
 static const uint64_t rights_of[] = {
     [OS_REACH_READ] = FS_READ_FILE | FS_READ_DIR,
     [OS_REACH_WRITE] = FS_READ_FILE | FS_READ_DIR | FS_WRITE_FILE | FS_TRUNCATE | FS_REMOVE_FILE |
-                       FS_REMOVE_DIR | FS_MAKE_DIR | FS_MAKE_REG | FS_MAKE_SYM,
+                       FS_REMOVE_DIR | FS_MAKE_DIR | FS_MAKE_REG | FS_MAKE_SYM | FS_REFER,
     [OS_REACH_REMOVE] = FS_REMOVE_FILE,
 };
 #define RIGHTS_OF_A_FILE (FS_READ_FILE | FS_WRITE_FILE | FS_TRUNCATE)

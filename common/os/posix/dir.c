@@ -295,6 +295,20 @@ int os_rename_at(struct os_dir at, const char *from, const char *to) {
     return renameat(at.fd, from, at.fd, to) == 0 ? 0 : -errno;
 }
 
+int os_move(struct os_dir from, const char *name, struct os_dir to, const char *to_name, bool replace) {
+    struct stat st;
+    if (replace)
+        return renameat(from.fd, name, to.fd, to_name) == 0 ? 0 : -errno;
+    if (renameat2(from.fd, name, to.fd, to_name, RENAME_NOREPLACE) == 0)
+        return 0;
+    if (errno != EINVAL && errno != ENOSYS)
+        return -errno;
+    /* The file system has no such thing. A directory replaces nothing but an empty one anyway. */
+    if (fstatat(to.fd, to_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+        return -EEXIST;
+    return renameat(from.fd, name, to.fd, to_name) == 0 ? 0 : -errno;
+}
+
 /* What is changed must be the link, not a file that somebody has just put at its name. fd or -errno. */
 static int open_link(struct os_dir at, const char *name) {
     struct stat st;

@@ -242,6 +242,11 @@ int os_rename_at(struct os_dir at, const char *from, const char *to) {
     return result;
 }
 
+int os_move(struct os_dir from, const char *name, struct os_dir to, const char *to_name, bool replace) {
+    (void)from, (void)name, (void)to, (void)to_name, (void)replace;
+    return -ENOTSUP;
+}
+
 int os_set_owner_at(struct os_dir at, const char *name, uint32_t uid, uint32_t gid) {
     (void)at;
     (void)name;

@@ -44,6 +44,7 @@ static inline struct os_file os_dir_as_file(struct os_dir dir) {
 
 /* True where os_volume_sync works. */
 #define OS_CAN_SYNC_VOLUME false
+#define OS_CAN_STAGE_DIRS false
 
 /* True where os_set_win_attr works. */
 #define OS_KEEPS_WIN_ATTR true

@@ -1,0 +1,210 @@
+/* sink_stage.c: a new directory is filled under another name and gets its own with the first files in it.
+ *
+ * Whoever makes a directory knows that there is nothing in it. What is written there under its own name is seen by nobody until
+ * the directory is, so that one rename serves all the small files that are in it by then; each of them would take a rename of its
+ * own (decision 0017). So it is with each directory below it.
+ *
+ * A file that has its name before it is flushed is whole before anything else happens (sink_file_begin), and in the batch
+ * then; its directory, and those above, get their names when the batch is flushed. What can take longer, a large file, has a
+ * temporary name there too. When it is large enough to be kept unfinished, its directory gets its name before: what a dead
+ * session left staged is removed with all that is in it.
+ */
+#include "receiver/sink_impl.h"
+
+#include "core/path.h"
+#include "core/text.h"
+
+#include <errno.h>
+
+/* Whether a directory in `at` may be: its name has to be told from those of dead sessions, and none of it is counted. */
+static bool may_stage(const struct sink *sink, struct os_dir at) {
+    struct os_stat st;
+    return OS_CAN_STAGE_DIRS && os_file_is_open(sink->claim) && sink->opt.usage == NULL &&
+           sink->dirs.staged_count < SINK_STAGED_MAX && os_dir_stat(at, &st) == 0 &&
+           st.device == sink->volume;
+}
+
+int sink_stage_dir(struct sink *sink, struct os_dir at, const char *name, const char *path, uint32_t mode) {
+    struct os_stat st;
+    struct temp_name temp;
+    if (!may_stage(sink, at) || os_stat_at(at, name, &st) != -ENOENT)
+        return 1;
+    sink_temp_name(sink, path, UINT64_MAX - sink->staged, &temp); /* the sender's files count from 1 */
+    int result = os_mkdir_at(at, temp.s, mode);
+    if (result == -EEXIST)
+        return 1;
+    if (result != 0)
+        return result;
+    sink->staged++;
+    result = dir_cache_stage(&sink->dirs, path, temp.s);
+    if (result != 0)
+        (void)os_rmdir_at(at, temp.s);
+    return result == 0 ? dir_cache_made(&sink->dirs, path) : result;
+}
+
+static int merge(struct os_dir from, struct os_dir to, unsigned levels);
+
+static int merge_one(struct os_dir from, const char *name, struct os_dir to, unsigned levels) {
+    struct os_dir ours, theirs;
+    int result = os_move(from, name, to, name, false);
+    if (result != -EEXIST)
+        return result;
+    if (os_dir_open(from, name, &ours) != 0)
+        return os_move(from, name, to, name, true);
+    result = levels == 0 ? -ELOOP : os_dir_open(to, name, &theirs);
+    if (result == 0) {
+        result = merge(ours, theirs, levels - 1);
+        os_dir_close(&theirs);
+    }
+    os_dir_close(&ours);
+    return result == 0 ? os_rmdir_at(from, name) : result;
+}
+
+/* Another session, or whoever, has made the directory too: what is in ours goes there, as it would have. */
+static int merge(struct os_dir from, struct os_dir to, unsigned levels) {
+    struct os_list *list;
+    const char *name;
+    enum os_kind kind;
+    int more = 0, result = os_list_open(from, &list);
+    if (result != 0)
+        return result;
+    while (result == 0 && (more = os_list_next(list, &name, &kind)) == 1)
+        result = merge_one(from, name, to, levels);
+    os_list_close(list);
+    return more < 0 ? more : result;
+}
+
+static int merge_into(struct sink *sink, const struct dir_staged *d, struct os_dir at, const char *name) {
+    struct os_dir from, to;
+    int result = os_dir_open(at, name, &to);
+    if (result != 0)
+        return result;
+    result = os_dir_open(at, d->temp, &from);
+    if (result == 0) {
+        dir_cache_forget(&sink->dirs, d->path);
+        result = merge(from, to, PATH_DEPTH_MAX);
+        os_dir_close(&from);
+    }
+    os_dir_close(&to);
+    return result == 0 ? os_rmdir_at(at, d->temp) : result;
+}
+
+/* It is staged no more when this is 0. */
+static int name_dir(struct sink *sink, struct dir_staged *d, struct err *err) {
+    struct os_dir at;
+    const char *name;
+    if (sink_parent(sink, d->path, &at, &name, err) != 0)
+        return -1;
+    if (d->spoilt)
+        return err_set(err, EXIT_FILE_IO, "%s: the directory holds what could not be removed",
+                       ESCAPED(d->path));
+    int result = os_move(at, d->temp, at, name, false);
+    if (result == -EEXIST || result == -ENOTEMPTY)
+        result = merge_into(sink, d, at, name);
+    if (result == 0)
+        result = sink_name_changed(sink, at);
+    if (result != 0)
+        return os_file_error(err, result, "%s: cannot give the directory its name", ESCAPED(d->path));
+    dir_cache_unstage(&sink->dirs, d);
+    return 0;
+}
+
+void sink_stage_fill(struct sink *sink, const char *path) {
+    struct dir_staged *nearest = dir_cache_staged(&sink->dirs, path);
+    if (nearest == NULL || nearest->filled) /* and so are those above it */
+        return;
+    for (unsigned i = 0; i < sink->dirs.staged_count; i++)
+        if (path_is_within(path, sink->dirs.staged[i].path))
+            sink->dirs.staged[i].filled = true;
+}
+
+void sink_stage_spoil(struct sink *sink, const char *path) {
+    struct dir_staged *nearest = dir_cache_staged(&sink->dirs, path);
+    if (nearest)
+        nearest->spoilt = true;
+}
+
+static void settle_in(struct sink *sink, const struct dir_staged *d, const struct err *err) {
+    for (unsigned i = 0; i < sink->batch_count; i++)
+        if (sink->batch[i].path && path_is_within(sink->batch[i].path, d->path))
+            sink_settle_one(sink, &sink->batch[i], err);
+}
+
+void sink_name_filled(struct sink *sink) {
+    for (unsigned i = 0; i < sink->dirs.staged_count;) {
+        struct dir_staged *d = &sink->dirs.staged[i];
+        struct err err = {0};
+        if (!d->filled) {
+            i++;
+        } else if (name_dir(sink, d, &err) != 0) {
+            d->filled = false;
+            settle_in(sink, d, &err);
+            i++;
+        }
+    }
+}
+
+/* True for those above and below; NULL: for all. */
+static bool concerns(const struct dir_staged *d, const char *path) {
+    return path == NULL || path_is_within(d->path, path) || path_is_within(path, d->path);
+}
+
+static bool any_is_filled(const struct sink *sink, const char *path) {
+    for (unsigned i = 0; i < sink->dirs.staged_count; i++)
+        if (sink->dirs.staged[i].filled && concerns(&sink->dirs.staged[i], path))
+            return true;
+    return false;
+}
+
+static int name_dirs(struct sink *sink, const char *path, struct err *err) {
+    int result = 0;
+    if (any_is_filled(sink, path))
+        sink_commit(sink);
+    for (unsigned i = 0; i < sink->dirs.staged_count;) {
+        struct dir_staged *d = &sink->dirs.staged[i];
+        bool meant = concerns(d, path);
+        if (!meant || name_dir(sink, d, err) != 0) {
+            result = meant ? -1 : result;
+            i++;
+        }
+    }
+    return result;
+}
+
+int sink_name_all(struct sink *sink, struct err *err) {
+    return name_dirs(sink, NULL, err);
+}
+
+int sink_name_dirs_of(struct sink *sink, const char *path, struct err *err) {
+    return name_dirs(sink, path, err);
+}
+
+/* What lies deeper was not made by a session. */
+static void remove_dead(struct sink *sink, struct os_dir at, const char *name, unsigned levels) {
+    struct os_dir dir;
+    struct os_list *list;
+    const char *inner;
+    enum os_kind kind;
+    if (os_unlink_at(at, name) == 0 || levels == 0 || os_dir_open(at, name, &dir) != 0)
+        return;
+    if (os_list_open(dir, &list) == 0) {
+        while (!sink_is_cancelled(sink) && os_list_next(list, &inner, &kind) == 1)
+            remove_dead(sink, dir, inner, levels - 1);
+        os_list_close(list);
+    }
+    os_dir_close(&dir);
+    (void)os_rmdir_at(at, name);
+}
+
+void sink_remove_dead(struct sink *sink, struct os_dir at, const char *name) {
+    remove_dead(sink, at, name, PATH_DEPTH_MAX);
+}
+
+void sink_end_staging(struct sink *sink) {
+    struct os_dir at;
+    const char *name;
+    (void)name_dirs(sink, NULL, NULL);
+    for (unsigned i = 0; i < sink->dirs.staged_count; i++)
+        if (dir_cache_parent(&sink->dirs, sink->dirs.staged[i].path, &at, &name) == 0)
+            sink_remove_dead(sink, at, sink->dirs.staged[i].temp);
+}
