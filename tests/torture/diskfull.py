@@ -39,7 +39,7 @@ def make_tree(root, which):
 
 
 def unfinished(root):
-    return [name for _, _, names in os.walk(os.fsencode(root)) for name in names if module.is_temporary(name)]
+    return [name for _, inner, names in os.walk(os.fsencode(root)) for name in inner + names if module.is_temporary(name)]
 
 
 class Point(NamedTuple):

@@ -144,7 +144,8 @@ def read_files(root):
 
 
 def is_temporary(path):
-    return os.path.basename(path).startswith(b".hvferry.")
+    """A file, or what is in a new directory that has no name yet."""
+    return any(part.startswith(b".hvferry.") for part in path.split(b"/"))
 
 
 def old_or_new(found, old, new, may_leave_temporary=False, may_leave_partial=False):

@@ -75,7 +75,8 @@ def read_tree(root):
 
 
 def is_temporary(path):
-    return os.path.basename(path).startswith(".hvferry.")
+    """A file, or a new directory that has no name yet, and what is in it."""
+    return any(part.startswith(".hvferry.") for part in path.split(os.sep))
 
 
 def is_partial(path):
