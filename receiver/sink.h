@@ -1,10 +1,10 @@
 /* sink.h: the only code that creates, writes, flushes and renames anything at the destination.
  *
  * All of it happens through directory handles below the root, one component at a time. A file is written
- * under a reserved temporary name beside its place, checked, flushed and only then renamed: at every instant
- * the name is the complete old file or the complete new one. Files are committed in batches; who asked for a
- * file hears through `settled` when it is durable or has failed. A failure concerns one file: it returns -1
- * with an err that names the path, and the sink can go on. One thread.
+ * under a reserved temporary name beside its place, or in a new directory that has such a name, checked, flushed and only
+ * then seen under its own: at every instant the name is the complete old file or the complete new one. Files are
+ * committed in batches; who asked for a file hears through `settled` when it is durable or has failed. A failure
+ * concerns one file: it returns -1 with an err that names the path, and the sink can go on. One thread.
  */
 #ifndef RECEIVER_SINK_H
 #define RECEIVER_SINK_H
