@@ -126,6 +126,30 @@ static int open_to_change(struct os_dir at, const char *name, struct os_file *re
     return result;
 }
 
+static struct file_state state_of(const struct sink *sink, const struct os_stat *st) {
+    return (struct file_state){st->device,    st->inode,      st->size,       st->ctime_sec,
+                               st->mtime_sec, st->ctime_nsec, st->mtime_nsec, sink->flushes};
+}
+
+static bool is_still(const struct file_state *was, const struct os_stat *st) {
+    return st->device == was->device && st->inode == was->inode && st->size == was->size &&
+           st->ctime_sec == was->ctime_sec && st->ctime_nsec == was->ctime_nsec &&
+           st->mtime_sec == was->mtime_sec && st->mtime_nsec == was->mtime_nsec;
+}
+
+/* As open_to_change, for what `looked_at` says. -EAGAIN: it is another by now, or was changed. */
+static int open_looked_at(const struct sink *sink, struct os_dir at, const char *name,
+                          const struct os_stat *looked_at, struct os_file *ret) {
+    const struct file_state was = state_of(sink, looked_at);
+    struct os_stat now;
+    int result = open_to_change(at, name, ret, &now);
+    if (result == 0 && !is_still(&was, &now)) {
+        os_close(ret);
+        result = -EAGAIN;
+    }
+    return result;
+}
+
 /* What was changed of a file that stays. Windows flushes no file that is not open for writing; a name is not at stake. */
 static int flush_changed(struct sink *sink, struct os_file file, const struct os_stat *st) {
     if (sink->opt.durable == DURABLE_NONE || !OS_CAN_SYNC_VOLUME)
@@ -161,17 +185,12 @@ enum sink_has sink_has(struct sink *sink, const struct entry *e, bool same_time)
         return sink_found(sink, at, name, &st) == 0 ? SINK_HAS : SINK_LACKS;
     struct os_file file = OS_FILE_NONE; /* metadata that cannot be set make the file be sent again */
     struct err ignored;
-    bool done = open_to_change(at, name, &file, &st) == 0 &&
-                sink_set_metadata(sink, file, &st, &meta, &st, true, e->path, &ignored) == 0 &&
+    /* Not the time, which it has: should another session write to it now, what that leaves must not be taken for this one's. */
+    bool done = open_looked_at(sink, at, name, &st, &file) == 0 &&
+                sink_set_metadata(sink, file, &st, &meta, &st, false, e->path, &ignored) == 0 &&
                 flush_changed(sink, file, &st) == 0;
     os_close(&file);
     return done ? SINK_HAS : SINK_LACKS;
-}
-
-static bool is_still(const struct file_state *was, const struct os_stat *st) {
-    return st->device == was->device && st->inode == was->inode && st->size == was->size &&
-           st->ctime_sec == was->ctime_sec && st->ctime_nsec == was->ctime_nsec &&
-           st->mtime_sec == was->mtime_sec && st->mtime_nsec == was->mtime_nsec;
 }
 
 /* Before a file gets the time that says that it is right: what was compared may be in memory only, written by whomever. Should
@@ -207,14 +226,17 @@ int sink_touch(struct sink *sink, const char *path, const struct file_state *was
         renew = false;
         result = 0;
     }
-    if (result == 0 && !is_still(was, &st)) {
+    bool still = result != 0 || is_still(was, &st);
+    if (result == 0 && still && os_file_is_open(file)) {
+        result = flush_compared(sink, file, &st, was);
+        if (result == 0) /* which may have taken long */
+            result = os_fstat(file, &st);
+        still = result != 0 || is_still(was, &st);
+    }
+    if (!still) {
         os_close(&file);
         return err_set(err, EXIT_PARTIAL, "%s: changed since it was compared; send it again", ESCAPED(path));
     }
-    if (result == 0 && (!right || renew))
-        result = flush_compared(sink, file, &st, was);
-    if (result == 0)
-        sink_remove_partial(sink, path, st.size);
     if (result == 0 && !right && sink_set_metadata(sink, file, &st, meta, &st, true, path, err) != 0) {
         os_close(&file);
         return -1;
@@ -224,6 +246,8 @@ int sink_touch(struct sink *sink, const char *path, const struct file_state *was
     if (result == 0)
         result = right ? sink_found(sink, at, name, &st) : flush_changed(sink, file, &st);
     os_close(&file);
+    if (result == 0) /* this may take long too */
+        sink_remove_partial(sink, path, st.size);
     return result == 0 ? 0 : os_file_error(err, result, "%s: cannot open or flush", ESCAPED(path));
 }
 
@@ -246,7 +270,6 @@ int sink_digest(struct sink *sink, const char *path, uint32_t block_size, struct
     (void)usage_close(&held, &file);
     if (result != 0)
         return sink_long_error(sink, result, path, "cannot read for comparison", err);
-    *ret_was = (struct file_state){st.device,    st.inode,      st.size,       st.ctime_sec,
-                                   st.mtime_sec, st.ctime_nsec, st.mtime_nsec, sink->flushes};
+    *ret_was = state_of(sink, &st);
     return 0;
 }

@@ -22,6 +22,95 @@ static int end_dir(const char *path, uint32_t mode) {
     return sink_end_dir(sink, &e, NULL);
 }
 
+/* ---- what others do between two calls ----------------------------------------------------------------- */
+
+static void (*before_open)(void), (*before_flush)(void); /* once; the linker leads the calls here */
+
+static void let_in(void (**who)(void)) {
+    void (*act)(void) = *who;
+    *who = NULL;
+    if (act)
+        act();
+}
+
+int __real_os_open_read(struct os_dir at, const char *name, struct os_file *ret);
+int __wrap_os_open_read(struct os_dir at, const char *name, struct os_file *ret);
+int __wrap_os_open_read(struct os_dir at, const char *name, struct os_file *ret) {
+    let_in(&before_open);
+    return __real_os_open_read(at, name, ret);
+}
+
+int __real_os_volume_sync(struct os_dir dir);
+int __wrap_os_volume_sync(struct os_dir dir);
+int __wrap_os_volume_sync(struct os_dir dir) {
+    let_in(&before_flush);
+    return __real_os_volume_sync(dir);
+}
+
+int __real_os_sync(struct os_file file);
+int __wrap_os_sync(struct os_file file);
+int __wrap_os_sync(struct os_file file) {
+    let_in(&before_flush);
+    return __real_os_sync(file);
+}
+
+static void replace_it(void) {
+    put_text(root, "other", "new!");
+    set_mode(root, "other", 0600);
+    set_time(root, "other", 7, 5);
+    assert_int_equal(os_rename_at(root, "other", "f"), 0);
+}
+
+static void write_to_it(void) {
+    put_text(root, "f", "longer");
+}
+
+/* Between the look at it and the open, another session has given the name to its own file. */
+static void what_was_replaced_since_it_was_looked_at_is_left_alone(void **state) {
+    (void)state;
+    const struct entry e = {
+        .file_id = 1, .type = ENTRY_FILE, .path = "f", .mode = 0640, .size = 4, .mtime_sec = 1000};
+    open_sink(archive);
+    put_text(root, "f", "text");
+    set_time(root, "f", 1000, 0);
+    before_open = replace_it;
+    assert_int_equal(sink_has(sink, &e, true), SINK_LACKS);
+    assert_null(before_open);
+    struct os_stat st = stat_of(root, "f");
+    assert_text(root, "f", "new!");
+    assert_mtime(&st, 7, 5);
+    assert_mode(root, "f", 0600);
+}
+
+/* While it is flushed, which may take long, somebody writes to it, or replaces it. */
+static void what_was_changed_while_it_was_flushed_does_not_get_its_time(void **state) {
+    (void)state;
+    static void (*const acts[])(void) = {write_to_it, replace_it};
+    struct file_state was;
+    struct digest digest;
+    struct err err;
+    open_sink(archive);
+    for (size_t i = 0; i < 4;
+         i++) { /* one that gets another time, and one that has the right one since it was written */
+        struct metadata meta = {.mode = 0644, .mtime_sec = 1000};
+        put_text(root, "f", "text");
+        set_mode(root, "f", 0644);
+        struct os_stat before = stat_of(root, "f");
+        if (i >= 2) {
+            meta.mtime_sec = before.mtime_sec;
+            meta.mtime_nsec = before.mtime_nsec;
+        }
+        assert_int_equal(sink_digest(sink, "f", 4096, &was, &digest, NULL), 0);
+        before_flush = acts[i % 2];
+        err.code = EXIT_OK;
+        assert_int_equal(sink_touch(sink, "f", &was, &meta, &err), -1);
+        assert_null(before_flush);
+        assert_int_equal(err.code, EXIT_PARTIAL);
+        struct os_stat after = stat_of(root, "f");
+        assert_false(after.mtime_sec == meta.mtime_sec && after.mtime_nsec == meta.mtime_nsec);
+    }
+}
+
 /* ---- volumes that are full, others, or fail ----------------------------------------------------------- */
 
 static void failed_write_drops_the_file_and_the_next_one_succeeds(void **state) {
@@ -466,6 +555,8 @@ static void only_links_get_the_owner_and_time_of_one(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        SINK_TEST(what_was_replaced_since_it_was_looked_at_is_left_alone),
+        SINK_TEST(what_was_changed_while_it_was_flushed_does_not_get_its_time),
         SINK_TEST(failed_write_drops_the_file_and_the_next_one_succeeds),
         SINK_TEST(full_disk_keeps_the_old_file_and_the_sink_goes_on),
         SINK_TEST(what_lies_on_another_volume_is_flushed_on_its_own),
