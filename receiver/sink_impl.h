@@ -172,7 +172,7 @@ int sink_set_metadata(const struct sink *sink, struct os_file file, const struct
 int sink_set_win_attr(const struct sink *sink, struct os_file file, const struct win_attr *now,
                       const struct win_attr *meta, const struct win_attr *old);
 
-/* The result of a change of owner: a group that an unprivileged receiver may not give is left, as in rsync. */
+/* The result of a change of owner: a group that an unprivileged receiver may not, or cannot, give is left, as in rsync. */
 int sink_owner_result(int result);
 
 /* err for a change of owner or group that failed, with what to do about it. Always -1. */

@@ -17,12 +17,17 @@ bool sink_owner_differs(const struct sink *sink, const struct os_stat *st, uint3
     return owner || group;
 }
 
+/* In a user namespace there are ids that nothing can have (EINVAL). */
+static bool may_not_give(int result) {
+    return result == -EPERM || result == -EINVAL;
+}
+
 int sink_owner_result(int result) {
-    return result == -EPERM && !os_is_privileged() ? 0 : result;
+    return may_not_give(result) && !os_is_privileged() ? 0 : result;
 }
 
 int sink_owner_error(struct err *err, int result, const char *path) {
-    const char *cure = result == -EPERM ? " (leave out -o and -g: -rlpt instead of -a)" : "";
+    const char *cure = may_not_give(result) ? " (leave out -o and -g: -rlpt instead of -a)" : "";
     return os_file_error(err, result, "%s: cannot set owner and group%s",
                          path[0] ? ESCAPED(path) : "the destination", cure);
 }

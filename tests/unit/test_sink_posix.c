@@ -54,6 +54,14 @@ int __wrap_os_sync(struct os_file file) {
     return __real_os_sync(file);
 }
 
+static int owner_failure; /* 0: none */
+
+int __real_os_set_owner(struct os_file file, uint32_t uid, uint32_t gid);
+int __wrap_os_set_owner(struct os_file file, uint32_t uid, uint32_t gid);
+int __wrap_os_set_owner(struct os_file file, uint32_t uid, uint32_t gid) {
+    return owner_failure ? owner_failure : __real_os_set_owner(file, uid, gid);
+}
+
 static void replace_it(void) {
     put_text(root, "other", "new!");
     set_mode(root, "other", 0600);
@@ -330,6 +338,36 @@ static void read_only_directory_takes_files_again(void **state) {
     assert_mode(root, "d/f", 0444);
 }
 
+/* One that it is no member of, and one that its user namespace does not know. */
+static void group_that_an_ordinary_user_cannot_give_is_left(void **state) {
+    (void)state;
+    static const int failures[] = {-EPERM, -EINVAL, -EIO};
+    const struct metadata theirs = {.mode = 0640, .gid = 23456};
+    int results[3];
+    struct err err;
+    become_nobody();
+    open_sink((struct sink_options){.owner = true, .group = true, .perms = true});
+    for (unsigned i = 0; i < 3; i++) {
+        char name[] = {(char)('a' + i), '\0'};
+        owner_failure = failures[i];
+        results[i] = sink_file_begin(sink, i + 1, name, 0, NULL, NULL);
+        if (results[i] == 0)
+            results[i] = sink_file_end(sink, 0, &theirs, NULL);
+    }
+    owner_failure = 0;
+    sink_commit(sink);
+    become_oneself();
+    assert_int_equal(results[0], 0);
+    assert_int_equal(results[1], 0);
+    assert_int_equal(results[2], -1);
+    assert_durable(1, 0);
+    assert_durable(2, 0);
+    for (size_t i = 0; i < 3; i++) { /* the superuser is told */
+        (void)sink_owner_error(&err, failures[i], "f");
+        assert_int_equal(strstr(err.msg, "-rlpt instead of -a") != NULL, i < 2);
+    }
+}
+
 static void directory_without_rights_fails_with_its_reason(void **state) {
     (void)state;
     struct err err = {.code = 0};
@@ -564,6 +602,7 @@ int main(void) {
         SINK_TEST(owner_and_group_are_set_by_a_privileged_receiver),
         SINK_TEST(nobody_else_can_open_what_will_change_hands),
         SINK_TEST(read_only_directory_takes_files_again),
+        SINK_TEST(group_that_an_ordinary_user_cannot_give_is_left),
         SINK_TEST(directory_without_rights_fails_with_its_reason),
         SINK_TEST(no_file_lands_outside_while_its_directory_is_exchanged_with_a_link),
         SINK_TEST(no_file_lands_outside_by_the_fallback_either),
