@@ -178,6 +178,7 @@ int sink_make_dir(struct sink *sink, const char *path, uint32_t mode, struct err
     const char *name;
     if (path[0] == '\0') {
         make_root_writable(sink);
+        sink_remove_orphans(sink, ""); /* again, if it was not before */
         return 0;
     }
     if (sink_parent(sink, path, &at, &name, err) != 0)
@@ -197,12 +198,13 @@ int sink_make_dir(struct sink *sink, const char *path, uint32_t mode, struct err
         usage_give_name(sink->opt.usage);
     if (result == -EEXIST && (result = os_stat_at(at, name, &st)) == 0) {
         if (st.kind == OS_DIR) {
-            sink_remove_orphans(sink, path);
-            if (sink_parent(sink, path, &at, &name, err) != 0) /* that may have closed it */
-                return -1;
             result = make_writable(sink, at, name, &st);
-            if (result == 0)
+            if (result == 0) {
+                sink_remove_orphans(sink, path);
+                if (sink_parent(sink, path, &at, &name, err) != 0) /* that may have closed it */
+                    return -1;
                 result = sink_found(sink, at, name, &st);
+            }
             return result == 0 ? 0 : os_file_error(err, result, "%s: cannot make it writable", ESCAPED(path));
         }
         if (st.kind != OS_SYMLINK)

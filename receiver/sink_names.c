@@ -92,8 +92,10 @@ static bool is_dead(struct sink *sink, const char *path, uint64_t salt, uint64_t
 
 /* A sender may list a directory again and again, and there may be a hundred thousand names in it. Two that share a place are
  * looked through by turns; the salt keeps it from knowing which do. */
-static bool was_looked_at(struct sink *sink, uint64_t inode) {
-    uint64_t number = (inode ^ sink->opt.name_salt) * 0x9E3779B97F4A7C15;
+static bool was_looked_at(struct sink *sink, const struct os_stat *st) {
+    uint64_t number = (st->inode ^ sink->opt.name_salt) * 0x9E3779B97F4A7C15;
+    if ((st->mode & 0200) == 0) /* when it can be written to, once more */
+        number = ~number;
     uint64_t *place = &sink->looked_at[number / (UINT64_MAX / SINK_LOOKED_AT + 1)];
     bool was = *place == number;
     *place = number;
@@ -109,7 +111,7 @@ void sink_remove_orphans(struct sink *sink, const char *path) {
     uint64_t salt, up, dead = 0, dead_up = 0; /* neighbours are of the same session: it is asked for once */
     bool any_dead = false;
     if (dir_cache_get(&sink->dirs, path, strlen(path), &dir) != 0 || os_dir_stat(dir, &st) != 0 ||
-        st.device != sink->volume || was_looked_at(sink, st.inode) || os_list_open(dir, &list) != 0)
+        st.device != sink->volume || was_looked_at(sink, &st) || os_list_open(dir, &list) != 0)
         return;
     while (!sink_is_cancelled(sink) && os_list_next(list, &name, &kind) == 1) {
         if (!read_temp_name(name, &salt, &up)) {

@@ -368,6 +368,28 @@ static void group_that_an_ordinary_user_cannot_give_is_left(void **state) {
     }
 }
 
+/* The root, and one below: it was read-only when the other session ended there, as its source is. */
+static void read_only_directory_is_cleaned(void **state) {
+    (void)state;
+    become_nobody();
+    make_dir(root, "d", 0755);
+    put_text(root, ".hvferry.00000000000000bb.1.0", "dead");
+    put_text(root, "d/.hvferry.00000000000000bb.2.1", "dead");
+    set_mode(root, "d", 0555);
+    assert_int_equal(fchmod(root.fd, 0555), 0);
+    open_sink(archive);
+    unsigned before = temps_in(root);
+    int results[] = {sink_make_dir(sink, "", 0555, NULL), sink_make_dir(sink, "d", 0555, NULL),
+                     end_dir("d", 0555), end_dir("", 0555)};
+    unsigned after = temps_in(root);
+    become_oneself();
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(results[i], 0);
+    assert_int_equal(before, 2);
+    assert_int_equal(after, 0);
+    assert_mode(root, "d", 0555);
+}
+
 static void directory_without_rights_fails_with_its_reason(void **state) {
     (void)state;
     struct err err = {.code = 0};
@@ -603,6 +625,7 @@ int main(void) {
         SINK_TEST(nobody_else_can_open_what_will_change_hands),
         SINK_TEST(read_only_directory_takes_files_again),
         SINK_TEST(group_that_an_ordinary_user_cannot_give_is_left),
+        SINK_TEST(read_only_directory_is_cleaned),
         SINK_TEST(directory_without_rights_fails_with_its_reason),
         SINK_TEST(no_file_lands_outside_while_its_directory_is_exchanged_with_a_link),
         SINK_TEST(no_file_lands_outside_by_the_fallback_either),
