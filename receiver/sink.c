@@ -151,12 +151,16 @@ static int set_dir_mode(struct os_file dir, const struct os_stat *st, uint32_t m
     return os_set_mode(dir, mode | (st->mode & 01000));
 }
 
-/* A directory that is there already becomes writable; ENTRY_DIR_END sets its mode. Where modes are not preserved
- * it would not come back, so it stays as it is. */
+/* A directory that is there already becomes writable; ENTRY_DIR_END sets its mode. What would not come back stays as it is: the
+ * mode where none is preserved, and a set-group-ID bit where the superuser writes without it. */
+static bool is_to_be_writable(const struct sink *sink, const struct os_stat *st) {
+    return sink->opt.perms && (st->mode & 0700) != 0700 && !(st->mode & 02000 && os_is_privileged());
+}
+
 static int make_writable(const struct sink *sink, struct os_dir at, const char *name,
                          const struct os_stat *st) {
     struct os_dir dir;
-    if (!sink->opt.perms || (st->mode & 0700) == 0700)
+    if (!is_to_be_writable(sink, st))
         return 0;
     int result = os_dir_open(at, name, &dir);
     if (result != 0)
@@ -169,7 +173,7 @@ static int make_writable(const struct sink *sink, struct os_dir at, const char *
 /* The root too, where that can be had: what cannot be written into it says why. */
 static void make_root_writable(const struct sink *sink) {
     struct os_stat st;
-    if (sink->opt.perms && os_dir_stat(sink->root, &st) == 0)
+    if (os_dir_stat(sink->root, &st) == 0 && is_to_be_writable(sink, &st))
         (void)set_dir_mode(os_dir_as_file(sink->root), &st, (st.mode & 0777) | 0700);
 }
 

@@ -407,10 +407,12 @@ def with_p_set_id_and_sticky_bits_do_not_travel(ws):
 
 @each([(f"{was:o} and {mode:o}{serial}", was, mode, becomes, serial) for was, mode, becomes in (
     (0o1777, 0o777, 0o1777), (0o1777, 0o1755, 0o1755), (0o1555, 0o755, 0o1755), (0o1555, 0o555, 0o1555),
-    (0o2775, 0o775, 0o2775), (0o2775, 0o4775, 0o2775), (0o3777, 0o777, 0o3777), (0o2775, 0o755, 0o755))
+    (0o2775, 0o775, 0o2775), (0o2775, 0o4775, 0o2775), (0o3777, 0o777, 0o3777), (0o2775, 0o755, 0o755),
+    (0o2555, 0o555, 0o2555 if os.geteuid() == 0 else 0o555))
     for serial in ("", " --serial")])
 def with_p_bits_that_a_directory_has_stay(ws, value):
-    """The sticky one always, set-id ones where nothing else of the mode changes: the root's, and one below."""
+    """The sticky one always, set-id ones where nothing else of the mode changes, not even for as long as a user who is not root
+    has to write there: the root's, and one below."""
     _, was, mode, becomes, serial = value
     source, dest = ws.dir("source"), ws.dir("dest")
     for root in (source, dest):
