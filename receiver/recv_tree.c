@@ -336,5 +336,8 @@ int recv_list_end(struct recv_session *s, struct item *item, struct err *err) {
         return err_set(err, EXIT_STREAM, "LIST_END: it came before");
     atomic_store(&s->report->list_complete, true);
     recv_report_missing(s);
+    if (s->asked && s->totals.entries == 0 &&
+        !(s->flags & OPT_RECURSIVE)) /* what it passes over it says there only */
+        report_warning(s->report, ".", "the sender has nothing to send (-r enters directories)");
     return msg_empty_decode(item_body(item), "LIST_END", err);
 }

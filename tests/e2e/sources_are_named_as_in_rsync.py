@@ -243,6 +243,16 @@ def directories_are_skipped_without_r(ws):
 
 
 @case
+def a_pull_that_brings_nothing_without_r_says_so(ws):
+    area, dest = make_area(ws), ws.dir("dest")
+    for source in ("d", "e/"):
+        for result in ws.pull(["-lpt", f"{area}/{source}"], dest):
+            failed(result, 0, r"warning: .*-r enters")
+    for source, options in (("file", []), ("d", ["-r"])):
+        good(ws.pull(["-lpt", f"{area}/{source}"], dest, options))
+
+
+@case
 def links_are_skipped_without_l(ws):
     area, dest = make_area(ws), ws.dir("dest")
     pair = ws.push(["-rpt", f"{area}/d/"], dest)
