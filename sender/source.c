@@ -67,7 +67,7 @@ bool same_file(const struct os_stat *a, const struct os_stat *b) {
  * show. A clock elsewhere (a network file system) that is far from ours tells nothing. */
 enum { TICK_MS = 20, COARSE_TICK_MS = 2000 + TICK_MS, COARSE_TICK_S = 3 };
 
-void source_await_tick(const struct source *s, const struct os_stat *st) {
+static void await_tick(const struct source *s, const struct os_stat *st) {
     if (st->ctime_sec < s->began_sec - COARSE_TICK_S)
         return; /* without asking for the time */
     int64_t now_ns = os_wall_ns(), now_sec = now_ns / 1000000000;
@@ -77,6 +77,18 @@ void source_await_tick(const struct source *s, const struct os_stat *st) {
     int64_t age_ms = (now_ns - (st->ctime_sec * 1000000000 + st->ctime_nsec)) / 1000000;
     if (age_ms > -tick_ms && age_ms < tick_ms)
         os_sleep_ms((int)(tick_ms - age_ms));
+}
+
+/* A write is stamped once, when it begins: of one that began before `st` was taken, and goes on while the file is read,
+ * nothing would show. What is read after it is over is whole, and a write that begins later is stamped anew, as the tick has
+ * passed. None is waited for that began so long before the session: whoever is stuck in one holds up no session for ever. */
+enum { WRITE_S = 600 };
+
+void source_await_rest(const struct source *s, struct os_file file, const struct os_stat *st) {
+    if (st->ctime_sec < s->began_sec - WRITE_S)
+        return;
+    await_tick(s, st);
+    os_await_write(file);
 }
 
 static void use_root(struct source *s, int root) {
@@ -234,10 +246,10 @@ static void add_member(struct source *s, const struct pending *p) {
     s->bundle->raw_length += m.size;
 }
 
-/* Three system calls a file: open, read, fstat; closing is shared by a row. Of a file that says that it is empty one byte is asked
- * for: files of the kernel say so, whatever they have. The status after reading is compared with that of the
- * listing, so that one before reading is needed only when they differ. 1: `to` has the bytes of p. 0: it is not what was
- * listed, but *ret_now. Negative: *ret_what says what failed. */
+/* Three system calls a file: open, read, fstat, and one more when it is new; closing is shared by a row. Of a file that says
+ * that it is empty one byte is asked for: files of the kernel say so, whatever they have. The status after reading is compared
+ * with that of the listing, so that one before reading is needed only when they differ. 1: `to` has the bytes of p. 0: it is
+ * not what was listed, but *ret_now. Negative: *ret_what says what failed. */
 static int read_whole(struct source *s, const struct pending *p, uint8_t *to, struct os_stat *ret_now,
                       const char **ret_what) {
     struct os_file file = OS_FILE_NONE;
@@ -246,7 +258,7 @@ static int read_whole(struct source *s, const struct pending *p, uint8_t *to, st
     if (result != 0)
         return result;
     *ret_what = "cannot read";
-    source_await_tick(s, &p->st);
+    source_await_rest(s, file, &p->st);
     uint8_t beyond;
     ptrdiff_t got = p->st.size > 0 ? os_pread(file, to, p->st.size, 0) : os_pread(file, &beyond, 1, 0);
     result = os_fstat_now(file, ret_now);

@@ -19,8 +19,9 @@ enum attempt source_compare(struct source *s, struct pending *p, struct err *err
 int source_open(struct source *s, const struct pending *p, struct os_file *ret, struct os_stat *ret_found);
 /* Close a file that was read, together with others, at the latest when the bundle is emitted. */
 void source_close_later(struct source *s, struct os_file file);
-/* Wait, for 40 ms at most (4 s where times are whole seconds), until any change to a file that is `st` now would change its ctime. */
-void source_await_tick(const struct source *s, const struct os_stat *st);
+/* Before the first byte is read: wait until any change to the file, which was `st` when or after it was listed, would change
+ * its ctime from now on. For 40 ms at most (4 s where times are whole seconds), and for a write that goes on (os_await_write). */
+void source_await_rest(const struct source *s, struct os_file file, const struct os_stat *st);
 bool same_file(const struct os_stat *a, const struct os_stat *b);
 /* Give p up: report it, and FILE_FAIL. */
 enum attempt source_give_up(struct source *s, struct pending *p, int code, int result, const char *what,

@@ -196,7 +196,7 @@ enum attempt source_read_large(struct source *s, struct pending *p, struct err *
     }
     enum attempt attempt = ATTEMPT_FATAL;
     p->st = now; /* what is read from here on is held against this */
-    source_await_tick(s, &now);
+    source_await_rest(s, file, &now);
     p->reading++;
     at.compare = compare_new(s, p);
     if (emit_begin(s, p, err) != 0 || emit_contents(s, p, file, &at, err) != 0)
@@ -246,7 +246,7 @@ enum attempt source_compare(struct source *s, struct pending *p, struct err *err
     int result = source_open(s, p, &file, NULL);
     if (result != 0)
         return source_failed(s, p, result, "cannot open", err);
-    source_await_tick(s, &p->st);
+    source_await_rest(s, file, &p->st);
     s->content.read = p->compared ? NULL : &s->compared;
     p->compared = true;
     struct digest ours;

@@ -125,6 +125,10 @@ int os_drop_cached(struct os_file file);
 /* The next run of data at or after `offset`: 0 and [*ret_start, *ret_end), or -ENXIO when only a hole follows.
  * Where the file system cannot tell, all of the file is data. */
 int os_next_data(struct os_file file, uint64_t offset, uint64_t size, uint64_t *ret_start, uint64_t *ret_end);
+/* A write that someone has begun is over, or what is read from now on will wait for it (Linux; nothing is done on Windows).
+ * Not seen are direct I/O and what is stored in a mapped file. Not to be interrupted: it ends with that one write, of 2 GiB
+ * at most, and lasts as long as that takes to get at its data. */
+void os_await_write(struct os_file file);
 
 /* What several sessions may meet at. A claim says that the session `id` lives, and ends with the process, however that
  * ends; os_unclaim ends it sooner. Neither changes the time of `dir`. -ENOTSUP where others could not see it (network

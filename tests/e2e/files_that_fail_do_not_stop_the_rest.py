@@ -15,6 +15,7 @@ import lib
 from lib import HVRECV, HVSEND, KIB, MIB, NOBODY, SMALL, Skipped, case, check, check_equal, each, failed, good, noise, put, wait_until
 from meddler import Cut, Meddler
 from proxy import TO_DIALLER, TO_LISTENER, Before, session
+from slow_write import SlowWrite
 
 CHUNK, FILE_END, VERDICTS = 20, 23, 33
 LARGE = (12 if SMALL else 32) * MIB  # more than a session can hold on its way
@@ -421,6 +422,25 @@ def what_others_write_all_the_time_never_arrives_mixed(ws):
         done.set()
         mutator.join()
     good(ws.push(["-a", f"{source}/"], dest))
+    lib.same_tree(source, dest)
+
+
+@each([("small", 64 * KIB, []), ("large", 4 * MIB, []), ("compared", 4 * MIB, ["-c", "--delta=on"])])
+def a_source_that_is_in_the_middle_of_a_write_is_waited_for(ws, value):
+    """Its times are from when the write began, and say nothing when it goes on."""
+    _, size, options = value
+    source, dest, address = ws.dir("source"), ws.dir("dest"), ws.address()
+    old, new = noise(size, 1), noise(size, 2)
+    put(source / "file", old)
+    if options:
+        put(dest / "file", old[: size // 2] + new[size // 2 :])
+    receiver = ws.receiver(address, dest)
+    write = SlowWrite(source / "file", new)
+    sender = ws.start(HVSEND, "-a", *options, f"{source}/", address)
+    threading.Event().wait(1.0)  # time to read it
+    check_equal(write.go_on(), size, "what one write wrote")
+    good(lib.Pair(sender.wait(), receiver.wait()))
+    check((dest / "file").read_bytes() == new, "it is half old and half new")
     lib.same_tree(source, dest)
 
 

@@ -195,3 +195,7 @@ int os_next_data(struct os_file file, uint64_t offset, uint64_t size, uint64_t *
     *ret_end = at < size ? at : size;
     return 0;
 }
+
+void os_await_write(struct os_file file) {
+    (void)sim_handle_node(file.fd);
+}

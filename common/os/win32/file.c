@@ -219,3 +219,7 @@ int os_next_data(struct os_file file, uint64_t offset, uint64_t size, uint64_t *
     *ret_end = known ? (uint64_t)(range.FileOffset.QuadPart + range.Length.QuadPart) : size;
     return 0;
 }
+
+void os_await_write(struct os_file file) {
+    (void)file;
+}
