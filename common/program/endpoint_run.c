@@ -155,8 +155,10 @@ static void *run_one(void *arg) {
     log_set_target(g->target->name);
     if (g->code == 0)
         g->code = run_sessions(g, &g->err);
-    if (g->code < 0 && g->target->name)
-        report_none(g->target->style, &g->err);
+    if (g->code < 0 && (g->target->name || g->way.past.begun)) {
+        report_none(g->target->style, &g->way.past, &g->err);
+        g->code = g->err.code;
+    }
     return NULL;
 }
 

@@ -34,6 +34,7 @@ struct way {
     bool met; /* with lost: it had begun, and was more than a try */
     uint64_t settled; /* with lost: how many entries were settled in it, as those that were passed over */
     struct err why; /* with lost: what to say when none does */
+    struct report_past past; /* what lost ones came to */
     /* Listener. */
     struct registry *registry; /* NULL: nobody can come back */
     int grace_ms; /* how long a broken session waits for its peer */

@@ -13,9 +13,8 @@ enum {
     RATE_TICKS = 12, /* the rate is taken over the last three seconds */
 };
 
-/* What was shown before. */
+/* What was done before. */
 struct shown {
-    uint64_t done; /* never goes back */
     uint64_t samples[RATE_TICKS + 1]; /* `done` at the last ticks, a ring */
     int64_t times[RATE_TICKS + 1];
     unsigned ticks;
@@ -105,14 +104,19 @@ static struct progress_sums add_up(struct progress *p) {
     return all;
 }
 
+static void raise_to(uint64_t *n, uint64_t least) {
+    if (*n < least)
+        *n = least;
+}
+
 static void tick(struct progress *p, struct shown *s, bool last) {
     struct progress_sums sums = add_up(p);
-    if (sums.bytes_done > s->done)
-        s->done = sums.bytes_done;
-    sums.bytes_done = s->done;
-    if (sums.bytes < s->done)
-        sums.bytes = s->done;
-    s->samples[s->ticks % (RATE_TICKS + 1)] = s->done;
+    raise_to(&sums.bytes_done, p->shown.bytes_done);
+    raise_to(&sums.files_done, p->shown.files_done);
+    raise_to(&sums.bytes, sums.complete ? sums.bytes_done : p->shown.bytes);
+    raise_to(&sums.files, sums.complete ? sums.files_done : p->shown.files);
+    p->shown = sums;
+    s->samples[s->ticks % (RATE_TICKS + 1)] = sums.bytes_done;
     s->times[s->ticks % (RATE_TICKS + 1)] = os_now_ms();
     s->ticks++;
     if (p->style.progress)

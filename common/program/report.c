@@ -19,8 +19,14 @@ void report_free(struct report *r) {
     progress_free(&r->display);
 }
 
+void report_go_on(struct report *r, struct report_past *past) {
+    r->past = past;
+    r->display.shown = past->shown;
+}
+
 void report_start(struct report *r, const char *peer) {
     r->start_ms = os_now_ms();
+    r->begun = true;
     if (r->style.json) {
         struct json j;
         json_begin(&j, "start");
@@ -37,8 +43,51 @@ void report_start(struct report *r, const char *peer) {
 /* Counts no more. again: another session will take its place. */
 static void leave_displays(struct report *r, bool again) {
     progress_stop(&r->display);
+    if (r->past)
+        r->past->shown = r->display.shown;
     if (r->style.shared)
         progress_settle(r->style.shared, r->style.place, !again);
+}
+
+static void carry(_Atomic uint64_t *now, uint64_t *past) {
+    *past += atomic_load(now);
+    atomic_store(now, *past);
+}
+
+static void keep_last(bool is_one, _Atomic uint64_t *now, uint64_t *past) {
+    if (is_one)
+        *past = atomic_load(now);
+    else
+        atomic_store(now, *past);
+}
+
+/* The sums of r and its past, in both. */
+static void add_past(struct report *r) {
+    struct report_past *past = r->past;
+    if (past == NULL)
+        return;
+    /* What an earlier one transferred is unchanged in this one. */
+    uint64_t skipped = atomic_load(&r->files_skipped), known = past->files_committed;
+    atomic_store(&r->files_skipped, skipped > known ? skipped - known : 0);
+    keep_last(r->begun, &r->files_skipped, &past->files_skipped);
+    keep_last(r->begun, &r->files_failed, &past->files_failed);
+    keep_last(r->begun, &r->dirs_and_links, &past->dirs_and_links);
+    keep_last(r->begun, &r->specials, &past->specials);
+    if (r->begun && past->begun)
+        count(&r->retries, 1);
+    carry(&r->retries, &past->retries);
+    carry(&r->files_committed, &past->files_committed);
+    carry(&r->bytes_committed, &past->bytes_committed);
+    carry(&r->bytes_raw, &past->bytes_raw);
+    carry(&r->bytes_wire, &past->bytes_wire);
+    carry(&r->bytes_shared, &past->bytes_shared);
+    carry(&r->chunks_resent, &past->chunks_resent);
+    carry(&r->bytes_resent, &past->bytes_resent);
+    for (unsigned i = 0; i < CODEC_COUNT; i++)
+        carry(&r->codec_chunks[i], &past->codec_chunks[i]);
+    if (!past->begun)
+        past->start_ms = r->start_ms;
+    past->begun = past->begun || r->begun;
 }
 
 void report_file(struct report *r, const char *path, uint64_t size) {
@@ -199,7 +248,13 @@ static void add_stages(struct json *j, const struct run *run) {
     json_close(j);
 }
 
-static void summary_event(struct report *r, int code, double seconds, const struct run *run) {
+/* Since the first session began. */
+static double seconds_in_all(const struct report *r) {
+    int64_t start_ms = r->past && r->past->begun ? r->past->start_ms : r->start_ms;
+    return (double)(os_now_ms() - start_ms) / 1000.0;
+}
+
+static void summary_event(struct report *r, int code, const struct run *run) {
     struct json j;
     json_begin(&j, "summary");
     json_number(&j, "code", (uint64_t)code);
@@ -214,7 +269,7 @@ static void summary_event(struct report *r, int code, double seconds, const stru
     json_number(&j, "chunks_resent", atomic_load(&r->chunks_resent));
     json_number(&j, "bytes_resent", atomic_load(&r->bytes_resent));
     json_number(&j, "retries", atomic_load(&r->retries));
-    json_real(&j, "seconds", seconds);
+    json_real(&j, "seconds", seconds_in_all(r));
     json_open(&j, "codecs");
     for (unsigned i = 0; i < CODEC_COUNT; i++)
         json_number(&j, codec_id_name(i), atomic_load(&r->codec_chunks[i]));
@@ -223,8 +278,9 @@ static void summary_event(struct report *r, int code, double seconds, const stru
     json_end(&j);
 }
 
-static void print_stats(struct report *r, double seconds, const struct run *run) {
+static void print_stats(struct report *r, const struct run *run) {
     bool h = r->style.human;
+    double seconds = seconds_in_all(r);
     uint64_t raw = atomic_load(&r->bytes_raw), wire = atomic_load(&r->bytes_wire);
     uint64_t shared = atomic_load(&r->bytes_shared);
     log_line(LOG_ERROR,
@@ -242,7 +298,7 @@ static void print_stats(struct report *r, double seconds, const struct run *run)
              atomic_load(&r->codec_chunks[CODEC_ZSTD]), seconds,
              SIZE_TEXT(seconds > 0 ? whole((double)raw / seconds) : 0, true));
     if (run)
-        print_stages(run, seconds);
+        print_stages(run, (double)(os_now_ms() - r->start_ms) / 1000.0);
 }
 
 /* A warning of the session. */
@@ -255,12 +311,21 @@ static void warning_event(const char *message) {
 
 void report_lost(struct report *r, const struct err *err) {
     leave_displays(r, true);
+    add_past(r);
     log_line(LOG_INFO, "%s", err->msg);
     if (r->style.json)
         warning_event(err->msg);
 }
 
-void report_none(const struct report_style *style, const struct err *err) {
+void report_none(const struct report_style *style, struct report_past *past, const struct err *err) {
+    if (past->begun) {
+        struct report r;
+        report_init(&r, style);
+        report_go_on(&r, past);
+        report_end(&r, err->code, err, NULL);
+        report_free(&r);
+        return;
+    }
     log_line(LOG_ERROR, "%s", err->msg);
     if (style->json)
         json_error(NULL, err);
@@ -282,14 +347,14 @@ static void tell_how_many_more(const struct report *r) {
 void report_end(struct report *r, int code, const struct err *err, const struct run *run) {
     leave_displays(r, false);
     tell_how_many_more(r);
-    double seconds = (double)(os_now_ms() - r->start_ms) / 1000.0;
+    add_past(r);
     if (err) {
         report_line(r->style.bounded, LOG_ERROR, err->msg);
         if (r->style.json)
             json_error(NULL, err);
     }
     if (r->style.json)
-        summary_event(r, code, seconds, run);
+        summary_event(r, code, run);
     else if (r->style.stats)
-        print_stats(r, seconds, run);
+        print_stats(r, run);
 }

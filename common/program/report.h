@@ -43,13 +43,14 @@ struct progress_sums {
 };
 
 /* A display: the line on stderr, the lines of --progress-fd, the events. What it shows is the sum over its places, and
- * what is done never goes back. */
+ * what is done never goes back; nor do totals while they are not known. */
 struct progress {
     struct report_style style;
     const char *target; /* log.h, for its events */
     struct os_thread thread;
     struct os_mutex lock;
     struct os_cond wake;
+    struct progress_sums shown; /* the most so far; of its thread while that runs */
     bool running, stopping; /* lock */
     struct progress_place {
         const struct report *report; /* that goes on; NULL: none does */
@@ -63,8 +64,20 @@ void progress_init(struct progress *p, const struct report_style *style, struct 
                    unsigned count);
 void progress_free(struct progress *p); /* after a last look at the sums */
 
+/* What sessions came to that were lost, for the one that takes their place and for the end; zero before there was one. */
+struct report_past {
+    bool begun;
+    int64_t start_ms; /* of the first */
+    struct progress_sums shown;
+    uint64_t files_committed, bytes_committed, bytes_raw, bytes_wire, bytes_shared, chunks_resent,
+        bytes_resent, retries, codec_chunks[4];
+    uint64_t files_skipped, files_failed, dirs_and_links, specials; /* of the last: each one comes to these */
+};
+
 struct report {
     struct report_style style;
+    struct report_past *past; /* NULL: no other session comes before or after it */
+    bool begun;
     /* Progress: totals grow while the list is read. */
     _Atomic uint64_t files_total, bytes_total;
     _Atomic bool list_complete;
@@ -73,7 +86,8 @@ struct report {
     _Atomic uint64_t files_committed, files_skipped, files_failed, dirs_and_links, specials;
     _Atomic uint64_t bytes_committed, bytes_raw, bytes_wire, chunks_resent, bytes_resent;
     _Atomic uint64_t bytes_shared; /* of bytes_raw: read by the session with another receiver */
-    _Atomic uint64_t retries; /* breaks after which the session went on */
+    _Atomic uint64_t
+        retries; /* breaks after which the session went on; at the end also new ones after lost ones */
     _Atomic uint64_t codec_chunks[4];
     _Atomic uint64_t troubles,
         untold; /* style.bounded: failures and warnings of single entries, those not shown */
@@ -86,6 +100,9 @@ struct report {
 
 void report_init(struct report *r, const struct report_style *style);
 void report_free(struct report *r);
+/* Before report_start: it goes on where `past`, which it borrows, was left. Its own counters begin at 0, and have the sums
+ * from report_end or report_lost on. */
+void report_go_on(struct report *r, struct report_past *past);
 
 /* Session begins: the start event, and the progress display if it is wanted. */
 void report_start(struct report *r, const char *peer);
@@ -108,8 +125,8 @@ void report_lost(struct report *r, const struct err *err);
 /* About a session as a whole, or why there is none. bounded: its peer came by itself; of those there are only so many lines
  * (TOLD_AT_ONCE), and the next one comes with how many were left out. Any thread. */
 void report_line(bool bounded, enum log_level level, const char *message);
-/* There will be no session, or no other one: message and error event. */
-void report_none(const struct report_style *style, const struct err *err);
+/* There will be no session, or no other one: message and error event, and the summary of those there were. */
+void report_none(const struct report_style *style, struct report_past *past, const struct err *err);
 
 /* Which of two codes is reported when several files failed: lack of space, verification, files not
  * transferred, changed sources, in this order. */

@@ -57,6 +57,7 @@ int session_run(const struct session_parts *parts, struct way *way, struct run *
     struct err err = {0};
     int code;
     report_init(report, parts->style);
+    report_go_on(report, &way->past);
     run->timed = parts->style->stats || parts->style->json;
     if (line_init(line, way, parts->ours.role, parts->timeout_ms, report, &err) == 0) {
         line->one_stream = parts->one_stream;

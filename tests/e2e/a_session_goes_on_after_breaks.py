@@ -208,13 +208,38 @@ def a_command_that_comes_further_each_time_is_started_as_often_as_it_takes(ws):
 
 
 @case
+def what_lost_sessions_did_is_in_the_summary_and_progress_never_goes_back(ws):
+    source, dest = ws.dir("source"), ws.dir("dest")
+    for i in range(9):
+        put(source / f"{i}", noise(256 * KIB, f"{i}"), mtime_ns=10**18)
+    command, runs = short_lived(ws, dest, 400 * KIB, f"test $(ls {dest} | wc -l) -gt $here")
+    words = ["-r", "-t", "--chunk-size", "64K", "--retry", "2", "--retry-delay", "0.02", "--json"]
+    with open(ws.path / "progress", "w+b") as progress:
+        fd = progress.fileno()
+        result = ws.run(HVSEND, *words, "--progress-fd", str(fd), f"{source}/", command, pass_fds=[fd])
+        progress.seek(0)
+        done = [int(line.split(b"/")[0]) for line in progress]
+    check_equal(result.code, 0, str(result))
+    events = [json.loads(line) for line in result.out.splitlines()]
+    told, summary = sum(e["type"] == "file" for e in events), events[-1]
+    check_equal((summary["type"], summary["files"]), ("summary", told), "the files that were told of one by one")
+    check_equal(summary["files"] + summary["skipped"], 9, f"all files; {summary}")
+    check_equal(summary["retries"], sum(e["type"] == "start" for e in events) - 1, f"the new sessions; {runs()} runs")
+    check_equal(done, sorted(done), "progress")
+    check_equal(done[-1], 9 * 256 * KIB, "progress in the end")
+
+
+@case
 def a_command_that_comes_no_further_is_started_only_so_often(ws):
     """A session each time, that asks for a file and does not live to have it."""
     source, dest = ws.dir("source"), ws.dir("dest")
     put(source / "file", noise(256 * KIB))
     command, runs = short_lived(ws, dest, 100 * KIB, "true")
-    words = ["-r", "-t", "--chunk-size", "64K", "--retry", "3", "--retry-delay", "0.02"]
-    failed(ws.run(HVSEND, *words, f"{source}/", command), (10, 12), "broke|closed|failed|reset|Broken pipe")
+    words = ["-r", "-t", "--chunk-size", "64K", "--retry", "3", "--retry-delay", "0.02", "--json"]
+    result = ws.run(HVSEND, *words, f"{source}/", command)
+    failed(result, (10, 12), "broke|closed|failed|reset|Broken pipe")
+    codes = [(e["type"], e["code"]) for e in map(json.loads, result.out.splitlines()) if "code" in e]
+    check_equal(codes, [("error", result.code), ("summary", result.code)], "how the events end")
     check(4 <= runs() <= 8, f"it was started {runs()} times")  # more than 4: one heard more of the first messages
 
 

@@ -201,6 +201,51 @@ static uint64_t read_ratios(FILE *lines, uint64_t *ret_total) {
     return before;
 }
 
+/* Two of 10 files are transferred, the session is lost, in the next one three more of them. */
+static void a_session_counts_on_where_a_lost_one_ended(void **state) {
+    (void)state;
+    for (int whole = 0; whole < 2; whole++) {
+        struct report_past past = {0};
+        FILE *lines = tmpfile();
+        assert_non_null(lines);
+        struct report_style style = {.role = "sender", .json = true, .progress_fd = fileno(lines)};
+        struct capture c = capture_start();
+        for (unsigned i = 0; i < 2; i++) {
+            struct report r;
+            report_init(&r, &style);
+            report_go_on(&r, &past);
+            report_start(&r, "peer");
+            os_sleep_ms(300); /* the display begins */
+            count(&r.files_skipped, i ? 7 : 5);
+            count(&r.files_committed, i ? 3 : 2);
+            count(&r.bytes_raw, 100);
+            count(&r.retries, 1);
+            count(&r.bytes_total, 1000);
+            count(&r.bytes_done, i ? 1000 : 700);
+            if (i && whole)
+                report_end(&r, 0, NULL, NULL);
+            else
+                report_lost(&r, &(struct err){.code = EXIT_REFUSED, .msg = "lost"});
+            report_free(&r);
+        }
+        if (!whole)
+            report_none(&style, &past, &(struct err){.code = EXIT_SOCKET, .msg = "gone"});
+        char *events = capture_end(&c), *summary = strstr(events, "{\"type\":\"summary\"");
+        assert_non_null(summary);
+        assert_null(strchr(summary, '\n')[1] ? summary : NULL); /* the last of them */
+        assert_field_number(summary, "code", whole ? 0 : EXIT_SOCKET);
+        assert_field_number(summary, "files", 5);
+        assert_field_number(summary, "skipped", 5);
+        assert_field_number(summary, "bytes_read", 200);
+        assert_field_number(summary, "retries", 3);
+        free(events);
+        uint64_t total;
+        assert_int_equal(read_ratios(lines, &total), 1000);
+        assert_int_equal(total, 1000);
+        assert_int_equal(fclose(lines), 0);
+    }
+}
+
 /* One is lost and begun anew, one never begins. */
 static void one_display_adds_up_several_reports(void **state) {
     (void)state;
@@ -226,7 +271,7 @@ static void one_display_adds_up_several_reports(void **state) {
     report_end(&r[1], 0, NULL, NULL);
     report_free(&r[1]);
     assert_true(places[1].last.complete);
-    report_none(&(struct report_style){.progress_fd = -1, .shared = &p, .place = 2},
+    report_none(&(struct report_style){.progress_fd = -1, .shared = &p, .place = 2}, &(struct report_past){0},
                 &(struct err){.code = EXIT_SOCKET, .msg = "nobody there"});
     assert_true(places[2].last.complete);
     count(&r[0].bytes_done, 100);
@@ -293,6 +338,7 @@ int main(void) {
         cmocka_unit_test(sessions_make_only_so_many_lines),
         cmocka_unit_test(summary_holds_the_counters),
         cmocka_unit_test(progress_goes_forward_and_ends_with_the_totals),
+        cmocka_unit_test(a_session_counts_on_where_a_lost_one_ended),
         cmocka_unit_test(one_display_adds_up_several_reports),
         cmocka_unit_test(any_number_of_bytes_in_a_moment_can_be_shown),
         cmocka_unit_test(events_name_the_target_of_their_thread),
