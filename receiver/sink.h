@@ -122,6 +122,8 @@ struct sink {
     uint64_t written_out; /* what lies before is on its way to storage; UINT64_MAX: the flush does it all */
     int lost; /* result of sending that to storage; not 0: the file fails, and is not flushed */
     struct sink_basis basis;
+    uint64_t lent; /* bytes of the basis that are in another session's unfinished file, which is read */
+    bool old_is_lent; /* `old` is that file */
     uint8_t *block; /* SINK_BLOCK_BYTES, for blocks that are used again; NULL until then */
     struct content_room content; /* for sink_digest */
     struct sink_verify verify; /* digest NULL: not wanted */

@@ -151,6 +151,7 @@ static int begin(struct sink *sink, uint64_t file_id, const char *path, uint64_t
     sink->written_out = sink_is_large(size) && sink->opt.durable != DURABLE_NONE ? 0 : UINT64_MAX;
     sink->lost = 0;
     sink->basis = basis ? *basis : (struct sink_basis){0};
+    sink->lent = 0;
     sink_verify_start(sink);
     if (!new)
         result = measure_old(sink, at, data_size, err);
@@ -162,6 +163,8 @@ static int begin(struct sink *sink, uint64_t file_id, const char *path, uint64_t
         sink_file_drop(sink);
     else if (may_go_ahead(sink, at, size))
         ahead_open(sink->opt.ahead, file_id, sink->file, sink->basis.block_size);
+    if (result == 0 && new && sink->basis.split > 0)
+        sink_borrow(sink);
     return result == 0 ? 0 : -1;
 }
 

@@ -57,13 +57,26 @@ struct blocks {
     void *ctx;
 };
 
-static int open_old(struct sink *sink) {
+/* lent: the unfinished file of another session. */
+static int open_old(struct sink *sink, bool lent) {
     struct os_dir at;
     const char *name;
-    if (os_file_is_open(sink->old))
+    struct temp_name partial;
+    if (os_file_is_open(sink->old) && sink->old_is_lent == lent)
         return 0;
+    (void)usage_close(&sink->held_old, &sink->old);
+    sink->old_is_lent = lent;
     int result = dir_cache_parent(&sink->dirs, sink->path, &at, &name);
-    return result == 0 ? usage_open_read(sink->opt.usage, &sink->held_old, at, name, &sink->old) : result;
+    if (result != 0)
+        return result;
+    sink_partial_name(name, &partial);
+    return usage_open_read(sink->opt.usage, &sink->held_old, at, lent ? partial.s : name, &sink->old);
+}
+
+void sink_borrow(struct sink *sink) {
+    sink->lent = sink->basis.split;
+    sink->basis.split = 0;
+    (void)open_old(sink, true); /* while it has its name; what fails now is found again */
 }
 
 /* Blocks of `from` are read and digested, and written unless they are in the file already. */
@@ -97,8 +110,8 @@ static uint64_t brought(const struct sink *sink, uint64_t offset, uint64_t n) {
 }
 
 /* What is shared with the old file, or copied by another machine, is read where it then stands. */
-static int use_old(struct sink *sink, struct blocks b) {
-    int result = open_old(sink);
+static int use_old(struct sink *sink, struct blocks b, bool lent) {
+    int result = open_old(sink, lent);
     if (result != 0)
         return result;
     if (os_copy_may_share(sink->file))
@@ -110,16 +123,16 @@ static int use_old(struct sink *sink, struct blocks b) {
                                 : result;
 }
 
-/* Blocks that were not put ahead: of the file itself, then of the old one. */
+/* Blocks that were not put ahead: of the file itself or of one that is lent, then of the old one. */
 static int use_again(struct sink *sink, struct blocks b) {
-    struct blocks ours = b;
+    struct blocks begun = b;
     int result = 0;
-    ours.end = lower(b.end, sink->basis.split);
-    if (ours.offset < ours.end) {
-        result = use(sink, sink->file, ours, false);
-        b.offset = ours.end;
+    begun.end = lower(b.end, sink->basis.split + sink->lent);
+    if (begun.offset < begun.end) {
+        result = sink->lent ? use_old(sink, begun, true) : use(sink, sink->file, begun, false);
+        b.offset = begun.end;
     }
-    return result == 0 && b.offset < b.end ? use_old(sink, b) : result;
+    return result == 0 && b.offset < b.end ? use_old(sink, b, false) : result;
 }
 
 static int use_all(struct sink *sink, struct blocks b) {

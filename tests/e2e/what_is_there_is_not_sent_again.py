@@ -13,7 +13,7 @@ from lib import (
     HVRECV, HVSEND, KIB, MIB, SMALL, TRACED, Skipped, case, check, check_equal, each, failed, good, noise, put, put_sparse,
     wait_until,
 )  # fmt: skip
-from proxy import AfterBytes, Before, NoRule, TO_LISTENER, session
+from proxy import AfterBytes, Before, NoRule, Proxy, TO_LISTENER, session
 
 SIZE = 16 * MIB if SMALL else 64 * MIB
 PAGE = 4 * KIB
@@ -82,6 +82,34 @@ def interrupted_file_goes_on_where_it_was(ws, name):
     sent = send_counted(ws, source, dest)
     check(sent <= SIZE / 4 + WINDOW + SIZE * DIGESTS, f"{sent} of {SIZE} bytes were sent again")
     require_equal(source, dest)
+
+
+@each(["killed", "slow"])
+def what_another_session_has_begun_is_not_sent_again(ws, what):
+    """The listener still waits for the sender that was killed; or the other one is alive, and only slow."""
+    source, dest = source_and_dest(ws)
+    address, slow, counted = ws.unix(), ws.unix(), ws.unix()
+    path, slow_path, counted_path = (name.removeprefix("unix:") for name in (address, slow, counted))
+    receiver = ws.receiver(address, dest, "-v", "--grace", "1000", once=False)
+    with Proxy(slow_path, path, AfterBytes(SIZE * 3 // 4)) as first, Proxy(counted_path, path, NoRule()) as second:
+        sender = ws.start(HVSEND, *SEND, f"{source}/", slow)
+        wait_until(lambda: first.reached.is_set() or sender.ended(), "the first one stands")
+        held = wait_until(lambda: partial_in(dest), "the unfinished file")
+        wait_until(lambda: held.stat().st_size > SIZE * 3 // 4 - WINDOW, "what has passed is written")
+        if what == "killed":
+            sender.kill()
+            first.cut()
+            wait_until(lambda: "with another stream" in receiver.err(), "the receiver saw the break")
+        check_equal(ws.run(HVSEND, *SEND, f"{source}/", counted).code, 0, "the exit code of the second sender")
+        sent = second.total
+        check(sent <= SIZE / 4 + WINDOW + SIZE * DIGESTS, f"{sent} of {SIZE} bytes were sent again")
+        check((dest / "f").read_bytes() == (source / "f").read_bytes(), "the file is not that of the source")
+        if what == "slow":
+            first.go_on()
+            check_equal(sender.wait().code, 0, "the exit code of the first sender")
+            require_equal(source, dest)
+    receiver.signal(signal.SIGTERM)
+    check_equal(receiver.wait().code, 20 if what == "killed" else 0, "that of the receiver")
 
 
 @case

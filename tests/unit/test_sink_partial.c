@@ -162,6 +162,42 @@ static void second_session_takes_another_name(void **state) {
     assert_int_equal(temps_in(root), 0);
 }
 
+/* Another session is at it, which may wait for its peer: it is read, and what comes is written elsewhere. */
+static void what_another_session_has_begun_is_taken_over(void **state) {
+    (void)state;
+    uint8_t content[LARGE];
+    static uint8_t old[LARGE];
+    memset(old, 1, sizeof old);
+    put_file(root, "f", old, sizeof old - BLOCK);
+    open_sink(keeping);
+    begin_large(1, "f", &nothing);
+    write_blocks(0, 8, 1);
+    struct sink *first = sink;
+    struct sink_options other = keeping;
+    struct os_dir own;
+    other.name_salt = 0x9999;
+    assert_int_equal(os_dir_dup(root, &own), 0);
+    assert_int_equal(sink_open(own, &other, on_settled, settled, &sink, NULL), 0);
+    struct sink_basis basis = sink_find_basis(sink, "f", LARGE);
+    assert_int_equal(basis.split, 8 * BLOCK);
+    reused = 0;
+    begin_large(2, "f", &basis);
+    assert_int_equal(sink_file_reuse(sink, 0, 15 * BLOCK, on_block, NULL, NULL), 0);
+    assert_int_equal(reused, 15);
+    write_blocks(15, 1, 2);
+    end_large();
+    assert_durable(2, LARGE);
+    close_sink();
+    assert_int_equal(get_file(root, "f", content, sizeof content), LARGE);
+    for (size_t i = 0; i < sizeof content; i++)
+        assert_int_equal(content[i], i / BLOCK < 15 ? 1 : 2);
+    sink = first;
+    write_blocks(8, 8, 3);
+    end_large();
+    assert_durable(1, LARGE);
+    assert_int_equal(temps_in(root), 0);
+}
+
 static void only_what_no_live_session_claims_is_removed(void **state) {
     (void)state;
     struct os_file claim;
@@ -224,6 +260,7 @@ int main(void) {
         SINK_TEST(basis_that_became_shorter_is_an_error_of_its_own),
         SINK_TEST(small_and_dropped_files_do_not_stay),
         SINK_TEST(second_session_takes_another_name),
+        SINK_TEST(what_another_session_has_begun_is_taken_over),
         SINK_TEST(only_what_no_live_session_claims_is_removed),
         SINK_TEST(directories_that_are_listed_are_cleaned_too),
         SINK_TEST(in_place_the_file_is_written_into_by_one_at_a_time),
