@@ -128,6 +128,7 @@ static int take_request(struct sender *s, struct err *err) {
     while (s->session.state == SEND_AWAIT_REQUEST) {
         struct item *item;
         int64_t left = deadline - os_now_ms();
+        s->line.stream->read_by_ms = deadline; /* whatever drips */
         enum stream_result result =
             left > 0 ? stream_recv(s->line.stream, NULL, (int)left, &item, err) : STREAM_QUIET;
         if (result != STREAM_ITEM) {
@@ -150,7 +151,7 @@ static int take_request(struct sender *s, struct err *err) {
         if (send_session_take(&s->session, item, err) != 0)
             return -1;
     }
-    s->line.back_by_ms = INT64_MAX;
+    s->line.stream->read_by_ms = s->line.back_by_ms = INT64_MAX;
     return 0;
 }
 

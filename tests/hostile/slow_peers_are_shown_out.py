@@ -149,6 +149,27 @@ def a_receiver_that_never_asks_is_shown_out(ws):
     ends_when_told(listener)
 
 
+@each(HOW)
+def a_request_that_drips_does_not_put_off_the_end(ws, how):
+    """Nor on a second stream."""
+    source, address = ws.dir("source"), ws.unix()
+    words = ["--contimeout", "2", "--timeout", "60", "--grace", "60", *how[1]]
+    listener = ws.listen(address, HVSEND, *words, "--listen", address, f"{source}/")
+    with Peer.dial(address) as one:
+        session = one.greet(peer.RECEIVER, features=FEATURE_RESUME, codecs=1).body[12:28]
+        drip(one, one.bytes_of("REQUEST", [(bytes(262144), "body")]), 30, 20)
+    if how[0] == "pipeline":  # the other has one stream only
+        with Peer.dial(address) as another:
+            back = joined(hello(role=peer.RECEIVER, intent=3, features=FEATURE_RESUME, codecs=1, processed=0))
+            another.write(joined(preamble(1, 1)))
+            another.read(peer.PREAMBLE)
+            another.send("HELLO", [(back[:12] + session + back[28:], "")])
+            another.expect("WELCOME")
+            drip(another, another.bytes_of("REQUEST", [(bytes(262144), "body")]), 30, 20)
+    wait_until(lambda: "asks for" in listener.err(), "the listener says why")
+    ends_when_told(listener)
+
+
 @case
 def a_sender_that_says_bye_without_taking_the_answers_is_shown_out(ws):
     """They have used up its credit, so that FINISH_ACK has not left. It goes on reading."""
