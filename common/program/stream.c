@@ -9,7 +9,6 @@
 enum {
     STAGED_BYTES = 16 * 1024, /* more than most control frames, little beside a chunk */
     ABORT_WAIT_MS = 1000,
-    PIECE_GOOD = 4 * 1024, /* who sends so much at once does not drip */
     FRAME_RATE_MIN = 100, /* bytes a second, of a frame that has begun; a modem of 1200 baud is faster */
 };
 
@@ -123,10 +122,15 @@ static enum stream_result failed_read(struct stream *s, ptrdiff_t n, struct err 
     return STREAM_FAILED;
 }
 
+/* Even when the n bytes came after the longest silence that there may be. */
+static bool is_enough(const struct stream *s, size_t n) {
+    return s->timeout_ms < 0 || n >= (uint64_t)s->timeout_ms * FRAME_RATE_MIN / 1000;
+}
+
 /* n bytes of a frame came, which is not whole yet. A peer that drips is not served for ever; one that is silent, as a
  * machine that is paused, is judged by its silence. 0, or -1 and err. */
 static int check_pace(struct stream *s, size_t n, struct err *err) {
-    if (n >= PIECE_GOOD) { /* without asking for the time */
+    if (is_enough(s, n)) { /* without asking for the time */
         s->lap_bytes += n;
         return 0;
     }
@@ -138,7 +142,7 @@ static int check_pace(struct stream *s, size_t n, struct err *err) {
     }
     s->lap_bytes += n;
     int64_t lap = now - s->lap_ms;
-    if (s->timeout_ms < 0 || lap < s->timeout_ms)
+    if (lap < s->timeout_ms)
         return 0;
     if (s->lap_bytes < (uint64_t)lap * FRAME_RATE_MIN / 1000) {
         s->broke = true;
