@@ -53,9 +53,9 @@ static int64_t trying_until(const struct options *o) {
     return o->timeout_ms < 0 ? INT64_MAX : os_now_ms() + in_all_ms;
 }
 
-/* A stream; a signal ends the waiting for it at once. */
-static int connect_to(struct outgoing *g, const struct retry_policy *policy, struct err *err) {
-    int64_t deadline_ms = trying_until(g->o);
+/* A stream before deadline_ms (os_now_ms, INT64_MAX for none); a signal ends the waiting for it at once. */
+static int connect_by(struct outgoing *g, const struct retry_policy *policy, int64_t deadline_ms,
+                      struct err *err) {
     struct waker *waker;
     if (waker_new(&waker, err) != 0)
         return -1;
@@ -64,6 +64,16 @@ static int connect_to(struct outgoing *g, const struct retry_policy *policy, str
     stoppable_does(&g->stoppable, NULL, NULL);
     waker_free(waker);
     return result;
+}
+
+static int connect_first(struct outgoing *g, struct err *err) {
+    return connect_by(g, &g->first, trying_until(g->o), err);
+}
+
+/* For a new session after one that was lost: that is a comeback, which has no end where it is to be tried for ever. */
+static int connect_again(struct outgoing *g, struct err *err) {
+    bool forever = g->way.retry.retries == RETRY_FOREVER;
+    return connect_by(g, &g->way.retry, forever ? INT64_MAX : trying_until(g->o), err);
 }
 
 /* When the next new session may begin, after `tries` in a row that came to nothing. Only the first one may at once: an end
@@ -103,7 +113,7 @@ static int run_session(struct outgoing *g, struct err *err) {
 /* From the first dial, or the stream that is there, to the end of the last session. The exit code, or -1 and err. */
 static int run_sessions(struct outgoing *g, struct err *err) {
     struct way *way = &g->way;
-    if (way->conn == NULL && connect_to(g, &g->first, err) != 0)
+    if (way->conn == NULL && connect_first(g, err) != 0)
         return -1;
     int code = run_session(g, err);
     struct err why = way->why; /* the first of several causes says most */
@@ -122,7 +132,7 @@ static int run_sessions(struct outgoing *g, struct err *err) {
         log_line(LOG_INFO, "beginning a new session");
         way->again = true;
         way->lost = way->met = false;
-        if (pause_until(g, at_ms, err) != 0 || connect_to(g, &way->retry, err) != 0)
+        if (pause_until(g, at_ms, err) != 0 || connect_again(g, err) != 0)
             return -1;
         code = run_session(g, err);
         tries++;
@@ -168,7 +178,7 @@ static void start_commands(struct outgoings *gs) {
         struct outgoing *g = &gs->all[i];
         log_set_target(g->target->name);
         if (addr_needs(g->way.to).child)
-            g->code = connect_to(g, &g->first, &g->err);
+            g->code = connect_first(g, &g->err);
     }
     log_set_target(NULL);
 }

@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import sys
+import time
 
 import lib
 from cutter import Cutter
@@ -136,6 +137,32 @@ def a_listener_that_was_started_anew_is_sent_what_it_lacks(ws):
         if name.startswith(".hvferry."):
             os.unlink(dest / name)
     os.utime(dest, ns=(0, os.stat(source).st_mtime_ns))
+    same_tree(source, dest)
+
+
+@case
+def a_listener_that_goes_away_once_more_is_waited_for_for_ever(ws):
+    """It was started anew, and gone before the new session began: --timeout ends no tries to come back then either."""
+    source, dest = make_tree(ws), ws.dir("dest")
+    address, middle = ws.unix(), ws.unix()
+    path, middle_path = (name.removeprefix("unix:") for name in (address, middle))
+    words = ["-av", "--retry", "forever", "--retry-delay", "0.02", "--timeout", "2", "--contimeout", "1"]
+    first = ws.receiver(address, dest, "--timeout", "100")
+    cutter = Cutter(middle_path, path, [None, None] + [1] * 1000)  # the session, who asks for it, and who begins a new one
+    sender = ws.start(HVSEND, *words, "--zc", "none", "--bwlimit", "2M", f"{source}/", middle)
+    lib.wait_until(lambda: sum(cutter.carried) > 300 * KIB or sender.ended(), "the transfer is on its way")
+    first.kill()
+    if os.path.exists(path):
+        os.unlink(path)
+    second = ws.receiver(address, dest, "--timeout", "100", once=False)
+    lib.wait_until(lambda: "beginning a new session" in sender.err() or sender.ended(), "the session is not known")
+    cutter.close()
+    os.unlink(middle_path)
+    second.kill()
+    time.sleep(4)
+    check(not sender.ended(), f"it gave up: {sender.err()}")
+    third = ws.receiver(middle, dest, "--timeout", "100")
+    check_equal((sender.wait().code, third.wait().code), (0, 0), "the exit codes")
     same_tree(source, dest)
 
 
