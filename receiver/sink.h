@@ -87,7 +87,7 @@ struct sink_verify {
 struct sink_commit {
     uint64_t file_id, size;
     char *path;
-    bool inplace; /* has its name already */
+    bool named; /* has its name already */
     bool staged; /* so has this, and its directory gets it */
     struct os_file kept; /* open for the last files only, see sink_commit.c */
     int closed; /* result of closing it */
@@ -173,7 +173,7 @@ int sink_touch(struct sink *sink, const char *path, const struct file_state *was
                struct err *err);
 
 /* One file at a time, whose file_id is of none that waits to be committed: begin, write*, then end or drop. After a failure of
- * write or end it is dropped already, but for EXIT_SIGNAL of write. meta: what will be set at the end, where that is known;
+ * write or end it is dropped already, but for EXIT_SIGNAL of write, and what EXIT_SIGNAL of end leaves for the next session. meta: what will be set at the end, where that is known;
  * may be NULL. */
 int sink_file_begin(struct sink *sink, uint64_t file_id, const char *path, uint64_t data_size,
                     const struct metadata *meta, struct err *err);

@@ -39,10 +39,10 @@ static void fail(struct sink *sink, struct sink_commit *c, const struct err *err
     struct temp_name temp;
     const char *now = sink_name_for_now(sink, c->path, c->file_id, c->staged, &temp);
     bool found = dir_cache_parent(&sink->dirs, c->path, &at, &name) == 0;
-    if (found && c->inplace)
+    if (found && c->named)
         forget(at, name);
     bool gone =
-        found && !c->inplace && sink_remove_counted(sink, at, now, &(struct usage_file){.bytes = c->size});
+        found && !c->named && sink_remove_counted(sink, at, now, &(struct usage_file){.bytes = c->size});
     if (gone)
         usage_give_name(sink->opt.usage);
     else if (c->staged)
@@ -103,10 +103,10 @@ static void rename_one(struct sink *sink, struct sink_commit *c) {
     if (c->closed != 0) {
         (void)os_file_error(&err, c->closed, "%s: cannot write", ESCAPED(c->path));
         fail(sink, c, &err);
-    } else if (c->inplace || c->staged) {
-        return; /* it has its name already */
-    } else if (sink_parent(sink, c->path, &at, &name, &err) != 0 ||
-               sink_replace(sink, at, temp.s, name, c->path, &err) != 0) {
+    } else if (c->staged) {
+        return; /* it has its name already, where nobody was before */
+    } else if (!c->named && (sink_parent(sink, c->path, &at, &name, &err) != 0 ||
+                             sink_replace(sink, at, temp.s, name, c->path, &err) != 0)) {
         fail(sink, c, &err);
     } else {
         sink_remove_partial(sink, c->path, c->size);

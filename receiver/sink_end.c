@@ -4,19 +4,20 @@
 #include "core/text.h"
 
 static void batch_add(struct sink *sink, uint64_t size, bool synced, bool elsewhere) {
-    if (sink->batch_count - sink->batch_closed == SINK_KEPT_FILES || elsewhere || sink->place == SINK_INPLACE)
+    bool named = sink->place == SINK_INPLACE || sink->place == SINK_PARTIAL;
+    if (sink->batch_count - sink->batch_closed == SINK_KEPT_FILES || elsewhere || named)
         sink_release_kept(sink, sink->batch_count);
     sink->batch[sink->batch_count++] = (struct sink_commit){
         .file_id = sink->file_id,
         .size = size,
         .path = sink->path,
-        .inplace = sink->place == SINK_INPLACE,
+        .named = named,
         .staged = sink->place == SINK_STAGED,
         .kept = sink->file,
         .synced = synced,
         .elsewhere = elsewhere,
     };
-    if (sink->place == SINK_INPLACE) { /* all is done, and others may have it */
+    if (named) { /* all is done, and others may have it */
         struct sink_commit *c = &sink->batch[sink->batch_count - 1];
         c->closed = usage_close(&sink->held, &c->kept);
         sink->batch_closed = sink->batch_count;
@@ -32,14 +33,6 @@ static void batch_add(struct sink *sink, uint64_t size, bool synced, bool elsewh
 /* A flush may not find what was lost before it. */
 static int flush_file(const struct sink *sink) {
     return sink->lost != 0 ? sink->lost : os_sync(sink->file);
-}
-
-/* An unfinished file that is another's already is of no use to the next session. What may take long is done before. */
-static int flush_before_owner(const struct sink *sink, const struct metadata *meta) {
-    uint32_t uid, gid;
-    bool changes = sink_owner_differs(sink, &sink->made, meta->uid, meta->gid, &uid, &gid);
-    bool first = changes && sink->place == SINK_PARTIAL && sink->opt.durable != DURABLE_NONE;
-    return first ? flush_file(sink) : 0;
 }
 
 /* --inplace: another session may have put another file there, or a link. 0, or -1 and err. */
@@ -59,19 +52,18 @@ static int check_is_named(const struct sink *sink, struct os_dir at, const char 
                    ESCAPED(sink->path));
 }
 
-/* Everything that is to be true of the file before it is renamed, but for the flush of a small one. *ret_st is what
- * it is then. */
-static int make_ready(struct sink *sink, uint64_t size, const struct metadata *meta, struct os_stat *ret_st,
+/* All of its data is in the file, and nothing else. *ret_st is what it is then, *ret_old, which knows nothing
+ * before, what it replaces. */
+static int make_ready(struct sink *sink, uint64_t size, struct os_stat *ret_st, struct os_stat *ret_old,
                       struct err *err) {
     struct os_dir at;
     const char *name;
-    struct os_stat old = {.kind = OS_NONE};
     if (sink_parent(sink, sink->path, &at, &name, err) != 0 || check_is_named(sink, at, name, err) != 0 ||
         sink_take_up_to(sink, 0, size, err) != 0)
         return -1;
     if ((!sink->opt.perms || OS_KEEPS_WIN_ATTR) && sink->place != SINK_STAGED &&
-        !dir_cache_has_new_parent(&sink->dirs, sink->path) && os_stat_at(at, name, &old) != 0)
-        old.kind = OS_NONE;
+        !dir_cache_has_new_parent(&sink->dirs, sink->path) && os_stat_at(at, name, ret_old) != 0)
+        ret_old->kind = OS_NONE;
     sink_stop_ahead(sink);
     if (sink_leave_hole(sink, size, err) != 0)
         return -1;
@@ -88,63 +80,74 @@ static int make_ready(struct sink *sink, uint64_t size, const struct metadata *m
         usage_settle(sink->opt.usage, &sink->counts, size, size);
     if (result != 0)
         return os_file_error(err, result, "%s: cannot set the size", ESCAPED(sink->path));
-    result = flush_before_owner(sink, meta);
-    if (result != 0)
-        return os_file_error(err, result, "%s: cannot flush", ESCAPED(sink->path));
     if (!sink->as_before)
         sink->made_with = sink->mode;
     sink->made_known = sink->place == SINK_TEMP || sink->place == SINK_STAGED;
     *ret_st = sink->made;
     if (sink->as_before)
         ret_st->mtime_nsec = ret_st->win.created_nsec = UINT32_MAX; /* not known, and no times at all */
-    if (sink_set_metadata(sink, sink->file, ret_st, meta, &old, !sink->marked, sink->path, err) != 0)
-        return -1;
-    return sink_inplace_mark_again(sink, err);
-}
-
-/* What waits to be renamed must not be taken for unfinished by another session: it gets a name of this session's own. */
-static int leave_partial_name(struct sink *sink, struct err *err) {
-    struct os_dir at;
-    const char *name;
-    struct temp_name partial, temp;
-    if (sink->place != SINK_PARTIAL)
-        return 0;
-    if (sink_parent(sink, sink->path, &at, &name, err) != 0)
-        return -1;
-    sink_partial_name(name, &partial);
-    sink_temp_name(sink, sink->path, sink->file_id, &temp);
-    int result = os_rename_at(at, partial.s, temp.s);
-    if (result != 0)
-        return os_file_error(err, result, "%s: cannot rename the complete file", ESCAPED(name));
-    sink->place = SINK_TEMP;
     return 0;
 }
 
-int sink_file_end(struct sink *sink, uint64_t size, const struct metadata *meta, struct err *err) {
-    struct os_stat st;
-    if (make_ready(sink, size, meta, &st, err) != 0) {
-        sink_file_drop(sink);
-        return -1;
-    }
-    /* A large file is flushed by itself, and so is one that the flush of the root's volume does not reach. */
-    bool elsewhere = !sink_volume_reaches(sink, &st);
-    bool alone = sink_is_large(size) || sink->opt.durable == DURABLE_FILE || elsewhere || sink->opt.verify ||
-                 sink->marked;
+/* A large file by itself, and so one that the flush of the root's volume does not reach. */
+static int flush_alone(struct sink *sink, bool alone, struct err *err) {
     int result = alone && sink->opt.durable != DURABLE_NONE ? flush_file(sink) : sink->lost;
-    if (result != 0) {
-        (void)os_file_error(err, result, "%s: cannot flush", ESCAPED(sink->path));
-        sink_file_drop(sink);
+    return result == 0 ? 0 : os_file_error(err, result, "%s: cannot flush", ESCAPED(sink->path));
+}
+
+/* Everything that is to be true of the file before it is renamed, but for the flush of one that is not `alone`. */
+static int finish(struct sink *sink, uint64_t size, const struct metadata *meta, const struct os_stat *st,
+                  const struct os_stat *old, bool alone, struct err *err) {
+    if (sink_set_metadata(sink, sink->file, st, meta, old, !sink->marked, sink->path, err) != 0 ||
+        sink_inplace_mark_again(sink, err) != 0 || flush_alone(sink, alone, err) != 0 ||
+        sink_verify_check(sink, size, err) != 0)
         return -1;
-    }
-    if (leave_partial_name(sink, err) != 0 || sink_verify_check(sink, size, err) != 0 ||
-        sink_inplace_end(sink, meta, err) != 0) {
-        sink_file_drop(sink);
+    return sink_inplace_end(sink, meta, err);
+}
+
+/* The same of a file that the next session is to find, up to its name. What takes long comes first, for with the owner or the
+ * mode that it is to have it is of no use to that session; and it stays locked until it has its name. */
+static int finish_partial(struct sink *sink, uint64_t size, const struct metadata *meta,
+                          const struct os_stat *st, const struct os_stat *old, struct err *err) {
+    struct os_dir at;
+    const char *name;
+    struct temp_name partial;
+    sink_commit(sink); /* what waits would have to be flushed before the name of this one is */
+    if (flush_alone(sink, true, err) != 0 || sink_verify_check(sink, size, err) != 0 ||
+        sink_set_metadata(sink, sink->file, st, meta, old, true, sink->path, err) != 0)
         return -1;
-    }
+    /* After it was read back Windows has it open for no writing, and through to storage (os_read_back). */
+    if ((OS_CAN_SYNC_VOLUME || sink->verify.digest == NULL) && flush_alone(sink, true, err) != 0)
+        return -1;
+    if (sink->flush_failed != 0)
+        return os_file_error(err, sink->flush_failed, "%s: cannot flush", ESCAPED(sink->path));
+    if (sink_parent(sink, sink->path, &at, &name, err) != 0)
+        return -1;
+    sink_partial_name(name, &partial);
+    (void)usage_close(&sink->held_old, &sink->old); /* what is to be replaced must not be open */
+    return sink_replace(sink, at, partial.s, name, sink->path, err);
+}
+
+int sink_file_end(struct sink *sink, uint64_t size, const struct metadata *meta, struct err *err) {
+    struct os_stat st, old = {.kind = OS_NONE};
+    bool partial = sink->place == SINK_PARTIAL;
+    int result = make_ready(sink, size, &st, &old, err);
+    bool elsewhere = result == 0 && !sink_volume_reaches(sink, &st);
+    bool alone = sink_is_large(size) || sink->opt.durable == DURABLE_FILE || elsewhere || sink->opt.verify ||
+                 sink->marked || partial;
+    if (result == 0)
+        result = partial ? finish_partial(sink, size, meta, &st, &old, err)
+                         : finish(sink, size, meta, &st, &old, alone, err);
+    if (result != 0 && err && err->code == EXIT_SIGNAL)
+        sink_file_leave(sink);
+    else if (result != 0)
+        sink_file_drop(sink);
+    if (result != 0)
+        return -1;
     if (sink->place == SINK_INPLACE)
         sink_settle(sink);
     batch_add(sink, size, alone, elsewhere);
-    if (sink->opt.durable == DURABLE_FILE || sink->batch_count == SINK_BATCH_FILES ||
+    if (partial || sink->opt.durable == DURABLE_FILE || sink->batch_count == SINK_BATCH_FILES ||
         sink->batch_bytes >= SINK_BATCH_BYTES)
         sink_commit(sink);
     return 0;

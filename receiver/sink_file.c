@@ -228,8 +228,7 @@ void sink_file_drop(struct sink *sink) {
     close_file(sink);
 }
 
-/* The session ends while the file is open: what the next one can use stays. */
-static void leave_file(struct sink *sink) {
+void sink_file_leave(struct sink *sink) {
     uint64_t useful = sink->end_of_data > sink->had ? sink->end_of_data : sink->had;
     if (!os_file_is_open(sink->file))
         return;
@@ -337,11 +336,11 @@ int sink_file_write(struct sink *sink, const void *p, size_t n, uint64_t offset,
 void sink_close(struct sink *sink) {
     if (sink == NULL)
         return;
-    leave_file(sink);
+    sink_file_leave(sink);
     sink_release_kept(sink, sink->batch_count);
     for (unsigned i = 0; i < sink->batch_count; i++) {
         struct usage_file counts = {.bytes = sink->batch[i].size};
-        if (!sink->batch[i].inplace &&
+        if (!sink->batch[i].named &&
             remove_temp(sink, sink->batch[i].path, sink->batch[i].file_id, sink->batch[i].staged, &counts))
             usage_give_name(sink->opt.usage);
         free(sink->batch[i].path);

@@ -19,8 +19,8 @@ const char *sink_name_for_now(const struct sink *sink, const char *path, uint64_
 static inline bool sink_keeps_partial(const struct sink *sink, uint64_t size) {
     return sink->opt.partial_min > 0 && size > sink->opt.partial_min && os_file_is_open(sink->claim);
 }
-/* The file at `path` is complete, with `size` bytes: what a dead session left of it is of no use any more. For one that is
- * too small to be kept itself it is looked for only when there is any. */
+/* The file at `path` is complete, with `size` bytes: what a dead session left of it is of no use any more. For one that
+ * would not be kept itself it is looked for only when there is any. */
 void sink_remove_partial(struct sink *sink, const char *path, uint64_t size);
 /* Remove what sessions that are dead left in the directory at `path`, "" for the root. What cannot be removed stays. */
 void sink_remove_orphans(struct sink *sink, const char *path);
@@ -56,6 +56,9 @@ int sink_long_error(const struct sink *sink, int result, const char *path, const
 /* The parent directory of `path` and its last component; 0, or -1 and err that names the path. */
 int sink_parent(struct sink *sink, const char *path, struct os_dir *ret, const char **ret_name,
                 struct err *err);
+
+/* The session ends while a file is open: what the next one can use stays. */
+void sink_file_leave(struct sink *sink);
 
 /* What became of an entry of the batch, once. */
 void sink_settle_one(struct sink *sink, struct sink_commit *c, const struct err *err);

@@ -2,7 +2,8 @@
  *
  *   .hvferry.SALT.ID.UP   a file or a staged directory of the session SALT, which claims (os_claim) the directory UP levels above
  *   .hvferry.SALT.ID      the same of a session that could claim nothing: nobody can tell whether it lives
- *   .hvferry.part.DIGEST  a large file; the digest is that of the name it is to get, so that one look finds it
+ *   .hvferry.part.DIGEST  a large file; the digest is that of the name it is to get, so that one look finds it. It is locked, and this
+ *                         user's alone (0600), until it is complete, on storage and read back
  *
  * What is of a dead session is removed by whoever works in that directory. The large ones stay: the next session that
  * gets the same file goes on with them, or starts them anew, or finds that the file is complete, large or small by now, and
@@ -12,6 +13,7 @@
 
 #include "core/path.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -134,12 +136,15 @@ void sink_remove_partial(struct sink *sink, const char *path, uint64_t size) {
     struct os_stat st;
     const char *name;
     struct temp_name partial;
-    struct os_file left;
-    if (!sink_keeps_partial(sink, sink->any_partial ? UINT64_MAX : size) ||
+    struct os_file left = OS_FILE_NONE;
+    if (!os_file_is_open(sink->claim) || !(sink->any_partial || sink_keeps_partial(sink, size)) ||
         dir_cache_parent(&sink->dirs, path, &at, &name) != 0)
         return;
     sink_partial_name(name, &partial);
-    if (os_stat_at(at, partial.s, &st) != 0 || os_open_locked(at, partial.s, true, &left) != 0)
+    if (os_stat_at(at, partial.s, &st) != 0)
+        return;
+    int result = os_open_locked(at, partial.s, true, &left);
+    if (result != 0 && result != -EPERM) /* that: nobody is at it, nor can be */
         return;
     if (sink_remove_counted(sink, at, partial.s, NULL))
         usage_give_name(sink->opt.usage);

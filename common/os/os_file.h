@@ -114,8 +114,8 @@ int os_sync(struct os_file file);
 int os_write_out_soon(struct os_file file, uint64_t offset, uint64_t n);
 /* Reads a file of `size` bytes from storage, not from memory: `take` gets its pieces in order, until it gives false; what
  * it does not get is a hole. The file is `name` in `at`, open for reading, and flushed; afterwards it is good for
- * os_set_mtime and closing only. *ret_how says, for people, how the cache was kept out. 0 or -errno (-EIO: it is shorter;
- * -EINTR: `take` gave false). */
+ * setting mode, attributes and times, and closing only. *ret_how says, for people, how the cache was kept out. 0 or -errno
+ * (-EIO: it is shorter; -EINTR: `take` gave false). */
 typedef bool os_piece_fn(void *ctx, const void *p, size_t n, uint64_t offset);
 int os_read_back(struct os_dir at, const char *name, struct os_file *file, uint64_t size, os_piece_fn *take,
                  void *ctx, const char **ret_how);
@@ -138,8 +138,8 @@ void os_unclaim(struct os_dir dir, struct os_file *claim);
 /* 1: that session lives, or may live; 0: it does not; a negative result when nobody can tell. */
 int os_is_claimed(struct os_dir dir, uint64_t id);
 /* A regular file under this one name, for reading and writing, which nobody else can open in this way until it is closed.
- * `ours`: it is made (mode 0600) if it is missing, and must be this user's. -EBUSY: another has it. -EPERM: it is no such
- * file, and nobody is at it. -ENOTSUP: locks prove nothing there. */
+ * `ours`: it is made (mode 0600) if it is missing, and must be this user's alone, as far as modes are kept. -EBUSY:
+ * another has it. -EPERM: it is no such file, and nobody is at it. -ENOTSUP: locks prove nothing there. */
 int os_open_locked(struct os_dir at, const char *name, bool ours, struct os_file *ret);
 
 /* The same bytes at the same offset of another file, without passing through the process, shared where the file system

@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import signal
+import stat
 
 import lib
 from lib import (
@@ -129,6 +130,43 @@ def interrupted_file_over_an_old_version_uses_both(ws):
     require_equal(source, dest)
 
 
+@each([("it is flushed", [], "fsync:signal=KILL:when=1"), ("what waits is flushed", [], "syncfs:signal=KILL:when=1"),
+       ("what waits is renamed", [], "renameat:signal=KILL:when=1"),
+       ("it is read back", ["--verify"], "pread64:signal=KILL:when=1"),
+       ("it is read back and the receiver is told to end", ["--verify"], "pread64:delay_exit=200000")])  # fmt: skip
+def file_that_has_come_whole_is_not_sent_again_after_a_kill_while(ws, value):
+    """Until it is on storage, and read back, it is this user's alone, and the next session finds it."""
+    _, options, what = value
+    if shutil.which("strace") is None:
+        raise Skipped("strace is not installed")
+    source, dest = ws.dir("source"), ws.dir("dest")
+    put(source / "f", noise(SIZE, "new"), 0o444)
+    if "read back" in value[0] and os.geteuid() == 0:
+        os.chown(source / "f", 1000, 1000)
+    if "what waits" in value[0]:
+        for name in ("a", "b"):
+            put(source / name, noise(PAGE, name))
+    address = ws.unix()
+    receiver = ws.listen(address, HVRECV, "--once", "--listen", address, dest, env={**os.environ, **TRACED})
+    tracer = ws.start("strace", "-f", "-e", f"trace={what.split(':')[0]}", "-e", f"inject={what}", "-p", str(receiver.pid))
+    wait_until(lambda: tracer.ended() or "attached" in tracer.err(), "strace is attached")
+    if tracer.ended():
+        raise Skipped(f"strace cannot attach: {tracer.err().strip()}")
+    sender = ws.start(HVSEND, *SEND, "--retry", "0", *options, f"{source}/", address)
+    if "signal" not in what:
+        wait_until(lambda: "(DELAYED)" in tracer.err(), "it is read back")
+        receiver.signal(signal.SIGTERM)
+    check(sender.wait().code != 0 and receiver.popen.wait() != 0, "nobody ended it")
+    tracer.wait()
+    left = partial_in(dest)
+    check(left, f"nothing was kept: {os.listdir(dest)}")
+    check_equal((left.stat().st_size, stat.S_IMODE(left.stat().st_mode), left.stat().st_uid), (SIZE, 0o600, os.geteuid()), "it")
+    sent = send_counted(ws, source, dest, *options)
+    check(sent <= MIB + SIZE * DIGESTS, f"{sent} of {SIZE} bytes were sent again")
+    require_equal(source, dest)
+    lib.no_temporary_names(dest)
+
+
 def truncated(path):
     os.truncate(path, path.stat().st_size // 2 + 7)
 
@@ -233,6 +271,18 @@ def nothing_is_kept_with_no_partial(ws):
     interrupt(ws, source, dest, 12 * MIB, signal.SIGTERM, ["--no-partial"])
     lib.no_temporary_names(dest)
     good(ws.push([*SEND, f"{source}/"], dest))
+    require_equal(source, dest)
+
+
+@each([("nothing more is to be kept", [], ["--no-partial"]), ("it is written in place", ["--inplace"], [])])
+def what_was_left_goes_too_when(ws, value):
+    _, options, recv = value
+    source, dest = source_and_dest(ws, 16 * MIB)
+    put(dest / "f", noise(16 * MIB, "old"), mtime_ns=10**18)
+    interrupt(ws, source, dest, 12 * MIB)
+    check(partial_in(dest), "nothing was left")
+    send_counted(ws, source, dest, *options, recv=recv)
+    lib.no_temporary_names(dest)
     require_equal(source, dest)
 
 

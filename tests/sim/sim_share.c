@@ -47,9 +47,12 @@ int os_open_locked(struct os_dir at, const char *name, bool ours, struct os_file
     sim_preempt();
     bool locked = sim_handle_lock(fd);
     sim_preempt();
-    if (!locked || sim_look(at, name, &now) != 0 || now != n) {
+    result = !locked || sim_look(at, name, &now) != 0 || now != n ? -EBUSY
+             : ours && n->mode != 0600                            ? -EPERM
+                                                                  : 0;
+    if (result != 0) {
         sim_handle_close(&fd);
-        return -EBUSY;
+        return result;
     }
     ret->fd = fd;
     return 0;

@@ -121,6 +121,61 @@ static void basis_that_became_shorter_is_an_error_of_its_own(void **state) {
     assert_int_equal(temps_in(root), 0);
 }
 
+static void complete_file_stays_when_reading_it_back_is_cancelled(void **state) {
+    (void)state;
+    struct err err = {0};
+    atomic_bool cancelled = false;
+    struct sink_options opt = keeping;
+    opt.verify = true;
+    opt.cancelled = &cancelled;
+    open_sink(opt);
+    begin_large(1, "f", &nothing);
+    write_blocks(0, LARGE / BLOCK, 1);
+    atomic_store(&cancelled, true);
+    assert_int_equal(sink_file_end(sink, LARGE, &(struct metadata){.mode = 0444}, &err), -1);
+    assert_int_equal(err.code, EXIT_SIGNAL);
+    close_sink();
+    assert_int_equal(settled[1].times, 0);
+    assert_int_equal(stat_of(root, partial_of("f").s).size, LARGE);
+    atomic_store(&cancelled, false);
+    open_sink(opt);
+    struct sink_basis basis = sink_find_basis(sink, "f", LARGE);
+    reused = 0;
+    begin_large(2, "f", &basis);
+    assert_int_equal(sink_file_reuse(sink, 0, LARGE, on_block, NULL, NULL), 0);
+    assert_int_equal(reused, LARGE / BLOCK);
+    end_large();
+    assert_durable(2, LARGE);
+}
+
+static void what_waits_is_committed_before_a_large_file(void **state) {
+    (void)state;
+    open_sink(keeping);
+    put_text(root, "f", "old");
+    send_file(1, "small", "text");
+    begin_large(2, "f", &nothing);
+    write_blocks(0, LARGE / BLOCK, 1);
+    assert_int_equal(settled[1].times, 0);
+    assert_int_equal(sink_file_end(sink, LARGE, &(struct metadata){.mode = 0644}, NULL), 0);
+    assert_durable(1, 4);
+    assert_durable(2, LARGE); /* it has no name but the one that others look for, and waits for nothing */
+    assert_int_equal(temps_in(root), 0);
+}
+
+static void large_file_that_cannot_have_its_name_goes(void **state) {
+    (void)state;
+    struct err err = {0};
+    open_sink(keeping);
+    make_dir(root, "f", 0755);
+    put_text(root, "f/inside", "in the way");
+    begin_large(1, "f", &nothing);
+    write_blocks(0, LARGE / BLOCK, 1);
+    assert_int_equal(sink_file_end(sink, LARGE, &(struct metadata){.mode = 0644}, &err), -1);
+    assert_int_equal(err.code, EXIT_PARTIAL);
+    assert_int_equal(temps_in(root), 0);
+    assert_text(root, "f/inside", "in the way");
+}
+
 static void small_and_dropped_files_do_not_stay(void **state) {
     (void)state;
     open_sink(keeping);
@@ -258,6 +313,9 @@ int main(void) {
         SINK_TEST(what_was_there_does_not_show_where_nothing_is_written),
         SINK_TEST(rest_comes_from_the_old_file),
         SINK_TEST(basis_that_became_shorter_is_an_error_of_its_own),
+        SINK_TEST(complete_file_stays_when_reading_it_back_is_cancelled),
+        SINK_TEST(what_waits_is_committed_before_a_large_file),
+        SINK_TEST(large_file_that_cannot_have_its_name_goes),
         SINK_TEST(small_and_dropped_files_do_not_stay),
         SINK_TEST(second_session_takes_another_name),
         SINK_TEST(what_another_session_has_begun_is_taken_over),

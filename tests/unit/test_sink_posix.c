@@ -506,6 +506,58 @@ static void no_other_user_has_the_unfinished_file(void **state) {
     assert_int_equal(temps_in(root), 0);
 }
 
+/* One that others may open, or might, is not written on: they would have what is written. Nor does it stay. */
+static void unfinished_file_that_is_not_ours_alone_is_begun_anew(void **state) {
+    (void)state;
+    enum { LARGE = 64 * 1024 };
+    static const uint32_t modes[] = {0666, 0644, 0444, 0200, 0};
+    static const struct sink_basis nothing = {0};
+    struct msg_file_begin m = {.size = LARGE, .data_size = LARGE};
+    struct temp_name partial;
+    struct os_file laid = OS_FILE_NONE;
+    struct os_stat before, after;
+    bool right = true;
+    sink_partial_name("f", &partial);
+    become_nobody();
+    open_sink((struct sink_options){.umask = 022, .partial_min = 4096});
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0] && right; i++) {
+        m.file_id++;
+        right = os_create(root, partial.s, 0600, &laid) == 0 && os_set_mode(laid, modes[i]) == 0 &&
+                os_fstat(laid, &before) == 0 &&
+                sink_file_begin_large(sink, m.file_id, "f", &m, &nothing, NULL) == 0 &&
+                sink_file_write(sink, "new", 3, 0, NULL) == 0 && os_stat_at(root, partial.s, &after) == 0 &&
+                after.inode != before.inode && after.mode == 0600 && temps_in(root) == 1;
+        sink_file_drop(sink);
+        os_close(&laid);
+    }
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0] && right; i++) {
+        right = os_create(root, partial.s, 0600, &laid) == 0 && os_set_mode(laid, modes[i]) == 0;
+        sink_remove_partial(sink, "f", LARGE);
+        right = right && temps_in(root) == 0;
+        os_close(&laid);
+    }
+    sink_close(sink);
+    sink = NULL;
+    become_oneself();
+    assert_true(right);
+}
+
+/* A session that is about to rename it has set its mode. */
+static void unfinished_file_of_a_live_session_stays_whatever_its_mode(void **state) {
+    (void)state;
+    struct temp_name partial;
+    struct os_file held = OS_FILE_NONE, other = OS_FILE_NONE;
+    sink_partial_name("f", &partial);
+    become_nobody();
+    bool right = os_open_locked(root, partial.s, true, &held) == 0 && os_set_mode(held, 0444) == 0 &&
+                 os_open_locked(root, partial.s, true, &other) == -EBUSY;
+    os_close(&held);
+    right = right && os_open_locked(root, partial.s, true, &other) == -EPERM;
+    (void)os_unlink_at(root, partial.s);
+    become_oneself();
+    assert_true(right);
+}
+
 /* A second name of a file that lies outside. */
 static void lay_second_name(void) {
     put_text(scratch.dir, "secret", "old");
@@ -630,6 +682,8 @@ int main(void) {
         SINK_TEST(no_file_lands_outside_while_its_directory_is_exchanged_with_a_link),
         SINK_TEST(no_file_lands_outside_by_the_fallback_either),
         SINK_TEST(no_other_user_has_the_unfinished_file),
+        SINK_TEST(unfinished_file_that_is_not_ours_alone_is_begun_anew),
+        SINK_TEST(unfinished_file_of_a_live_session_stays_whatever_its_mode),
         SINK_TEST(in_place_nothing_changes_that_has_another_name),
         SINK_TEST(metadata_of_what_has_another_name_stay),
         SINK_TEST(owner_and_time_of_a_link_that_has_another_name_stay),

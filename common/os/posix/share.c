@@ -94,15 +94,22 @@ int os_is_claimed(struct os_dir dir, uint64_t id) {
     return result;
 }
 
-/* 0 when it is a file under this one name, and, if it is to be ours, this user's: another, who has it open or may open it,
+/* True for a file that others may open, or might until now. vfat and exFAT keep no modes. */
+static bool is_for_others(int fd, const struct stat *st) {
+    static const long types[] = {MSDOS_SUPER_MAGIC, EXFAT_MAGIC};
+    return st->st_uid != geteuid() ||
+           ((st->st_mode & 07777) != 0600 && !is_on(fd, types, sizeof types / sizeof types[0]));
+}
+
+/* 0 when it is a file under this one name, and, if it is to be ours, this user's alone: another, who has it open or may open it,
  * would have what is written into it, even by root. */
-static int check_file(int fd, bool ours) {
+static int check_file(int fd, bool ours, bool made) {
     struct stat st;
     if (fstat(fd, &st) != 0)
         return -errno;
     if (ours && !is_local(fd))
         return -ENOTSUP;
-    return S_ISREG(st.st_mode) && st.st_nlink == 1 && (!ours || st.st_uid == geteuid()) ? 0 : -EPERM;
+    return S_ISREG(st.st_mode) && st.st_nlink == 1 && (!ours || made || !is_for_others(fd, &st)) ? 0 : -EPERM;
 }
 
 /* Whoever held the lock until now may have renamed or removed the file. */
@@ -111,6 +118,25 @@ static int check_name(int fd, struct os_dir at, const char *name) {
     if (fstat(fd, &st) != 0 || fstatat(at.fd, name, &named, AT_SYMLINK_NOFOLLOW) != 0)
         return errno == ENOENT ? -EBUSY : -errno;
     return st.st_dev == named.st_dev && st.st_ino == named.st_ino ? 0 : -EBUSY;
+}
+
+/* What was to be ours may not be written to. -EPERM when nobody is at it, or it is our own and may not be read either; that is
+ * nobody's who has more to do than to give it its name. */
+static int why_not_written(struct os_dir at, const char *name) {
+    struct flock all = {.l_type = F_RDLCK, .l_whence = SEEK_SET}; /* conflicts with that of who writes */
+    struct stat st;
+    int fd = os_open_beneath(at.fd, name, O_RDONLY | O_NONBLOCK, 0);
+    if (fd < 0)
+        return fd == -EACCES && fstatat(at.fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_uid == geteuid()
+                   ? -EPERM
+                   : fd;
+    int result = fcntl(fd, F_OFD_SETLK, &all) == 0    ? check_name(fd, at, name)
+                 : errno == EAGAIN || errno == EACCES ? -EBUSY
+                                                      : -ENOTSUP;
+    if (result == 0)
+        result = is_local(fd) ? -EPERM : -ENOTSUP;
+    (void)close(fd);
+    return result;
 }
 
 int os_open_locked(struct os_dir at, const char *name, bool ours, struct os_file *ret) {
@@ -123,14 +149,14 @@ int os_open_locked(struct os_dir at, const char *name, bool ours, struct os_file
         fd = os_open_beneath(at.fd, name, O_RDWR | O_NONBLOCK, 0);
     }
     if (fd < 0)
-        return fd;
+        return fd == -EACCES && ours && !made ? why_not_written(at, name) : fd;
     int result = 0;
     if (fcntl(fd, F_OFD_SETLK, &all) != 0)
         result = errno == EAGAIN || errno == EACCES ? -EBUSY : ours ? -ENOTSUP : 0;
     if (result == 0)
         result = check_name(fd, at, name);
     if (result == 0)
-        result = check_file(fd, ours);
+        result = check_file(fd, ours, made);
     if (result != 0) {
         if (made && result != -EBUSY) /* another session has it else */
             (void)unlinkat(at.fd, name, 0);

@@ -57,9 +57,15 @@ int os_is_claimed(struct os_dir dir, uint64_t id) {
 int os_open_locked(struct os_dir at, const char *name, bool ours, struct os_file *ret) {
     const struct nt_how how = {FILE_GENERIC_READ | FILE_GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_DELETE,
                                ours ? FILE_OPEN_IF : FILE_OPEN, FILE_NON_DIRECTORY_FILE};
+    static const struct nt_how reading = {FILE_GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_DELETE, FILE_OPEN,
+                                          FILE_NON_DIRECTORY_FILE};
     struct os_stat st;
     void *handle;
     int result = nt_open(at.handle, name, &how, &handle);
+    if (result == -EACCES && ours && nt_open(at.handle, name, &reading, &handle) == 0) {
+        (void)CloseHandle(handle); /* read-only, and nobody has it open for writing */
+        return -EPERM;
+    }
     if (result != 0)
         return result == -ETXTBSY ? -EBUSY : result;
     result = nt_stat(handle, &st);
