@@ -106,7 +106,7 @@ static int finish(struct sink *sink, uint64_t size, const struct metadata *meta,
 }
 
 /* The same of a file that the next session is to find, up to its name. What takes long comes first, for with the owner or the
- * mode that it is to have it is of no use to that session; and it stays locked until it has its name. */
+ * mode that it is to have it is not written on any more; and it stays locked until it has its name. */
 static int finish_partial(struct sink *sink, uint64_t size, const struct metadata *meta,
                           const struct os_stat *st, const struct os_stat *old, struct err *err) {
     struct os_dir at;

@@ -70,7 +70,9 @@ static bool open_partial(struct sink *sink, struct os_dir at, const char *name, 
     sink_partial_name(name, &partial);
     sink->place = SINK_PARTIAL;
     int result = os_open_locked(at, partial.s, true, &sink->file);
-    if (result == -EPERM && os_unlink_at(at, partial.s) == 0) /* laid there, or left while it changed hands */
+    /* Laid there, or left when it had all but its name: then there is nothing to be written, and it is lent (sink_borrow). */
+    bool whole = result == -EPERM && os_stat_at(at, partial.s, &st) == 0 && st.size == size;
+    if (result == -EPERM && !whole && os_unlink_at(at, partial.s) == 0)
         result = os_open_locked(at, partial.s, true, &sink->file);
     return result == 0;
 }

@@ -542,6 +542,39 @@ static void unfinished_file_that_is_not_ours_alone_is_begun_anew(void **state) {
     assert_true(right);
 }
 
+static void on_block(void *ctx, uint64_t offset, uint32_t n, const struct digest *digest) {
+    (void)offset, (void)digest;
+    *(uint32_t *)ctx += n;
+}
+
+/* A session had all but renamed it: it is read, and who has it open has nothing of the new one. */
+static void whole_file_that_is_not_ours_alone_is_read(void **state) {
+    (void)state;
+    enum { LARGE = 64 * 1024 };
+    const struct msg_file_begin m = {.file_id = 1, .size = LARGE, .data_size = LARGE};
+    struct temp_name partial;
+    struct os_file laid = OS_FILE_NONE;
+    struct os_stat before;
+    uint32_t reused = 0;
+    sink_partial_name("f", &partial);
+    become_nobody();
+    open_sink((struct sink_options){.umask = 022, .partial_min = 4096});
+    bool right = os_create(root, partial.s, 0600, &laid) == 0 && os_truncate(laid, LARGE) == 0 &&
+                 os_set_mode(laid, 0444) == 0 && os_fstat(laid, &before) == 0;
+    struct sink_basis basis = sink_find_basis(sink, "f", LARGE);
+    right = right && sink_file_begin_large(sink, 1, "f", &m, &basis, NULL) == 0 && temps_in(root) == 2 &&
+            sink_file_reuse(sink, 0, LARGE, on_block, &reused, NULL) == 0 &&
+            sink_file_end(sink, LARGE, &(struct metadata){.mode = 0600}, NULL) == 0;
+    sink_commit(sink);
+    os_close(&laid);
+    become_oneself();
+    assert_true(right);
+    assert_int_equal(reused, LARGE);
+    assert_durable(1, LARGE);
+    assert_int_not_equal(stat_of(root, "f").inode, before.inode);
+    assert_int_equal(temps_in(root), 0);
+}
+
 /* A session that is about to rename it has set its mode. */
 static void unfinished_file_of_a_live_session_stays_whatever_its_mode(void **state) {
     (void)state;
@@ -683,6 +716,7 @@ int main(void) {
         SINK_TEST(no_file_lands_outside_by_the_fallback_either),
         SINK_TEST(no_other_user_has_the_unfinished_file),
         SINK_TEST(unfinished_file_that_is_not_ours_alone_is_begun_anew),
+        SINK_TEST(whole_file_that_is_not_ours_alone_is_read),
         SINK_TEST(unfinished_file_of_a_live_session_stays_whatever_its_mode),
         SINK_TEST(in_place_nothing_changes_that_has_another_name),
         SINK_TEST(metadata_of_what_has_another_name_stay),
