@@ -293,11 +293,13 @@ static void where_no_flush_of_a_volume_is_heard_each_file_and_directory_is_flush
     served = true;
     open_and_listen(&(struct sink_options){.umask = 022});
     assert_int_equal(sink_make_dir(sink, "d", 0755, NULL), 0);
+    /* The root is flushed when it has a new name: at once, or before d and the root above it are in the end. */
+    assert_string_equal(done, OS_CAN_STAGE_DIRS ? "" : "D");
     send_file(1, "d/a", "new");
     send_file(2, "d/b", "new");
-    assert_string_equal(done, "WSWS");
+    assert_string_equal(done, OS_CAN_STAGE_DIRS ? "WSWS" : "DWSWS");
     sink_commit(sink);
-    assert_string_equal(done, "WSWSDDD"); /* the root, which has a new name; d, and the root above it */
+    assert_string_equal(done, OS_CAN_STAGE_DIRS ? "WSWSDDD" : "DWSWSDD");
     assert_int_equal(sink_finish(sink, NULL), 0);
     assert_durable(1, 3);
     assert_durable(2, 3);
