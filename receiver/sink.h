@@ -173,8 +173,8 @@ int sink_touch(struct sink *sink, const char *path, const struct file_state *was
                struct err *err);
 
 /* One file at a time, whose file_id is of none that waits to be committed: begin, write*, then end or drop. After a failure of
- * write or end it is dropped already, but for EXIT_SIGNAL of write, and what EXIT_SIGNAL of end leaves for the next session. meta: what will be set at the end, where that is known;
- * may be NULL. */
+ * write or end it is dropped already, but for EXIT_SIGNAL of write, and what EXIT_SIGNAL of end leaves for the next session.
+ * meta: what will be set at the end, where that is known; may be NULL. */
 int sink_file_begin(struct sink *sink, uint64_t file_id, const char *path, uint64_t data_size,
                     const struct metadata *meta, struct err *err);
 /* The same for a file of `size` bytes that travels alone. What is larger than partial_min is written under a name made of

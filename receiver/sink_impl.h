@@ -119,7 +119,8 @@ int sink_take_up_to(struct sink *sink, uint64_t n, uint64_t end, struct err *err
 int sink_take_room(struct sink *sink, uint64_t n, uint64_t end, struct err *err);
 
 /* sink_reuse.c. The open file is a new one, and the unfinished one that its basis was found in is another session's, which may
- * wait for a peer that does not come back, or has the owner or the mode of a complete file: what is in it is taken over as from an old file. */
+ * wait for a peer that does not come back, or has the owner or the mode of a complete file: what is in it is taken over as from
+ * an old file. */
 void sink_borrow(struct sink *sink);
 
 /* The open file is complete up to `end`. A large one begins to go to storage while the rest comes, so that the flush finds

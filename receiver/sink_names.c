@@ -1,6 +1,7 @@
 /* sink_names.c: the names of unfinished files, and what dead sessions left under them.
  *
- *   .hvferry.SALT.ID.UP   a file or a staged directory of the session SALT, which claims (os_claim) the directory UP levels above
+ *   .hvferry.SALT.ID.UP   a file, or a staged directory, of the session SALT, which claims (os_claim) the directory UP levels
+ *                         above
  *   .hvferry.SALT.ID      the same of a session that could claim nothing: nobody can tell whether it lives
  *   .hvferry.part.DIGEST  a large file; the digest is that of the name it is to get, so that one look finds it. It is locked, and this
  *                         user's alone (0600), until it is complete, on storage and read back
