@@ -291,10 +291,6 @@ ptrdiff_t os_readlink_at(struct os_dir at, const char *name, char *to, size_t n)
     return got < 0 ? -errno : got;
 }
 
-int os_rename_at(struct os_dir at, const char *from, const char *to) {
-    return renameat(at.fd, from, at.fd, to) == 0 ? 0 : -errno;
-}
-
 int os_move(struct os_dir from, const char *name, struct os_dir to, const char *to_name, bool replace) {
     struct stat st;
     if (replace)
@@ -307,6 +303,10 @@ int os_move(struct os_dir from, const char *name, struct os_dir to, const char *
     if (fstatat(to.fd, to_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
         return -EEXIST;
     return renameat(from.fd, name, to.fd, to_name) == 0 ? 0 : -errno;
+}
+
+int os_rename_at(struct os_dir at, const char *from, const char *to) {
+    return os_move(at, from, at, to, true);
 }
 
 /* What is changed must be the link, not a file that somebody has just put at its name. fd or -errno. */
