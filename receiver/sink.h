@@ -84,6 +84,10 @@ struct sink_verify {
     const char *how; /* files were read back, for people; NULL: none was yet */
 };
 
+/* Where the file being written is: under a temporary name, that of a large one, or its own: it was there, or its directory is staged
+ * (sink_stage.c). */
+enum sink_place { SINK_TEMP, SINK_PARTIAL, SINK_INPLACE, SINK_STAGED };
+
 struct sink_commit {
     uint64_t file_id, size;
     char *path;
@@ -110,7 +114,7 @@ struct sink {
     struct os_file file, old; /* old: what a basis is in, open once it was needed */
     struct usage_held held, held_old; /* of a file that is written in place, and of `old` */
     char *path;
-    enum { SINK_TEMP, SINK_PARTIAL, SINK_INPLACE, SINK_STAGED } place; /* sink_stage.c: the last */
+    enum sink_place place;
     bool marked; /* it has the time of what is neither old nor new, see sink_inplace.c */
     uint64_t file_id, end_of_data;
     struct os_stat made; /* it or the one before it, as it was created */

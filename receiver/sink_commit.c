@@ -36,17 +36,10 @@ static void forget(struct os_dir at, const char *name) {
 static void fail(struct sink *sink, struct sink_commit *c, const struct err *err) {
     struct os_dir at;
     const char *name;
-    struct temp_name temp;
-    const char *now = sink_name_for_now(sink, c->path, c->file_id, c->staged, &temp);
-    bool found = dir_cache_parent(&sink->dirs, c->path, &at, &name) == 0;
-    if (found && c->named)
+    if (!c->named)
+        sink_remove_waiting(sink, c);
+    else if (dir_cache_parent(&sink->dirs, c->path, &at, &name) == 0)
         forget(at, name);
-    bool gone =
-        found && !c->named && sink_remove_counted(sink, at, now, &(struct usage_file){.bytes = c->size});
-    if (gone)
-        usage_give_name(sink->opt.usage);
-    else if (c->staged)
-        sink_stage_spoil(sink, c->path);
     sink_settle_one(sink, c, err);
 }
 
@@ -94,19 +87,25 @@ static int flush_data(struct sink *sink) {
                                                                           : sink_flush_volume(sink);
 }
 
-static void rename_one(struct sink *sink, struct sink_commit *c) {
-    struct err err = {0};
+/* It has another name than its own, beside that. 0, or -1 and err. */
+static int rename_temp(struct sink *sink, const struct sink_commit *c, struct err *err) {
     struct os_dir at;
     const char *name;
     struct temp_name temp;
+    if (sink_parent(sink, c->path, &at, &name, err) != 0)
+        return -1;
     sink_temp_name(sink, c->path, c->file_id, &temp);
+    return sink_replace(sink, at, temp.s, name, c->path, err);
+}
+
+static void rename_one(struct sink *sink, struct sink_commit *c) {
+    struct err err = {0};
     if (c->closed != 0) {
         (void)os_file_error(&err, c->closed, "%s: cannot write", ESCAPED(c->path));
         fail(sink, c, &err);
     } else if (c->staged) {
         return; /* it has its name already, where nobody was before */
-    } else if (!c->named && (sink_parent(sink, c->path, &at, &name, &err) != 0 ||
-                             sink_replace(sink, at, temp.s, name, c->path, &err) != 0)) {
+    } else if (!c->named && rename_temp(sink, c, &err) != 0) {
         fail(sink, c, &err);
     } else {
         sink_remove_partial(sink, c->path, c->size);
@@ -209,7 +208,7 @@ void sink_commit(struct sink *sink) {
 
 int sink_finish(struct sink *sink, struct err *err) {
     sink_commit(sink);
-    if (sink_name_all(sink, err) != 0)
+    if (sink_name_dirs_of(sink, "", err) != 0)
         return -1;
     int result = sink->names_changed && sink->opt.durable != DURABLE_NONE ? sink_flush_volume(sink) : 0;
     sink->names_changed = false;

@@ -42,11 +42,11 @@ static uint32_t first_mode(struct sink *sink, const char *path, const struct met
 static int create(struct sink *sink, struct os_dir at, uint64_t file_id, const char *path, const char *own,
                   uint32_t mode, struct err *err) {
     struct temp_name temp;
-    sink_temp_name(sink, path, file_id, &temp);
     sink->place = SINK_STAGED;
     int result = own ? os_create(at, own, mode, &sink->file) : -EEXIST;
     if (result == -EEXIST) { /* or it came twice */
         sink->place = SINK_TEMP;
+        sink_temp_name(sink, path, file_id, &temp);
         result = os_create(at, temp.s, mode, &sink->file);
     }
     if (result == -EEXIST) { /* an earlier attempt at the same file of this session */
@@ -183,27 +183,28 @@ int sink_file_begin_large(struct sink *sink, uint64_t file_id, const char *path,
 }
 
 /* False: it is still there. */
-static bool remove_temp(struct sink *sink, const char *path, uint64_t file_id, bool staged,
-                        struct usage_file *counts) {
+static bool remove_unfinished(struct sink *sink, const char *path, uint64_t file_id, enum sink_place place,
+                              struct usage_file *counts) {
     struct os_dir at;
     const char *name;
     struct temp_name temp;
-    const char *now = sink_name_for_now(sink, path, file_id, staged, &temp);
+    const char *now = sink_name_for_now(sink, path, file_id, place, &temp);
     bool gone =
         dir_cache_parent(&sink->dirs, path, &at, &name) == 0 && sink_remove_counted(sink, at, now, counts);
-    if (staged && !gone)
+    if (place == SINK_STAGED && !gone)
         sink_stage_spoil(sink, path);
     return gone;
 }
 
-static bool remove_partial(struct sink *sink) {
-    struct os_dir at;
-    const char *name;
-    struct temp_name partial;
-    if (dir_cache_parent(&sink->dirs, sink->path, &at, &name) != 0)
-        return false;
-    sink_partial_name(name, &partial);
-    return sink_remove_counted(sink, at, partial.s, &sink->counts);
+void sink_remove_waiting(struct sink *sink, const struct sink_commit *c) {
+    struct usage_file counts = {.bytes = c->size};
+    if (remove_unfinished(sink, c->path, c->file_id, c->staged ? SINK_STAGED : SINK_TEMP, &counts))
+        usage_give_name(sink->opt.usage);
+}
+
+/* That which is open. */
+static bool remove_open(struct sink *sink) {
+    return remove_unfinished(sink, sink->path, sink->file_id, sink->place, &sink->counts);
 }
 
 void sink_settle(struct sink *sink) {
@@ -219,12 +220,12 @@ void sink_file_drop(struct sink *sink) {
     bool gone = true;
     sink_stop_ahead(sink);
     if (sink->path && sink->place == SINK_PARTIAL)
-        gone = remove_partial(sink); /* while it is locked */
+        gone = remove_open(sink); /* while it is locked */
     if (sink->path && sink->place == SINK_INPLACE)
         sink_inplace_drop(sink);
     (void)usage_close(&sink->held, &sink->file); /* on Windows nobody can remove it before */
     if (sink->path && (sink->place == SINK_TEMP || sink->place == SINK_STAGED))
-        gone = remove_temp(sink, sink->path, sink->file_id, sink->place == SINK_STAGED, &sink->counts);
+        gone = remove_open(sink);
     if (sink->counted && gone)
         usage_give_name(sink->opt.usage);
     close_file(sink);
@@ -341,10 +342,8 @@ void sink_close(struct sink *sink) {
     sink_file_leave(sink);
     sink_release_kept(sink, sink->batch_count);
     for (unsigned i = 0; i < sink->batch_count; i++) {
-        struct usage_file counts = {.bytes = sink->batch[i].size};
-        if (!sink->batch[i].named &&
-            remove_temp(sink, sink->batch[i].path, sink->batch[i].file_id, sink->batch[i].staged, &counts))
-            usage_give_name(sink->opt.usage);
+        if (!sink->batch[i].named)
+            sink_remove_waiting(sink, &sink->batch[i]);
         free(sink->batch[i].path);
     }
     sink->batch_count = 0;

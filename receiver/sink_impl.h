@@ -12,9 +12,9 @@ struct temp_name {
 void sink_temp_name(const struct sink *sink, const char *path, uint64_t file_id, struct temp_name *ret);
 /* The name of the unfinished file that is to become `name`. */
 void sink_partial_name(const char *name, struct temp_name *ret);
-/* The name under which a file of this session is until it gets its own: that in `room`, or its own in a staged directory. */
-const char *sink_name_for_now(const struct sink *sink, const char *path, uint64_t file_id, bool staged,
-                              struct temp_name *room);
+/* The name under which a file of this session is before it has its own, in `room`, or that where it has it from the start. */
+const char *sink_name_for_now(const struct sink *sink, const char *path, uint64_t file_id,
+                              enum sink_place place, struct temp_name *room);
 /* True when the unfinished file of `size` bytes is to be found again. */
 static inline bool sink_keeps_partial(const struct sink *sink, uint64_t size) {
     return sink->opt.partial_min > 0 && size > sink->opt.partial_min && os_file_is_open(sink->claim);
@@ -34,9 +34,8 @@ void sink_stage_fill(struct sink *sink, const char *path);
 void sink_stage_spoil(struct sink *sink, const char *path);
 /* The batch is flushed: the directories that its files are in get their names. A file whose directory cannot is settled. */
 void sink_name_filled(struct sink *sink);
-/* So do all of them, or those that `path` is, lies in or lies above; a batch that has files in them is committed before. 0, or
- * -1 and err. */
-int sink_name_all(struct sink *sink, struct err *err);
+/* So do those that `path` is, lies in or lies above, "" for all; a batch that has files in them is committed before. 0, or -1 and
+ * err. */
 int sink_name_dirs_of(struct sink *sink, const char *path, struct err *err);
 /* All of them for the last time, when nothing waits to be committed. What cannot have its name goes. */
 void sink_end_staging(struct sink *sink);
@@ -59,6 +58,9 @@ int sink_parent(struct sink *sink, const char *path, struct os_dir *ret, const c
 
 /* The session ends while a file is open: what the next one can use stays. */
 void sink_file_leave(struct sink *sink);
+
+/* Remove a file of the batch that has no name that others see. */
+void sink_remove_waiting(struct sink *sink, const struct sink_commit *c);
 
 /* What became of an entry of the batch, once. */
 void sink_settle_one(struct sink *sink, struct sink_commit *c, const struct err *err);

@@ -44,20 +44,24 @@ void sink_temp_name(const struct sink *sink, const char *path, uint64_t file_id,
     *at = '\0';
 }
 
-const char *sink_name_for_now(const struct sink *sink, const char *path, uint64_t file_id, bool staged,
-                              struct temp_name *room) {
-    size_t n;
-    if (staged)
-        return path_base(path, &n);
-    sink_temp_name(sink, path, file_id, room);
-    return room->s;
-}
-
 void sink_partial_name(const char *name, struct temp_name *ret) {
     struct digest d = digest_of(name, strlen(name));
     int n = snprintf(ret->s, sizeof ret->s, PARTIAL);
     for (size_t i = 0; i < sizeof d.b; i++)
         n += snprintf(ret->s + n, sizeof ret->s - (size_t)n, "%02x", d.b[i]);
+}
+
+const char *sink_name_for_now(const struct sink *sink, const char *path, uint64_t file_id,
+                              enum sink_place place, struct temp_name *room) {
+    size_t n;
+    const char *own = path_base(path, &n);
+    if (place == SINK_INPLACE || place == SINK_STAGED)
+        return own;
+    if (place == SINK_PARTIAL)
+        sink_partial_name(own, room);
+    else
+        sink_temp_name(sink, path, file_id, room);
+    return room->s;
 }
 
 /* Hexadecimal digits up to `end`; exactly `digits` of them unless that is 0. What follows, or NULL. */

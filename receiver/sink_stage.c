@@ -16,18 +16,17 @@
 
 #include <errno.h>
 
-/* Whether a directory in `at` may be: its name has to be told from those of dead sessions, and none of it is counted. */
-static bool may_stage(const struct sink *sink, struct os_dir at) {
-    struct os_stat st;
+/* Whether there may be another one: its name has to be told from those of dead sessions, and none of it is counted. */
+static bool may_stage(const struct sink *sink) {
     return OS_CAN_STAGE_DIRS && os_file_is_open(sink->claim) && sink->opt.usage == NULL &&
-           sink->dirs.staged_count < SINK_STAGED_MAX && os_dir_stat(at, &st) == 0 &&
-           st.device == sink->volume;
+           sink->dirs.staged_count < SINK_STAGED_MAX;
 }
 
 int sink_stage_dir(struct sink *sink, struct os_dir at, const char *name, const char *path, uint32_t mode) {
     struct os_stat st;
     struct temp_name temp;
-    if (!may_stage(sink, at) || os_stat_at(at, name, &st) != -ENOENT)
+    if (!may_stage(sink) || os_stat_at(at, name, &st) != -ENOENT || os_dir_stat(at, &st) != 0 ||
+        st.device != sink->volume)
         return 1;
     sink_temp_name(sink, path, UINT64_MAX - sink->staged, &temp); /* the sender's files count from 1 */
     int result = os_mkdir_at(at, temp.s, mode);
@@ -144,9 +143,9 @@ void sink_name_filled(struct sink *sink) {
     }
 }
 
-/* True for those above and below; NULL: for all. */
+/* True for those above and below. */
 static bool concerns(const struct dir_staged *d, const char *path) {
-    return path == NULL || path_is_within(d->path, path) || path_is_within(path, d->path);
+    return path_is_within(d->path, path) || path_is_within(path, d->path);
 }
 
 static bool any_is_filled(const struct sink *sink, const char *path) {
@@ -156,7 +155,7 @@ static bool any_is_filled(const struct sink *sink, const char *path) {
     return false;
 }
 
-static int name_dirs(struct sink *sink, const char *path, struct err *err) {
+int sink_name_dirs_of(struct sink *sink, const char *path, struct err *err) {
     int result = 0;
     if (any_is_filled(sink, path))
         sink_commit(sink);
@@ -169,14 +168,6 @@ static int name_dirs(struct sink *sink, const char *path, struct err *err) {
         }
     }
     return result;
-}
-
-int sink_name_all(struct sink *sink, struct err *err) {
-    return name_dirs(sink, NULL, err);
-}
-
-int sink_name_dirs_of(struct sink *sink, const char *path, struct err *err) {
-    return name_dirs(sink, path, err);
 }
 
 /* What lies deeper was not made by a session. */
@@ -203,7 +194,7 @@ void sink_remove_dead(struct sink *sink, struct os_dir at, const char *name) {
 void sink_end_staging(struct sink *sink) {
     struct os_dir at;
     const char *name;
-    (void)name_dirs(sink, NULL, NULL);
+    (void)sink_name_dirs_of(sink, "", NULL);
     for (unsigned i = 0; i < sink->dirs.staged_count; i++)
         if (dir_cache_parent(&sink->dirs, sink->dirs.staged[i].path, &at, &name) == 0)
             sink_remove_dead(sink, at, sink->dirs.staged[i].temp);

@@ -104,13 +104,7 @@ int sink_verify_check(struct sink *sink, uint64_t size, struct err *err) {
     struct digest written = finish(v);
     if (sink_parent(sink, sink->path, &at, &name, err) != 0)
         return -1;
-    const char *now = name;
-    if (sink->place == SINK_PARTIAL) {
-        sink_partial_name(name, &temp);
-        now = temp.s;
-    } else if (sink->place != SINK_INPLACE) {
-        now = sink_name_for_now(sink, sink->path, sink->file_id, sink->place == SINK_STAGED, &temp);
-    }
+    const char *now = sink_name_for_now(sink, sink->path, sink->file_id, sink->place, &temp);
     sink_verify_start(sink);
     int result = os_read_back(at, now, &sink->file, size, take_piece, sink, &v->how);
     if (result != 0)
