@@ -221,14 +221,20 @@ while left > 0 and (data := os.read(0, min(left, 16384))):
     return f"exec:sh {script}", lambda: len(runs.read_bytes())
 
 
-@case
-def a_command_that_comes_further_each_time_is_started_as_often_as_it_takes(ws):
-    """Each commits one file and dies: --retry bounds only those in a row that do not."""
+def nine_files_one_by_one(ws):
+    """The source, the destination, a command that commits one file and dies, who counts how often it ran, and the options."""
     source, dest = ws.dir("source"), ws.dir("dest")
     for i in range(9):
         put(source / f"{i}", noise(256 * KIB, f"{i}"), mtime_ns=10**18)
     command, runs = short_lived(ws, dest, 400 * KIB, f"test $(ls {dest} | wc -l) -gt $here")
     words = ["-r", "-t", "--chunk-size", "64K", "--retry", "2", "--retry-delay", "0.02"]
+    return source, dest, command, runs, words
+
+
+@case
+def a_command_that_comes_further_each_time_is_started_as_often_as_it_takes(ws):
+    """Each commits one file and dies: --retry bounds only those in a row that do not."""
+    source, dest, command, runs, words = nine_files_one_by_one(ws)
     result = ws.run(HVSEND, *words, f"{source}/", command)
     check_equal(result.code, 0, str(result))
     check(runs() > 5, f"it was started {runs()} times only")
@@ -238,14 +244,10 @@ def a_command_that_comes_further_each_time_is_started_as_often_as_it_takes(ws):
 
 @case
 def what_lost_sessions_did_is_in_the_summary_and_progress_never_goes_back(ws):
-    source, dest = ws.dir("source"), ws.dir("dest")
-    for i in range(9):
-        put(source / f"{i}", noise(256 * KIB, f"{i}"), mtime_ns=10**18)
-    command, runs = short_lived(ws, dest, 400 * KIB, f"test $(ls {dest} | wc -l) -gt $here")
-    words = ["-r", "-t", "--chunk-size", "64K", "--retry", "2", "--retry-delay", "0.02", "--json"]
+    source, dest, command, runs, words = nine_files_one_by_one(ws)
     with open(ws.path / "progress", "w+b") as progress:
         fd = progress.fileno()
-        result = ws.run(HVSEND, *words, "--progress-fd", str(fd), f"{source}/", command, pass_fds=[fd])
+        result = ws.run(HVSEND, *words, "--json", "--progress-fd", str(fd), f"{source}/", command, pass_fds=[fd])
         progress.seek(0)
         done = [int(line.split(b"/")[0]) for line in progress]
     check_equal(result.code, 0, str(result))

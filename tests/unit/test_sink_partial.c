@@ -48,6 +48,17 @@ static void on_block(void *ctx, uint64_t offset, uint32_t n, const struct digest
     reused++;
 }
 
+/* The same file again: its first blocks are there, the others come. */
+static void go_on_from(const struct sink_basis *basis, unsigned blocks) {
+    reused = 0;
+    begin_large(2, "f", basis);
+    assert_int_equal(sink_file_reuse(sink, 0, blocks * BLOCK, on_block, NULL, NULL), 0);
+    assert_int_equal(reused, blocks);
+    write_blocks(blocks, LARGE / BLOCK - blocks, 2);
+    end_large();
+    assert_durable(2, LARGE);
+}
+
 static void large_file_is_kept_and_gone_on_with(void **state) {
     (void)state;
     open_sink(keeping);
@@ -59,13 +70,7 @@ static void large_file_is_kept_and_gone_on_with(void **state) {
     struct sink_basis basis = sink_find_basis(sink, "f", LARGE);
     assert_int_equal(basis.size, 8 * BLOCK);
     assert_int_equal(basis.split, 8 * BLOCK);
-    reused = 0;
-    begin_large(2, "f", &basis);
-    assert_int_equal(sink_file_reuse(sink, 0, 8 * BLOCK, on_block, NULL, NULL), 0);
-    assert_int_equal(reused, 8);
-    write_blocks(8, 8, 2);
-    end_large();
-    assert_durable(2, LARGE);
+    go_on_from(&basis, 8);
     assert_int_equal(temps_in(root), 0);
 }
 
@@ -98,12 +103,7 @@ static void rest_comes_from_the_old_file(void **state) {
     struct sink_basis basis = sink_find_basis(sink, "f", LARGE);
     assert_int_equal(basis.size, LARGE);
     assert_int_equal(basis.split, 3 * BLOCK);
-    reused = 0;
-    begin_large(2, "f", &basis);
-    assert_int_equal(sink_file_reuse(sink, 0, LARGE, on_block, NULL, NULL), 0);
-    assert_int_equal(reused, LARGE / BLOCK);
-    end_large();
-    assert_durable(2, LARGE);
+    go_on_from(&basis, LARGE / BLOCK);
 }
 
 static void basis_that_became_shorter_is_an_error_of_its_own(void **state) {
@@ -140,12 +140,7 @@ static void complete_file_stays_when_reading_it_back_is_cancelled(void **state) 
     atomic_store(&cancelled, false);
     open_sink(opt);
     struct sink_basis basis = sink_find_basis(sink, "f", LARGE);
-    reused = 0;
-    begin_large(2, "f", &basis);
-    assert_int_equal(sink_file_reuse(sink, 0, LARGE, on_block, NULL, NULL), 0);
-    assert_int_equal(reused, LARGE / BLOCK);
-    end_large();
-    assert_durable(2, LARGE);
+    go_on_from(&basis, LARGE / BLOCK);
 }
 
 static void what_waits_is_committed_before_a_large_file(void **state) {
@@ -235,13 +230,7 @@ static void what_another_session_has_begun_is_taken_over(void **state) {
     assert_int_equal(sink_open(own, &other, on_settled, settled, &sink, NULL), 0);
     struct sink_basis basis = sink_find_basis(sink, "f", LARGE);
     assert_int_equal(basis.split, 8 * BLOCK);
-    reused = 0;
-    begin_large(2, "f", &basis);
-    assert_int_equal(sink_file_reuse(sink, 0, 15 * BLOCK, on_block, NULL, NULL), 0);
-    assert_int_equal(reused, 15);
-    write_blocks(15, 1, 2);
-    end_large();
-    assert_durable(2, LARGE);
+    go_on_from(&basis, 15);
     close_sink();
     assert_int_equal(get_file(root, "f", content, sizeof content), LARGE);
     for (size_t i = 0; i < sizeof content; i++)
