@@ -65,7 +65,7 @@ const char *stage_run(struct stage_set *set, const struct pair_options *opt, str
 static const char *must_heal(const struct pair_result *r) {
     if (r->sender.code != 0 || r->receiver.code != 0)
         return "damaged data was not healed";
-    if (r->passed[TO_RECEIVER].hits == r->passed[TO_RECEIVER].fillers)
+    if (r->passed[TO_RECEIVER].hits == r->passed[TO_RECEIVER].unseen)
         return NULL; /* nobody need notice; stage_run has compared the trees */
     if (r->sender.resent == 0 || r->receiver.resent == 0)
         return "damaged data was not counted as sent again";

@@ -2,6 +2,9 @@
 
 #include "sockets_help.h"
 
+#include "codec/codec.h"
+#include "wire/msg.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -143,13 +146,40 @@ static void hold(struct way *w) {
         memcpy(w->held, w->bytes, w->n);
 }
 
-/* Whether the bit is in the last byte of a deflate stream, which the checksum of zlib follows. */
-static bool is_filler(const struct frame *f, const uint8_t *body, uint64_t bit) {
-    enum { CHUNK_CODEC = 20, BUNDLE_CODEC = 4, CHECKSUM = 4 };
-    uint8_t codec = f->type == MSG_CHUNK    ? body[CHUNK_CODEC]
-                    : f->type == MSG_BUNDLE ? body[BUNDLE_CODEC]
-                                            : CODEC_NONE;
-    return codec == CODEC_ZLIB && bit % ((uint64_t)f->data_length * 8) / 8 + 1 + CHECKSUM == f->data_length;
+/* What the data area of a CHUNK or a BUNDLE is packed with, NULL for none, and how long it was before. */
+static const struct codec *codec_of(const struct frame *f, const uint8_t *body, uint32_t *ret_raw) {
+    struct msg_chunk chunk = {.codec = CODEC_NONE};
+    struct msg_bundle bundle = {.codec = CODEC_NONE};
+    struct span at = {body, f->body_length};
+    bool read = f->type == MSG_CHUNK
+                    ? msg_chunk_decode(at, f->data_length, CHUNK_SIZE_MAX, &chunk, NULL) == 0
+                    : msg_bundle_decode(at, f->data_length, CHUNK_SIZE_MAX, &bundle, NULL) == 0;
+    uint8_t codec = f->type == MSG_CHUNK ? chunk.codec : bundle.codec;
+    *ret_raw = f->type == MSG_CHUNK ? chunk.raw_length : bundle.raw_length;
+    return read && codec != CODEC_NONE ? codec_by_id(codec) : NULL;
+}
+
+/* Whether the same comes out when the bit is turned: some bits are filler, and what is repeated can be copied from several
+ * places. */
+static bool means_the_same(const struct frame *f, const uint8_t *body, uint64_t bit) {
+    uint32_t raw_length = 0, n = f->data_length;
+    const struct codec *codec = codec_of(f, body, &raw_length);
+    if (codec == NULL)
+        return false;
+    struct codec_state *state = codec_state_new();
+    uint8_t *turned = malloc(n), *raw = malloc(2 * (size_t)raw_length);
+    bool same = state && turned && raw;
+    if (same) {
+        memcpy(turned, body + f->body_length, n);
+        flip(turned, n, bit);
+        same = codec->unpack(state, body + f->body_length, n, raw, raw_length, NULL) == 0 &&
+               codec->unpack(state, turned, n, raw + raw_length, raw_length, NULL) == 0 &&
+               memcmp(raw, raw + raw_length, raw_length) == 0;
+    }
+    free(raw);
+    free(turned);
+    codec_state_free(state);
+    return same;
 }
 
 static void do_fault(struct way *w, const struct fault *fault) {
@@ -158,7 +188,7 @@ static void do_fault(struct way *w, const struct fault *fault) {
     if (w->passed.hits++ == 0)
         w->passed.hit_type = f->type;
     w->passed.harms += fault->kind != FAULT_FLIP_DATA;
-    w->passed.fillers += fault->kind == FAULT_FLIP_DATA && is_filler(f, body, fault->bit);
+    w->passed.unseen += fault->kind == FAULT_FLIP_DATA && means_the_same(f, body, fault->bit);
     switch (fault->kind) {
     case FAULT_DUPLICATE: pass(w, w->bytes, w->n); break;
     case FAULT_SWAP:

@@ -51,7 +51,7 @@ struct passed {
     unsigned hits; /* frames that a fault was done to */
     unsigned harms; /* those that damaged more than a data area */
     uint8_t hit_type; /* of the first of them */
-    unsigned fillers; /* those in the last byte of a deflate stream, whose last bits mean nothing */
+    unsigned unseen; /* those of a packed data area out of which the same comes */
     bool finish_ack, bye; /* this frame passed whole, and so did everything before it but for data areas */
     bool unreadable; /* an end sent what is no frame */
 };
