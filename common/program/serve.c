@@ -112,14 +112,20 @@ static int replace_the_one(struct server *s, const struct peer_id *peer, struct 
 
 /* Lock held. Whether another session of this peer has to wait; err says why. */
 static bool has_no_room(const struct server *s, const struct peer_id *peer, struct err *err) {
-    unsigned most = s->options->max_sessions;
-    if (running_sessions(s, NULL) >= SESSIONS_MAX)
+    unsigned most = s->options->max_sessions, of_all = running_sessions(s, NULL);
+    unsigned of_peer = running_sessions(s, peer);
+    unsigned shared = most > PEER_SESSIONS_DEFAULT ? most : PEER_SESSIONS_DEFAULT;
+    if (of_all >= SESSIONS_MAX)
         (void)err_set(err, EXIT_REFUSED, "all its %d sessions are taken; try again later", SESSIONS_MAX);
-    else if (running_sessions(s, peer) >= most)
+    else if (of_peer >= most)
         (void)err_set(
             err, EXIT_REFUSED,
             "this peer has %u sessions with it, and may have no more (--max-sessions); try again later",
             most);
+    else if (of_peer > 0 && of_all >= shared)
+        (void)err_set(err, EXIT_REFUSED,
+                      "its last %u sessions are kept for peers that have none; try again later",
+                      SESSIONS_MAX - shared);
     else
         return false;
     return true;

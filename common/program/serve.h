@@ -7,7 +7,9 @@
 
 enum {
     SESSIONS_MAX = 16,
-    PEER_SESSIONS_DEFAULT = 12, /* of one peer at once, unless --max-sessions says so: the others find room */
+    /* Of one peer at once, unless --max-sessions says so. A session lasts as long as its peer keeps it, so what is beyond
+     * this (or beyond --max-sessions, when that is more) is for peers that have none: a few cannot keep all others out. */
+    PEER_SESSIONS_DEFAULT = 12,
     GREETINGS_MAX = 32, /* streams beyond them that are no session yet, or come back to one */
     PEER_WAITING_MAX = 16, /* of one peer that wait for a session to end */
     SESSION_NONE = -1, /* in the place of an exit code: the stream did not become a session */

@@ -43,6 +43,14 @@ def crowd(address, count):
     return streams
 
 
+def as_user(user, do):
+    os.seteuid(user)
+    try:
+        return do()
+    finally:
+        os.seteuid(0)
+
+
 def descriptors(process):
     return len(os.listdir(f"/proc/{process.pid}/fd"))
 
@@ -112,11 +120,7 @@ def a_crowd_of_one_user_drops_none_of_another(ws):
     listener = ws.receiver(address, fence.dest, "--contimeout", "600", once=False)
     os.chmod(address.removeprefix("unix:"), 0o777)
     with Peer.dial(address) as early:
-        os.seteuid(lib.NOBODY)
-        try:
-            streams = crowd(address, 300)
-        finally:
-            os.seteuid(0)
+        streams = as_user(lib.NOBODY, lambda: crowd(address, 300))
         check(all(map(dropped, streams[:-SLOTS])), "the crowd is thinned")
         early.greet(SENDER)
         for stream in streams:
@@ -164,21 +168,40 @@ def the_sessions_of_one_user_leave_room_for_others(ws):
 
 
 @case
-def who_waits_for_a_session_keeps_nobody_from_one_that_runs(ws):
-    """Two users take all sessions but one, and as many streams as there may be wait: the one can still be joined."""
+def two_users_that_keep_their_sessions_keep_no_third_out(ws):
+    """They have as many as all may that have one: no more for them, a third user is served."""
     if os.geteuid() != 0:
         raise lib.Skipped("two more users are needed, and only root can be them")
+    fence, address = Fence(ws), ws.unix()
+    listener = ws.receiver(address, fence.dest, "--contimeout", "3", once=False)
+    os.chmod(address.removeprefix("unix:"), 0o777)
+    held = []
+    for user in (lib.NOBODY, lib.NOBODY - 1):
+        held += as_user(user, lambda: [greeted(address) for _ in range(6)])
+    with as_user(lib.NOBODY, lambda: asking(address)) as one_more:
+        one_more.read(peer.PREAMBLE)
+        code, text = one_more.ended_with()
+        check_equal(code, 5, text)
+        check("kept for peers that have none" in text, text)
+    is_served(ws, address, fence.dest)
+    for one in held:
+        one.stream.close()
+    ends_when_told(listener)
+
+
+@case
+def who_waits_for_a_session_keeps_nobody_from_one_that_runs(ws):
+    """Users take all sessions but one, and as many streams as there may be wait: the one can still be joined."""
+    if os.geteuid() != 0:
+        raise lib.Skipped("more users are needed, and only root can be them")
     fence, address = Fence(ws), ws.unix()
     listener = ws.receiver(address, fence.dest, "--contimeout", "600", once=False)
     os.chmod(address.removeprefix("unix:"), 0o777)
     held = [greeted(address, features=FEATURE_STREAMS, streams=2)]
-    for user, sessions in ((lib.NOBODY, 12), (lib.NOBODY - 1, 3)):
-        os.seteuid(user)
-        try:
-            held += [greeted(address) for _ in range(sessions)]
-            held += [asking(address) for _ in range(WAITING_MAX)]
-        finally:
-            os.seteuid(0)
+    for user, sessions in ((0, 11), (1, 1), (2, 1), (3, 1), (4, 1)):
+        held += as_user(lib.NOBODY - user, lambda: [greeted(address) for _ in range(sessions)])
+    for user in (0, 1):
+        held += as_user(lib.NOBODY - user, lambda: [asking(address) for _ in range(WAITING_MAX)])
     wait_until(lambda: sessions_of(listener) >= SLOTS, "all of them have come")
     with asking(address, intent=2, features=FEATURE_STREAMS, stream=1, streams=2) as further:
         further.read(peer.PREAMBLE)
@@ -186,14 +209,6 @@ def who_waits_for_a_session_keeps_nobody_from_one_that_runs(ws):
     for one in held:
         one.stream.close()
     ends_when_told(listener)
-
-
-def as_user(user, do):
-    os.seteuid(user)
-    try:
-        return do()
-    finally:
-        os.seteuid(0)
 
 
 @case
