@@ -136,9 +136,9 @@ static int begin(struct sink *sink, uint64_t file_id, const char *path, uint64_t
     int result = sink_inplace_open(sink, at, name, path, err);
     if (result == 1)
         result = open_partial(sink, at, name, size) ? 0 : 1;
-    bool new = result == 1;
-    bool staged = new &&basis == NULL &&dir_cache_staged(&sink->dirs, path) != NULL;
-    if (new) /* before it is created: where nothing fits, nothing is left */
+    bool fresh = result == 1;
+    bool staged = fresh && basis == NULL && dir_cache_staged(&sink->dirs, path) != NULL;
+    if (fresh) /* before it is created: where nothing fits, nothing is left */
         result = check_space(sink, at, path, data_size, err) != 0 ||
                  create(sink, at, file_id, path, staged ? name : NULL, mode, err) != 0;
     if (result != 0) {
@@ -155,7 +155,7 @@ static int begin(struct sink *sink, uint64_t file_id, const char *path, uint64_t
     sink->basis = basis ? *basis : (struct sink_basis){0};
     sink->lent = 0;
     sink_verify_start(sink);
-    if (!new)
+    if (!fresh)
         result = measure_old(sink, at, data_size, err);
     if (result == 0)
         result = count_file(sink, err);
@@ -165,7 +165,7 @@ static int begin(struct sink *sink, uint64_t file_id, const char *path, uint64_t
         sink_file_drop(sink);
     else if (may_go_ahead(sink, at, size))
         ahead_open(sink->opt.ahead, file_id, sink->file, sink->basis.block_size);
-    if (result == 0 && new && sink->basis.split > 0)
+    if (result == 0 && fresh && sink->basis.split > 0)
         sink_borrow(sink);
     return result == 0 ? 0 : -1;
 }
