@@ -17,15 +17,13 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum { SALT_DIGITS = 16 };
 #define PARTIAL RESERVED_PREFIX "part."
 
 /* At least `digits` hexadecimal ones; where they end. It is called twice a file, which printf would make dear. */
 static char *write_hex(char *to, uint64_t value, unsigned digits) {
-    while (digits < SALT_DIGITS && value >> 4 * digits)
+    while (digits < NAME_SALT_DIGITS && value >> 4 * digits)
         digits++;
     for (unsigned i = digits; i-- > 0;)
         *to++ = "0123456789abcdef"[value >> 4 * i & 15];
@@ -34,7 +32,7 @@ static char *write_hex(char *to, uint64_t value, unsigned digits) {
 
 void sink_temp_name(const struct sink *sink, const char *path, uint64_t file_id, struct temp_name *ret) {
     memcpy(ret->s, RESERVED_PREFIX, sizeof RESERVED_PREFIX - 1);
-    char *at = write_hex(ret->s + sizeof RESERVED_PREFIX - 1, sink->opt.name_salt, SALT_DIGITS);
+    char *at = write_hex(ret->s + sizeof RESERVED_PREFIX - 1, sink->opt.name_salt, NAME_SALT_DIGITS);
     *at++ = '.';
     at = write_hex(at, file_id, 1);
     if (os_file_is_open(sink->claim)) {
@@ -64,23 +62,14 @@ const char *sink_name_for_now(const struct sink *sink, const char *path, uint64_
     return room->s;
 }
 
-/* Hexadecimal digits up to `end`; exactly `digits` of them unless that is 0. What follows, or NULL. */
-static const char *read_hex(const char *p, size_t digits, char end, uint64_t *ret) {
-    size_t n = strspn(p, "0123456789abcdef");
-    if (n == 0 || n > 16 || (digits && n != digits) || p[n] != end)
-        return NULL;
-    *ret = strtoull(p, NULL, 16);
-    return p + n + (end != '\0');
-}
-
 /* True when the name is that of a session that claims a directory. */
 static bool read_temp_name(const char *name, uint64_t *ret_salt, uint64_t *ret_up) {
-    uint64_t id;
-    size_t prefix = sizeof RESERVED_PREFIX - 1;
-    const char *at = strncmp(name, RESERVED_PREFIX, prefix) == 0 ? name + prefix : NULL;
-    at = at ? read_hex(at, SALT_DIGITS, '.', ret_salt) : NULL;
-    at = at ? read_hex(at, 0, '.', &id) : NULL;
-    return at && read_hex(at, 0, '\0', ret_up);
+    uint64_t numbers[3];
+    if (name_read_temp(name, numbers) != 3)
+        return false;
+    *ret_salt = numbers[0];
+    *ret_up = numbers[2];
+    return true;
 }
 
 /* True when the session is dead. Where its claim would be must lie below our own root, on the same volume: only there

@@ -2,7 +2,10 @@
 
 #include "core/text.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+static const char HEX[] = "0123456789abcdef";
 
 static bool is_reserved(const char *name, size_t n) {
     const char *prefix = RESERVED_PREFIX;
@@ -35,29 +38,38 @@ enum name_fault name_check(const void *name, size_t n) {
 }
 
 static bool is_hex(const char *s, size_t digits) {
-    return strspn(s, "0123456789abcdef") == digits && s[digits] == '\0';
+    return strspn(s, HEX) == digits && s[digits] == '\0';
+}
+
+unsigned name_read_temp(const char *name, uint64_t ret_numbers[3]) {
+    const char *at = name + sizeof RESERVED_PREFIX - 1;
+    if (strncmp(name, RESERVED_PREFIX, sizeof RESERVED_PREFIX - 1) != 0)
+        return 0;
+    for (unsigned i = 0; i < 3; i++) {
+        size_t digits = strspn(at, HEX);
+        if (digits == 0 || digits > NAME_SALT_DIGITS || (i == 0 && digits != NAME_SALT_DIGITS))
+            return 0;
+        ret_numbers[i] = strtoull(at, NULL, 16);
+        at += digits;
+        if (*at == '\0')
+            return i > 0 ? i + 1 : 0;
+        if (*at++ != '.')
+            return 0;
+    }
+    return 0;
 }
 
 bool name_is_unfinished(const char *name) {
-    enum { SALT = 16, DIGEST = 32 };
+    enum { DIGEST_DIGITS = 32 };
+    uint64_t numbers[3];
     const char *at = name + sizeof RESERVED_PREFIX - 1;
     if (strncmp(name, RESERVED_PREFIX, sizeof RESERVED_PREFIX - 1) != 0)
         return false;
     if (strncmp(at, "part.", 5) == 0)
-        return is_hex(at + 5, DIGEST);
+        return is_hex(at + 5, DIGEST_DIGITS);
     if (strncmp(at, "live.", 5) == 0)
-        return is_hex(at + 5, SALT);
-    for (unsigned i = 0; i < 3; i++) { /* SALT.ID or SALT.ID.UP */
-        size_t n = strspn(at, "0123456789abcdef");
-        if (n == 0 || n > SALT || (i == 0 && n != SALT))
-            return false;
-        at += n;
-        if (*at == '\0')
-            return i > 0;
-        if (*at++ != '.')
-            return false;
-    }
-    return false;
+        return is_hex(at + 5, NAME_SALT_DIGITS);
+    return name_read_temp(name, numbers) != 0;
 }
 
 const char *name_fault_text(enum name_fault fault) {

@@ -11,11 +11,13 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum {
     NAME_BYTES_MAX = 255, /* one component, as in Linux NAME_MAX */
     PATH_DEPTH_MAX = 64, /* components below the root */
     PATH_BYTES_MAX = PATH_DEPTH_MAX * (NAME_BYTES_MAX + 1), /* with separators and the final NUL */
+    NAME_SALT_DIGITS = 16, /* of an unfinished file's name */
 };
 
 /* Names that begin so belong to the sink's unfinished files; a peer may not use them. */
@@ -33,6 +35,10 @@ enum name_fault {
 
 /* What is wrong with one component of n bytes; NAME_OK when nothing is. */
 enum name_fault name_check(const void *name, size_t n);
+
+/* The numbers of a name .hvferry.SALT.ID or .hvferry.SALT.ID.UP, in hexadecimal digits, of which SALT has NAME_SALT_DIGITS: 2
+ * or 3 of them; 0 when it is no such name. */
+unsigned name_read_temp(const char *name, uint64_t ret_numbers[3]);
 
 /* True for the names that receivers give (receiver/sink_names.c, os/win32/share.c), and for no other that begins with
  * RESERVED_PREFIX. */
