@@ -36,6 +36,7 @@ struct lanes {
     struct stream *trying;
     bool enough; /* dialler: no more can be had before the next break */
     unsigned failures; /* dialler: streams that could not be had */
+    unsigned turn; /* sender: the lane after the one that got the last item */
     struct lane lane[];
 };
 
@@ -296,16 +297,19 @@ int lane_lost(struct lane *lane, bool broke, struct err *err) {
 
 /* ---- sending ------------------------------------------------------------------------------------------------ */
 
-/* Lock held. One that waits for work rather than one that has some; NULL: all have enough. */
+/* Lock held. One that waits for work rather than one that has some, each in its turn, so that all of them carry something
+ * where one would be enough; NULL: all have enough. */
 static struct lane *choose(struct lanes *lanes) {
     struct lane *found = NULL;
     for (unsigned i = 0; i < lanes->count; i++) {
-        struct lane *lane = &lanes->lane[i];
+        struct lane *lane = &lanes->lane[(lanes->turn + i) % lanes->count];
         if (is_open(lane) && lane->next == NULL && (found == NULL || !lane->writing))
             found = lane;
         if (found && !found->writing)
             break;
     }
+    if (found)
+        lanes->turn = found->index; /* which is the one after it */
     return found;
 }
 

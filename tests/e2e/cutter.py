@@ -7,6 +7,7 @@ import lib
 from lib import KIB
 
 PREAMBLE = 16
+WHEN_ALL_STAND = object()
 
 
 class Between:
@@ -68,34 +69,39 @@ def pump(a, b, left, note=lambda n: None):
 
 class Cutter(Between):
     """Forwards connections; cuts the n-th one after cuts[n] bytes in both directions together, later ones and those with
-    None never. With `hold`, the first one stands still after so many bytes until that many others stand."""
+    None never. With `hold`, the first one stands still after so many bytes until that many others stand; it may be cut
+    WHEN_ALL_STAND, however little it carries."""
 
     def __init__(self, listen_path, target_path, cuts, hold=None):
         self.cuts = list(cuts)
-        self.hold = hold  # (bytes, others)
+        self.hold, self.others = hold or (None, 0)
         self.carried = []  # bytes of each connection, both directions
         self.answered = set()  # connections on which the listener has said something
         self.more_answered = threading.Condition()
         super().__init__(listen_path, target_path)
 
     def begin(self, number, near, far):
-        left = [self.cuts[number] if number < len(self.cuts) else None]
+        cut = self.cuts[number] if number < len(self.cuts) else None
+        left = [None if cut is WHEN_ALL_STAND else cut]
         self.carried.append(0)
         for a, b in ((near, far), (far, near)):
-            self.start(pump, a, b, left, lambda n, answer=a is far: self.note(number, n, answer))
+            self.start(pump, a, b, left, lambda n, answer=a is far: self.note(number, n, answer, cut, left))
 
-    def note(self, number, n, answer):
+    def all_stand(self):
+        return self.answered.issuperset(range(1, self.others + 1))
+
+    def note(self, number, n, answer, cut, left):
         """n bytes come on this connection; waits where it has to stand still."""
         with self.more_answered:
             self.carried[number] += n
             if answer and n > PREAMBLE:
                 self.answered.add(number)
                 self.more_answered.notify_all()
-            if self.hold and number == 0 and self.carried[0] > self.hold[0]:
-                others = range(1, self.hold[1] + 1)
-                stand = lambda: self.hold is None or self.answered.issuperset(others)
-                self.more_answered.wait_for(stand, lib.PATIENCE)
+            if self.hold and number == 0 and self.carried[0] > self.hold:
+                self.more_answered.wait_for(lambda: self.hold is None or self.all_stand(), lib.PATIENCE)
                 self.hold = None
+            if cut is WHEN_ALL_STAND and self.all_stand():
+                left[0] = 0
 
     def close(self):
         with self.more_answered:

@@ -5,7 +5,7 @@ where no more can be had, it goes on with those there are."""
 import json
 
 import lib
-from cutter import Cutter
+from cutter import WHEN_ALL_STAND, Cutter
 from lib import HVRECV, HVSEND, KIB, MIB, SMALL, Pair, case, check, check_equal, each, failed, noise, prose, put, same_tree
 
 SIZE = (24 if SMALL else 64) * MIB
@@ -66,7 +66,7 @@ def a_stream_of_several_breaks(ws, value):
     """Whichever it is: at most a window is sent again, and there are four streams again."""
     direction, which = value.split(", stream ")
     cuts = [None] * 4
-    cuts[int(which)] = HELD + 1 if which == "0" else MIB // 4  # in its first chunk, should it get no second one
+    cuts[int(which)] = WHEN_ALL_STAND if which == "0" else MIB // 4  # in its first chunk, should it get no second one
     pair, cutter = session(ws, direction, cuts)
     summary = summary_of(pair.sender)
     check_equal(summary["retries"], 1, "the breaks")
@@ -76,7 +76,7 @@ def a_stream_of_several_breaks(ws, value):
 
 @each(["push", "pull"])
 def streams_break_again_and_again(ws, direction):
-    cuts = [HELD + 1, None, MIB, None, 3 * MIB, MIB, None, 70000, 5 * MIB, None, 80000, 2 * MIB]
+    cuts = [WHEN_ALL_STAND, None, MIB, None, 3 * MIB, MIB, None, 70000, 5 * MIB, None, 80000, 2 * MIB]
     pair, _ = session(ws, direction, cuts)
     summary = summary_of(pair.sender)
     check(summary["retries"] > 1, f"it was broken {summary['retries']} times only")
