@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,6 +92,10 @@ static int run_memory(void) {
     return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED ? errno
                                                                                                      : 0;
 }
+static int share_memory(void) {
+    void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    return p == MAP_FAILED ? errno : 0;
+}
 static int make_process(void) {
     pid_t child = fork();
     if (child == 0)
@@ -99,6 +104,19 @@ static int make_process(void) {
 }
 static void *nothing(void *arg) {
     return arg;
+}
+/* The three steps by which what comes on a stream would be a signal to another process. */
+static int name_owner(void) {
+    return result(fcntl(STDERR_FILENO, F_SETOWN, getppid()));
+}
+static int name_signal(void) {
+    return result(fcntl(STDERR_FILENO, F_SETSIG, SIGKILL));
+}
+static int ask_signals(void) {
+    return result(fcntl(STDERR_FILENO, F_SETFL, O_ASYNC));
+}
+static int take_lease(void) {
+    return result(fcntl(STDERR_FILENO, F_SETLEASE, F_RDLCK));
 }
 static int make_thread(void) {
     pthread_t thread;
@@ -124,25 +142,18 @@ static const struct {
     const char *word;
     int (*try)(void);
 } attempts[] = {
-    {"read-in", read_in},
-    {"write-in", write_in},
-    {"read-out", read_out},
-    {"list-out", list_out},
-    {"write-out", write_out},
-    {"make-out", make_out},
-    {"remove-out", remove_out},
-    {"set-id", set_id},
-    {"make-unix", make_unix},
-    {"make-inet", make_inet},
-    {"connect-inet", connect_inet},
-    {"make-udp", make_udp},
-    {"run-memory", run_memory},
-    {"make-process", make_process},
-    {"make-thread", make_thread},
-    {"run-program", run_program},
-    {"trace", trace},
-    {"make-device", make_device},
-    {"change-root", change_root},
+    {"read-in", read_in},           {"write-in", write_in},
+    {"read-out", read_out},         {"list-out", list_out},
+    {"write-out", write_out},       {"make-out", make_out},
+    {"remove-out", remove_out},     {"set-id", set_id},
+    {"make-unix", make_unix},       {"make-inet", make_inet},
+    {"connect-inet", connect_inet}, {"make-udp", make_udp},
+    {"run-memory", run_memory},     {"share-memory", share_memory},
+    {"make-process", make_process}, {"name-owner", name_owner},
+    {"name-signal", name_signal},   {"ask-signals", ask_signals},
+    {"take-lease", take_lease},     {"make-thread", make_thread},
+    {"run-program", run_program},   {"trace", trace},
+    {"make-device", make_device},   {"change-root", change_root},
 };
 
 static void intrude(void) {

@@ -10,6 +10,7 @@
 #include "os/posix/os_posix.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -100,7 +101,14 @@ static const struct row rows[] = {
 #endif
     {SYS_syncfs, ALLOW, {{0}}},
     {SYS_fstatfs, ALLOW, {{0}}},
-    {SYS_fcntl, ALLOW, {{0}}},
+    /* locks, and flags but that of a signal at each byte that comes: a signal to whom F_SETOWN would have named */
+    {SYS_fcntl, ALLOW, {{1, ANY_BIT, F_OFD_SETLK}}},
+    {SYS_fcntl, ALLOW, {{1, ANY_BIT, F_OFD_GETLK}}},
+    {SYS_fcntl, ALLOW, {{1, ANY_BIT, F_GETFL}}},
+    {SYS_fcntl, ALLOW, {{1, ANY_BIT, F_SETFL}, {2, O_ASYNC, 0}}},
+    {SYS_fcntl, ALLOW, {{1, ANY_BIT, F_DUPFD_CLOEXEC}}},
+    {SYS_fcntl, ALLOW, {{1, ANY_BIT, F_GETFD}}},
+    {SYS_fcntl, ALLOW, {{1, ANY_BIT, F_SETFD}}},
     {SYS_ioctl, ALLOW, {{1, ANY_BIT, TCGETS}}},
     {SYS_ioctl, ALLOW, {{1, ANY_BIT, TIOCGWINSZ}}},
     /* sockets that are there, and those that they accept */
@@ -111,8 +119,8 @@ static const struct row rows[] = {
     {SYS_setsockopt, ALLOW, {{0}}},
     {SYS_getsockname, ALLOW, {{0}}},
     {SYS_getpeername, ALLOW, {{0}}},
-    /* memory, of which none becomes a program */
-    {SYS_mmap, ALLOW, {{2, PROT_EXEC, 0}}},
+    /* memory, of which none becomes a program; what a file gets through shared memory keeps its set-id bits */
+    {SYS_mmap, ALLOW, {{2, PROT_EXEC, 0}, {3, MAP_SHARED, 0}}},
     {SYS_mprotect, ALLOW, {{2, PROT_EXEC, 0}}},
     {SYS_munmap, ALLOW, {{0}}},
     {SYS_mremap, ALLOW, {{0}}},
