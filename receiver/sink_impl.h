@@ -32,13 +32,12 @@ int sink_stage_dir(struct sink *sink, struct os_dir at, const char *name, const 
 void sink_stage_fill(struct sink *sink, const char *path);
 /* It is none that may be seen, and could not be removed: nor may its directory. */
 void sink_stage_spoil(struct sink *sink, const char *path);
-/* The batch is flushed: the directories that its files are in get their names. A file whose directory cannot is settled. */
+/* The batch is flushed: the directories that its files are in get their names. One that cannot goes, with what is in it, and the
+ * files among that are settled. */
 void sink_name_filled(struct sink *sink);
 /* So do those that `path` is, lies in or lies above, "" for all; a batch that has files in them is committed before. 0, or -1 and
- * err. */
+ * err, the first one. */
 int sink_name_dirs_of(struct sink *sink, const char *path, struct err *err);
-/* All of them for the last time, when nothing waits to be committed. What cannot have its name goes. */
-void sink_end_staging(struct sink *sink);
 /* What a dead session left under `name`: a file, or a staged directory with all that is in it. */
 void sink_remove_dead(struct sink *sink, struct os_dir at, const char *name);
 

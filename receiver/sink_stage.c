@@ -43,14 +43,13 @@ int sink_stage_dir(struct sink *sink, struct os_dir at, const char *name, const 
 
 static int merge(struct os_dir from, struct os_dir to, unsigned levels);
 
-static int merge_one(struct os_dir from, const char *name, struct os_dir to, unsigned levels) {
+static int merge_dirs(struct os_dir from, const char *name, struct os_dir to, const char *to_name,
+                      unsigned levels) {
     struct os_dir ours, theirs;
-    int result = os_move(from, name, to, name, false);
-    if (result != -EEXIST)
+    int result = levels == 0 ? -ELOOP : os_dir_open(from, name, &ours);
+    if (result != 0)
         return result;
-    if (os_dir_open(from, name, &ours) != 0)
-        return os_move(from, name, to, name, true);
-    result = levels == 0 ? -ELOOP : os_dir_open(to, name, &theirs);
+    result = os_dir_open(to, to_name, &theirs);
     if (result == 0) {
         result = merge(ours, theirs, levels - 1);
         os_dir_close(&theirs);
@@ -59,36 +58,70 @@ static int merge_one(struct os_dir from, const char *name, struct os_dir to, uns
     return result == 0 ? os_rmdir_at(from, name) : result;
 }
 
-/* Another session, or whoever, has made the directory too: what is in ours goes there, as it would have. */
+/* `name` in `from` becomes `to_name` in `to`. What has come there since it was staged meets it as it would have without that: a
+ * directory takes a directory in, and links go, and so does an empty directory where ours is none. */
+static int put(struct os_dir from, const char *name, struct os_dir to, const char *to_name, unsigned levels) {
+    struct os_stat ours, theirs;
+    int result = os_move(from, name, to, to_name, false);
+    if (result != -EEXIST && result != -ENOTEMPTY)
+        return result;
+    if ((result = os_stat_at(from, name, &ours)) != 0 || (result = os_stat_at(to, to_name, &theirs)) != 0)
+        return result;
+    bool dir = ours.kind == OS_DIR, meets_dir = theirs.kind == OS_DIR;
+    if (dir && meets_dir)
+        return merge_dirs(from, name, to, to_name, levels);
+    if (dir && theirs.kind != OS_SYMLINK)
+        return -ENOTDIR;
+    if (!dir && !meets_dir)
+        return os_move(from, name, to, to_name, true);
+    result = dir ? os_unlink_at(to, to_name) : os_rmdir_at(to, to_name);
+    return result == 0 ? os_move(from, name, to, to_name, false) : result;
+}
+
+/* The first failure; what can be moved is. */
 static int merge(struct os_dir from, struct os_dir to, unsigned levels) {
     struct os_list *list;
     const char *name;
     enum os_kind kind;
-    int more = 0, result = os_list_open(from, &list);
+    int more, result = os_list_open(from, &list);
     if (result != 0)
         return result;
-    while (result == 0 && (more = os_list_next(list, &name, &kind)) == 1)
-        result = merge_one(from, name, to, levels);
+    while ((more = os_list_next(list, &name, &kind)) == 1) {
+        int moved = put(from, name, to, name, levels);
+        result = result != 0 ? result : moved;
+    }
     os_list_close(list);
     return more < 0 ? more : result;
 }
 
-static int merge_into(struct sink *sink, const struct dir_staged *d, struct os_dir at, const char *name) {
-    struct os_dir from, to;
-    int result = os_dir_open(at, name, &to);
-    if (result != 0)
-        return result;
-    result = os_dir_open(at, d->temp, &from);
-    if (result == 0) {
-        dir_cache_forget(&sink->dirs, d->path);
-        result = merge(from, to, PATH_DEPTH_MAX);
-        os_dir_close(&from);
+/* What lies deeper was not made by a session. `stops`: when that is cancelled; may be NULL. */
+static void remove_tree(struct os_dir at, const char *name, unsigned levels, const struct sink *stops) {
+    struct os_dir dir;
+    struct os_list *list;
+    const char *inner;
+    enum os_kind kind;
+    if (os_unlink_at(at, name) == 0 || levels == 0 || os_dir_open(at, name, &dir) != 0)
+        return;
+    if (os_list_open(dir, &list) == 0) {
+        while (!(stops && sink_is_cancelled(stops)) && os_list_next(list, &inner, &kind) == 1)
+            remove_tree(dir, inner, levels - 1, stops);
+        os_list_close(list);
     }
-    os_dir_close(&to);
-    return result == 0 ? os_rmdir_at(at, d->temp) : result;
+    os_dir_close(&dir);
+    (void)os_rmdir_at(at, name);
 }
 
-/* It is staged no more when this is 0. */
+void sink_remove_dead(struct sink *sink, struct os_dir at, const char *name) {
+    remove_tree(at, name, PATH_DEPTH_MAX, sink);
+}
+
+/* Something else is where it was to go, and stays. */
+static bool is_taken(int result) {
+    return result == -EEXIST || result == -ENOTEMPTY || result == -ENOTDIR || result == -EISDIR ||
+           result == -ELOOP;
+}
+
+/* It is staged no more when this is 0, and to be dropped else. */
 static int name_dir(struct sink *sink, struct dir_staged *d, struct err *err) {
     struct os_dir at;
     const char *name;
@@ -98,10 +131,16 @@ static int name_dir(struct sink *sink, struct dir_staged *d, struct err *err) {
         return err_set(err, EXIT_FILE_IO, "%s: the directory holds what could not be removed",
                        ESCAPED(d->path));
     int result = os_move(at, d->temp, at, name, false);
-    if (result == -EEXIST || result == -ENOTEMPTY)
-        result = merge_into(sink, d, at, name);
-    if (result == 0)
-        result = sink_name_changed(sink, at);
+    if (result == -EEXIST || result == -ENOTEMPTY) {
+        result = put(at, d->temp, at, name, PATH_DEPTH_MAX);
+        dir_cache_forget(&sink->dirs, d->path);
+    }
+    int changed = sink_name_changed(sink, at); /* also where only a part of it could be moved */
+    result = result == 0 ? changed : result;
+    if (is_taken(result))
+        return err_set(err, EXIT_PARTIAL,
+                       "%s: cannot give the directory its name: something else is in its place, or inside it",
+                       ESCAPED(d->path));
     if (result != 0)
         return os_file_error(err, result, "%s: cannot give the directory its name", ESCAPED(d->path));
     dir_cache_unstage(&sink->dirs, d);
@@ -123,23 +162,44 @@ void sink_stage_spoil(struct sink *sink, const char *path) {
         nearest->spoilt = true;
 }
 
-static void settle_in(struct sink *sink, const struct dir_staged *d, const struct err *err) {
-    for (unsigned i = 0; i < sink->batch_count; i++)
-        if (sink->batch[i].path && path_is_within(sink->batch[i].path, d->path))
-            sink_settle_one(sink, &sink->batch[i], err);
+/* True when the file of the batch is still where it was staged. */
+static bool is_left(struct sink *sink, const struct sink_commit *c) {
+    struct os_dir at;
+    struct os_stat st;
+    const char *name;
+    int result = dir_cache_parent(&sink->dirs, c->path, &at, &name);
+    return (result == 0 ? os_stat_at(at, name, &st) : result) != -ENOENT;
+}
+
+/* It cannot have its name, for the reason that err gives: what is left in it goes, and the files among that fail. */
+static void drop(struct sink *sink, struct dir_staged *d, const struct err *err) {
+    struct os_dir at;
+    const char *name;
+    for (unsigned i = 0; i < sink->batch_count; i++) {
+        struct sink_commit *c = &sink->batch[i];
+        if (c->path == NULL || !path_is_within(c->path, d->path) || !is_left(sink, c))
+            continue;
+        struct err why = *err;
+        (void)err_wrap(&why, "%s", ESCAPED(c->path));
+        sink_settle_one(sink, c, &why);
+    }
+    if (dir_cache_parent(&sink->dirs, d->path, &at, &name) == 0)
+        remove_tree(at, d->temp, PATH_DEPTH_MAX, NULL);
+    dir_cache_forget(&sink->dirs, d->path);
+    for (struct dir_staged *last = &sink->dirs.staged[sink->dirs.staged_count - 1]; last > d; last--)
+        if (path_is_within(last->path, d->path))
+            dir_cache_unstage(&sink->dirs, last);
+    dir_cache_unstage(&sink->dirs, d);
 }
 
 void sink_name_filled(struct sink *sink) {
     for (unsigned i = 0; i < sink->dirs.staged_count;) {
         struct dir_staged *d = &sink->dirs.staged[i];
         struct err err = {0};
-        if (!d->filled) {
+        if (!d->filled)
             i++;
-        } else if (name_dir(sink, d, &err) != 0) {
-            d->filled = false;
-            settle_in(sink, d, &err);
-            i++;
-        }
+        else if (name_dir(sink, d, &err) != 0)
+            drop(sink, d, &err);
     }
 }
 
@@ -161,41 +221,15 @@ int sink_name_dirs_of(struct sink *sink, const char *path, struct err *err) {
         sink_commit(sink);
     for (unsigned i = 0; i < sink->dirs.staged_count;) {
         struct dir_staged *d = &sink->dirs.staged[i];
-        bool meant = concerns(d, path);
-        if (!meant || name_dir(sink, d, err) != 0) {
-            result = meant ? -1 : result;
+        struct err why = {0};
+        if (!concerns(d, path)) {
             i++;
+        } else if (name_dir(sink, d, &why) != 0) {
+            drop(sink, d, &why);
+            if (err && result == 0)
+                *err = why;
+            result = -1;
         }
     }
     return result;
-}
-
-/* What lies deeper was not made by a session. */
-static void remove_dead(struct sink *sink, struct os_dir at, const char *name, unsigned levels) {
-    struct os_dir dir;
-    struct os_list *list;
-    const char *inner;
-    enum os_kind kind;
-    if (os_unlink_at(at, name) == 0 || levels == 0 || os_dir_open(at, name, &dir) != 0)
-        return;
-    if (os_list_open(dir, &list) == 0) {
-        while (!sink_is_cancelled(sink) && os_list_next(list, &inner, &kind) == 1)
-            remove_dead(sink, dir, inner, levels - 1);
-        os_list_close(list);
-    }
-    os_dir_close(&dir);
-    (void)os_rmdir_at(at, name);
-}
-
-void sink_remove_dead(struct sink *sink, struct os_dir at, const char *name) {
-    remove_dead(sink, at, name, PATH_DEPTH_MAX);
-}
-
-void sink_end_staging(struct sink *sink) {
-    struct os_dir at;
-    const char *name;
-    (void)sink_name_dirs_of(sink, "", NULL);
-    for (unsigned i = 0; i < sink->dirs.staged_count; i++)
-        if (dir_cache_parent(&sink->dirs, sink->dirs.staged[i].path, &at, &name) == 0)
-            sink_remove_dead(sink, at, sink->dirs.staged[i].temp);
 }

@@ -615,6 +615,34 @@ def two_sessions_make_one_directory(ws):
     lib.same_tree(both, dest)
 
 
+@each(["a file", "a link"])
+def what_takes_the_name_of_a_new_directory_meets_it_as_ever(ws, other):
+    """A file stays, and what is to be below it fails; a link goes. The session does the rest."""
+    source, dest, elsewhere = ws.dir("source"), ws.dir("dest"), ws.dir("elsewhere")
+    for name in ("new/sub", "next"):
+        (source / name).mkdir(parents=True)
+        put(source / name / "f", noise(2 * MIB, name))
+    with session(ws, Before(TO_LISTENER, FILE_END), [*SEND, f"{source}/"], dest) as s:
+        check(s.stands(), "the session ended")
+        check(not (dest / "new").exists(), "the directory has its name already")
+        if other == "a file":
+            put(dest / "new", b"mine")
+        else:
+            (dest / "new").symlink_to(elsewhere)
+        s.proxy.go_on()
+        pair = s.wait()
+    if other == "a link":
+        good(pair)
+        lib.same_tree(source, dest)
+    else:
+        for end in (pair.sender, pair.receiver):
+            failed(end, 23, "new/sub/f: new: cannot give the directory its name: something else is in its place")
+        check_equal((dest / "new").read_bytes(), b"mine", "the file")
+        lib.same_tree(source / "next", dest / "next")
+    check_equal(os.listdir(elsewhere), [], "what is there elsewhere")
+    lib.no_temporary_names(dest)
+
+
 @case
 def files_of_a_live_session_stay(ws):
     source, dest, other = ws.dir("source"), ws.dir("dest"), ws.dir("other")
