@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -115,6 +116,16 @@ static int name_signal(void) {
 static int ask_signals(void) {
     return result(fcntl(STDERR_FILENO, F_SETFL, O_ASYNC));
 }
+/* As it is, and told in a place whose address has a lower half of 0. */
+static int set_limit(void) {
+    void *place = (void *)0x100000000;
+    if (mmap(place, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) !=
+        place)
+        return errno;
+    if (getrlimit(RLIMIT_CORE, place) != 0)
+        return 0;
+    return result(syscall(SYS_prlimit64, 0, RLIMIT_CORE, place, NULL));
+}
 static int take_lease(void) {
     return result(fcntl(STDERR_FILENO, F_SETLEASE, F_RDLCK));
 }
@@ -142,18 +153,31 @@ static const struct {
     const char *word;
     int (*try)(void);
 } attempts[] = {
-    {"read-in", read_in},           {"write-in", write_in},
-    {"read-out", read_out},         {"list-out", list_out},
-    {"write-out", write_out},       {"make-out", make_out},
-    {"remove-out", remove_out},     {"set-id", set_id},
-    {"make-unix", make_unix},       {"make-inet", make_inet},
-    {"connect-inet", connect_inet}, {"make-udp", make_udp},
-    {"run-memory", run_memory},     {"share-memory", share_memory},
-    {"make-process", make_process}, {"name-owner", name_owner},
-    {"name-signal", name_signal},   {"ask-signals", ask_signals},
-    {"take-lease", take_lease},     {"make-thread", make_thread},
-    {"run-program", run_program},   {"trace", trace},
-    {"make-device", make_device},   {"change-root", change_root},
+    {"read-in", read_in},
+    {"write-in", write_in},
+    {"read-out", read_out},
+    {"list-out", list_out},
+    {"write-out", write_out},
+    {"make-out", make_out},
+    {"remove-out", remove_out},
+    {"set-id", set_id},
+    {"make-unix", make_unix},
+    {"make-inet", make_inet},
+    {"connect-inet", connect_inet},
+    {"make-udp", make_udp},
+    {"run-memory", run_memory},
+    {"share-memory", share_memory},
+    {"make-process", make_process},
+    {"name-owner", name_owner},
+    {"name-signal", name_signal},
+    {"ask-signals", ask_signals},
+    {"take-lease", take_lease},
+    {"set-limit", set_limit},
+    {"make-thread", make_thread},
+    {"run-program", run_program},
+    {"trace", trace},
+    {"make-device", make_device},
+    {"change-root", change_root},
 };
 
 static void intrude(void) {

@@ -39,13 +39,15 @@
 enum { STREAM = 1, TYPE_BITS = 0xf }; /* SOCK_STREAM, and what a type is without its flags */
 #define FAST_OPEN 0x20000000u /* MSG_FASTOPEN: sending would connect */
 
-/* The lower half of argument `arg` under `mask` is `value`. mask 0: no condition. */
+/* The lower half of argument `arg` under `mask` is `value`; of UPPER(arg), its upper half, which counts where the argument is a
+ * pointer or may be longer than 32 bits. mask 0: no condition. */
 struct condition {
     unsigned arg;
     uint32_t mask, value;
 };
+#define UPPER(arg) (ARGUMENTS + (arg))
 
-enum { CONDITIONS = 2, STEPS_A_ROW = 3 * CONDITIONS + 3 };
+enum { ARGUMENTS = 6, CONDITIONS = 3, STEPS_A_ROW = 3 * CONDITIONS + 3 };
 
 struct row {
     long call;
@@ -136,7 +138,7 @@ static const struct row rows[] = {
     {SYS_sched_yield, ALLOW, {{0}}},
     {SYS_getcpu, ALLOW, {{0}}},
     {SYS_prctl, ALLOW, {{0, ANY_BIT, PR_SET_NAME}}},
-    {SYS_prlimit64, ALLOW, {{2, ANY_BIT, 0}}}, /* to look, not to set */
+    {SYS_prlimit64, ALLOW, {{2, ANY_BIT, 0}, {UPPER(2), ANY_BIT, 0}}}, /* to look, not to set */
     {SYS_exit, ALLOW, {{0}}},
     {SYS_exit_group, ALLOW, {{0}}},
     {SYS_rt_sigprocmask, ALLOW, {{0}}},
@@ -200,6 +202,11 @@ static void load(struct program *p, size_t offset) {
     add(p, BPF_LD | BPF_W | BPF_ABS, 0, 0, (uint32_t)offset);
 }
 
+/* Of half of an argument, in a little-endian struct seccomp_data. */
+static size_t offset_of(unsigned arg) {
+    return offsetof(struct seccomp_data, args) + 8 * (arg % ARGUMENTS) + (arg < ARGUMENTS ? 0 : 4);
+}
+
 /* Entered and left with the number of the call loaded. */
 static void add_row(struct program *p, const struct row *row) {
     unsigned conditions = 0;
@@ -208,7 +215,7 @@ static void add_row(struct program *p, const struct row *row) {
     add(p, BPF_JMP | BPF_JEQ | BPF_K, 0, (uint8_t)(3 * conditions + 1 + (conditions > 0)),
         (uint32_t)row->call);
     for (unsigned i = 0; i < conditions; i++) {
-        load(p, offsetof(struct seccomp_data, args) + 8 * row->when[i].arg);
+        load(p, offset_of(row->when[i].arg));
         add(p, BPF_ALU | BPF_AND | BPF_K, 0, 0, row->when[i].mask);
         add(p, BPF_JMP | BPF_JEQ | BPF_K, 0, (uint8_t)(3 * (conditions - i - 1) + 1), row->when[i].value);
     }
@@ -226,8 +233,10 @@ static void add_kept(struct program *p, const struct os_confinement *keep) {
                                      {{0, ANY_BIT, (uint32_t)keep->families[i]}, {1, TYPE_BITS, STREAM}}});
     if (keep->families[0]) {
         add_row(p, &(struct row){SYS_connect, ALLOW, {{0}}});
-        add_row(p,
-                &(struct row){SYS_sendto, ALLOW, {{3, FAST_OPEN, 0}, {4, ANY_BIT, 0}}}); /* to no address */
+        add_row(p, &(struct row){
+                       SYS_sendto,
+                       ALLOW,
+                       {{3, FAST_OPEN, 0}, {4, ANY_BIT, 0}, {UPPER(4), ANY_BIT, 0}}}); /* to no address */
     }
     if (keep->child) {
         add_row(p, &(struct row){SYS_wait4, ALLOW, {{0}}});
