@@ -64,6 +64,12 @@ static int remove_out(void) {
     (void)path_of("INTRUDE_OUT", "old", path, sizeof path);
     return result(unlinkat(AT_FDCWD, path, 0));
 }
+/* Makes a device; on a name that is not there. */
+static int leave_whiteout(void) {
+    char path[4096];
+    (void)path_of("INTRUDE_IN", "none", path, sizeof path);
+    return result(syscall(SYS_renameat2, AT_FDCWD, path, AT_FDCWD, path, 4 /* RENAME_WHITEOUT */));
+}
 static int set_id(void) {
     char path[4096];
     (void)path_of("INTRUDE_IN", "old", path, sizeof path);
@@ -153,31 +159,15 @@ static const struct {
     const char *word;
     int (*try)(void);
 } attempts[] = {
-    {"read-in", read_in},
-    {"write-in", write_in},
-    {"read-out", read_out},
-    {"list-out", list_out},
-    {"write-out", write_out},
-    {"make-out", make_out},
-    {"remove-out", remove_out},
-    {"set-id", set_id},
-    {"make-unix", make_unix},
-    {"make-inet", make_inet},
-    {"connect-inet", connect_inet},
-    {"make-udp", make_udp},
-    {"run-memory", run_memory},
-    {"share-memory", share_memory},
-    {"make-process", make_process},
-    {"name-owner", name_owner},
-    {"name-signal", name_signal},
-    {"ask-signals", ask_signals},
-    {"take-lease", take_lease},
-    {"set-limit", set_limit},
-    {"make-thread", make_thread},
-    {"run-program", run_program},
-    {"trace", trace},
-    {"make-device", make_device},
-    {"change-root", change_root},
+    {"read-in", read_in},           {"write-in", write_in},       {"read-out", read_out},
+    {"list-out", list_out},         {"write-out", write_out},     {"make-out", make_out},
+    {"remove-out", remove_out},     {"set-id", set_id},           {"leave-whiteout", leave_whiteout},
+    {"make-unix", make_unix},       {"make-inet", make_inet},     {"connect-inet", connect_inet},
+    {"make-udp", make_udp},         {"run-memory", run_memory},   {"share-memory", share_memory},
+    {"make-process", make_process}, {"name-owner", name_owner},   {"name-signal", name_signal},
+    {"ask-signals", ask_signals},   {"take-lease", take_lease},   {"set-limit", set_limit},
+    {"make-thread", make_thread},   {"run-program", run_program}, {"trace", trace},
+    {"make-device", make_device},   {"change-root", change_root},
 };
 
 static void intrude(void) {

@@ -21,7 +21,7 @@ INTRUDER = os.environ.get("HVFERRY_INTRUDER", "")
 WITHOUT = [sys.executable, Path(__file__).with_name("without.py")]
 OUTSIDE = ["read-out", "list-out", "write-out", "make-out", "remove-out"]
 NO_CALLS = ["set-id", "make-udp", "make-inet", "run-memory", "make-process"]
-NO_CALLS += ["share-memory", "name-owner", "name-signal", "ask-signals", "take-lease", "set-limit"]
+NO_CALLS += ["share-memory", "name-owner", "name-signal", "ask-signals", "take-lease", "set-limit", "leave-whiteout"]
 ENDS_PROCESS = ["run-program", "trace", "make-device", "change-root"]
 CONFINED = "files: confined by landlock"
 

@@ -79,7 +79,7 @@ static const struct row rows[] = {
     {SYS_fstat, ALLOW, {{0}}},
     {SYS_statx, ALLOW, {{0}}},
     {SYS_renameat, ALLOW, {{0}}},
-    {SYS_renameat2, ALLOW, {{0}}},
+    {SYS_renameat2, ALLOW, {{4, ~(uint32_t)RENAME_NOREPLACE, 0}}}, /* RENAME_WHITEOUT makes a device */
     {SYS_utimensat, ALLOW, {{0}}},
     {SYS_fchmod, ALLOW, {{1, ~01777u, 0}}}, /* no set-id bits */
     {SYS_fchown, ALLOW, {{0}}},
