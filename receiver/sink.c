@@ -188,8 +188,7 @@ int sink_make_dir(struct sink *sink, const char *path, uint32_t mode, struct err
     if (sink_parent(sink, path, &at, &name, err) != 0)
         return -1;
     struct os_stat st;
-    const struct dir_staged *staged = dir_cache_staged(&sink->dirs, path);
-    if (staged && strcmp(staged->path, path) == 0)
+    if (dir_cache_is_staged(&sink->dirs, path))
         return 0;
     int result = sink_stage_dir(sink, at, name, path, (mode & 0777) | 0700);
     if (result <= 0)
@@ -250,7 +249,7 @@ int sink_end_dir(struct sink *sink, const struct entry *e, struct err *err) {
     if (result != 0)
         return os_file_error(err, result, "%s: cannot set mode and times of the directory",
                              e->path[0] ? ESCAPED(e->path) : "the destination");
-    return 0;
+    return sink_stage_result(sink, err);
 }
 
 int sink_check_place(struct sink *sink, const char *path, struct err *err) {

@@ -141,6 +141,7 @@ struct sink {
     uint64_t batch_bytes;
     bool batch_elsewhere; /* some of it is on another volume than the root */
     uint64_t staged; /* directories, in all */
+    struct err dropped; /* why one of them is gone; untold while it is set */
     uint64_t flushes; /* of the volume, that succeeded */
     int flush_failed; /* result of a flush of the volume or of a directory: nothing is committed after it */
     bool names_changed; /* directories, links: names to flush that are in no batch entry */
@@ -155,7 +156,8 @@ void sink_close(struct sink *sink);
 
 /* ENTRY_DIR: there is a directory at the path afterwards. Parents must exist. */
 int sink_make_dir(struct sink *sink, const char *path, uint32_t mode, struct err *err);
-/* ENTRY_DIR_END: its mode and times, if they are preserved and differ. */
+/* ENTRY_DIR_END: its mode and times, if they are preserved and differ. It fails, too, when a directory that was made for the
+ * peer is gone and nobody was told. */
 int sink_end_dir(struct sink *sink, const struct entry *e, struct err *err);
 /* ENTRY_FILE, before it is asked for: -1 and err (EXIT_PARTIAL) when a FIFO, a socket or a device is at the path. That stays,
  * for somebody else is at its other end; what else is in the place of a file is told when the file is to be renamed. */

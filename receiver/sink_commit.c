@@ -208,7 +208,7 @@ void sink_commit(struct sink *sink) {
 
 int sink_finish(struct sink *sink, struct err *err) {
     sink_commit(sink);
-    if (sink_name_dirs_of(sink, "", err) != 0)
+    if (sink_name_dirs_of(sink, "", err) != 0 || sink_stage_result(sink, err) != 0)
         return -1;
     int result = sink->names_changed && sink->opt.durable != DURABLE_NONE ? sink_flush_volume(sink) : 0;
     sink->names_changed = false;

@@ -38,6 +38,8 @@ void sink_name_filled(struct sink *sink);
 /* So do those that `path` is, lies in or lies above, "" for all; a batch that has files in them is committed before. 0, or -1 and
  * err, the first one. */
 int sink_name_dirs_of(struct sink *sink, const char *path, struct err *err);
+/* 0; -1 and err, once, when a directory could not have its name since it was last asked for. */
+int sink_stage_result(struct sink *sink, struct err *err);
 /* What a dead session left under `name`: a file, or a staged directory with all that is in it. */
 void sink_remove_dead(struct sink *sink, struct os_dir at, const char *name);
 

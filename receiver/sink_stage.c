@@ -15,6 +15,7 @@
 #include "core/text.h"
 
 #include <errno.h>
+#include <string.h>
 
 /* Whether there may be another one: its name has to be told from those of dead sessions, and none of it is counted. */
 static bool may_stage(const struct sink *sink) {
@@ -22,11 +23,23 @@ static bool may_stage(const struct sink *sink) {
            sink->dirs.staged_count < SINK_STAGED_MAX;
 }
 
+/* Others must not be able to give it, or what is in it, another name, and a directory of somebody else this one: that would be
+ * removed with all that is in it when this session is dead. What they may do comes with its end. */
+static bool may_be_in(const struct sink *sink, struct os_dir at, uint32_t *mode) {
+    struct os_stat st;
+    if (os_dir_stat(at, &st) != 0 || st.device != sink->volume || !os_dir_is_private(&st))
+        return false;
+    if ((*mode & 022) == 0)
+        return true;
+    *mode &= ~022u;
+    return sink->opt.perms &&
+           (st.mode & 02000) == 0; /* a change of the mode would take that away (set_dir_mode) */
+}
+
 int sink_stage_dir(struct sink *sink, struct os_dir at, const char *name, const char *path, uint32_t mode) {
     struct os_stat st;
     struct temp_name temp;
-    if (!may_stage(sink) || os_stat_at(at, name, &st) != -ENOENT || os_dir_stat(at, &st) != 0 ||
-        st.device != sink->volume)
+    if (!may_stage(sink) || os_stat_at(at, name, &st) != -ENOENT || !may_be_in(sink, at, &mode))
         return 1;
     sink_temp_name(sink, path, UINT64_MAX - sink->staged, &temp); /* the sender's files count from 1 */
     int result = os_mkdir_at(at, temp.s, mode);
@@ -70,8 +83,8 @@ static int put(struct os_dir from, const char *name, struct os_dir to, const cha
     bool dir = ours.kind == OS_DIR, meets_dir = theirs.kind == OS_DIR;
     if (dir && meets_dir)
         return merge_dirs(from, name, to, to_name, levels);
-    if (dir && theirs.kind != OS_SYMLINK)
-        return -ENOTDIR;
+    if (theirs.kind != OS_SYMLINK && (dir || (theirs.kind != OS_FILE && !meets_dir)))
+        return -EEXIST; /* what is no file, too: somebody else is at its other end */
     if (!dir && !meets_dir)
         return os_move(from, name, to, to_name, true);
     result = dir ? os_unlink_at(to, to_name) : os_rmdir_at(to, to_name);
@@ -94,17 +107,20 @@ static int merge(struct os_dir from, struct os_dir to, unsigned levels) {
     return more < 0 ? more : result;
 }
 
-/* What lies deeper was not made by a session. `stops`: when that is cancelled; may be NULL. */
-static void remove_tree(struct os_dir at, const char *name, unsigned levels, const struct sink *stops) {
+/* What lies deeper was not made by a session, nor what is on another volume, or where others could have given it this name. */
+static void remove_tree(const struct sink *sink, struct os_dir at, const char *name, unsigned levels,
+                        bool also_cancelled) {
     struct os_dir dir;
     struct os_list *list;
+    struct os_stat st;
     const char *inner;
     enum os_kind kind;
-    if (os_unlink_at(at, name) == 0 || levels == 0 || os_dir_open(at, name, &dir) != 0)
+    if (os_unlink_at(at, name) == 0 || levels == 0 || os_dir_stat(at, &st) != 0 || !os_dir_is_private(&st) ||
+        st.device != sink->volume || os_dir_open(at, name, &dir) != 0)
         return;
     if (os_list_open(dir, &list) == 0) {
-        while (!(stops && sink_is_cancelled(stops)) && os_list_next(list, &inner, &kind) == 1)
-            remove_tree(dir, inner, levels - 1, stops);
+        while ((also_cancelled || !sink_is_cancelled(sink)) && os_list_next(list, &inner, &kind) == 1)
+            remove_tree(sink, dir, inner, levels - 1, also_cancelled);
         os_list_close(list);
     }
     os_dir_close(&dir);
@@ -112,7 +128,7 @@ static void remove_tree(struct os_dir at, const char *name, unsigned levels, con
 }
 
 void sink_remove_dead(struct sink *sink, struct os_dir at, const char *name) {
-    remove_tree(at, name, PATH_DEPTH_MAX, sink);
+    remove_tree(sink, at, name, PATH_DEPTH_MAX, false);
 }
 
 /* Something else is where it was to go, and stays. */
@@ -152,7 +168,7 @@ void sink_stage_fill(struct sink *sink, const char *path) {
     if (nearest == NULL || nearest->filled) /* and so are those above it */
         return;
     for (unsigned i = 0; i < sink->dirs.staged_count; i++)
-        if (path_is_within(path, sink->dirs.staged[i].path))
+        if (dir_staged_holds(&sink->dirs.staged[i], path))
             sink->dirs.staged[i].filled = true;
 }
 
@@ -162,34 +178,48 @@ void sink_stage_spoil(struct sink *sink, const char *path) {
         nearest->spoilt = true;
 }
 
-/* True when the file of the batch is still where it was staged. */
-static bool is_left(struct sink *sink, const struct sink_commit *c) {
+static void remove_staged(struct sink *sink, const struct dir_staged *d) {
     struct os_dir at;
-    struct os_stat st;
     const char *name;
-    int result = dir_cache_parent(&sink->dirs, c->path, &at, &name);
-    return (result == 0 ? os_stat_at(at, name, &st) : result) != -ENOENT;
+    if (dir_cache_parent(&sink->dirs, d->path, &at, &name) == 0)
+        remove_tree(sink, at, d->temp, PATH_DEPTH_MAX, true);
+    dir_cache_forget(&sink->dirs, d->path);
 }
 
-/* It cannot have its name, for the reason that err gives: what is left in it goes, and the files among that fail. */
-static void drop(struct sink *sink, struct dir_staged *d, const struct err *err) {
-    struct os_dir at;
-    const char *name;
+/* It cannot have its name: what is left in it goes. Those below it go too; they may be where a part of it was moved to. */
+static void drop(struct sink *sink, struct dir_staged *d) {
+    char path[PATH_BYTES_MAX];
+    unsigned first = (unsigned)(d - sink->dirs.staged); /* those below it were made later */
+    memcpy(path, d->path, d->n + 1);
+    remove_staged(sink, d);
+    dir_cache_unstage(&sink->dirs, d);
+    for (unsigned i = sink->dirs.staged_count; i-- > first;) {
+        struct dir_staged *below = &sink->dirs.staged[i];
+        if (path_is_within(below->path, path)) {
+            remove_staged(sink, below);
+            dir_cache_unstage(&sink->dirs, below);
+        }
+    }
+}
+
+/* All files of the batch that lie in it, as it is not known which have a place now. True when there is any. */
+static bool fail_files_in(struct sink *sink, const struct dir_staged *d, const struct err *err) {
+    bool any = false;
     for (unsigned i = 0; i < sink->batch_count; i++) {
         struct sink_commit *c = &sink->batch[i];
-        if (c->path == NULL || !path_is_within(c->path, d->path) || !is_left(sink, c))
-            continue;
         struct err why = *err;
+        if (c->path == NULL || !dir_staged_holds(d, c->path))
+            continue;
         (void)err_wrap(&why, "%s", ESCAPED(c->path));
         sink_settle_one(sink, c, &why);
+        any = true;
     }
-    if (dir_cache_parent(&sink->dirs, d->path, &at, &name) == 0)
-        remove_tree(at, d->temp, PATH_DEPTH_MAX, NULL);
-    dir_cache_forget(&sink->dirs, d->path);
-    for (struct dir_staged *last = &sink->dirs.staged[sink->dirs.staged_count - 1]; last > d; last--)
-        if (path_is_within(last->path, d->path))
-            dir_cache_unstage(&sink->dirs, last);
-    dir_cache_unstage(&sink->dirs, d);
+    return any;
+}
+
+static void tell_later(struct sink *sink, const struct err *err) {
+    if (!err_is_set(&sink->dropped))
+        sink->dropped = *err;
 }
 
 void sink_name_filled(struct sink *sink) {
@@ -198,8 +228,11 @@ void sink_name_filled(struct sink *sink) {
         struct err err = {0};
         if (!d->filled)
             i++;
-        else if (name_dir(sink, d, &err) != 0)
-            drop(sink, d, &err);
+        else if (name_dir(sink, d, &err) != 0) {
+            if (!fail_files_in(sink, d, &err))
+                tell_later(sink, &err);
+            drop(sink, d);
+        }
     }
 }
 
@@ -218,18 +251,29 @@ static bool any_is_filled(const struct sink *sink, const char *path) {
 int sink_name_dirs_of(struct sink *sink, const char *path, struct err *err) {
     int result = 0;
     if (any_is_filled(sink, path))
-        sink_commit(sink);
+        sink_commit(sink); /* no file of the batch is in one of them then */
     for (unsigned i = 0; i < sink->dirs.staged_count;) {
         struct dir_staged *d = &sink->dirs.staged[i];
         struct err why = {0};
         if (!concerns(d, path)) {
             i++;
         } else if (name_dir(sink, d, &why) != 0) {
-            drop(sink, d, &why);
-            if (err && result == 0)
+            drop(sink, d);
+            if (err == NULL || result != 0)
+                tell_later(sink, &why);
+            else
                 *err = why;
             result = -1;
         }
     }
     return result;
+}
+
+int sink_stage_result(struct sink *sink, struct err *err) {
+    if (!err_is_set(&sink->dropped))
+        return 0;
+    if (err)
+        *err = sink->dropped;
+    sink->dropped = (struct err){0};
+    return -1;
 }

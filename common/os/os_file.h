@@ -67,6 +67,8 @@ int os_volume_free(struct os_dir dir, uint64_t *ret_bytes);
 void os_dir_force_fallback(bool on);
 
 int os_stat_at(struct os_dir at, const char *name, struct os_stat *ret);
+/* True when nobody but this user, and the superuser, may rename what is in a directory that is `st`. False on Windows. */
+bool os_dir_is_private(const struct os_stat *st);
 int os_mkdir_at(struct os_dir at, const char *name, uint32_t mode);
 int os_unlink_at(struct os_dir at, const char *name);
 int os_rmdir_at(struct os_dir at, const char *name);

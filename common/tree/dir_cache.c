@@ -98,10 +98,13 @@ int dir_cache_stage(struct dir_cache *cache, const char *path, const char *temp)
     return 0;
 }
 
+bool dir_staged_holds(const struct dir_staged *staged, const char *path) {
+    return strncmp(path, staged->path, staged->n) == 0 && path[staged->n] == '/';
+}
+
 /* True when it is the parent of `path`: then no other one is nearer. */
 static bool is_parent(const struct dir_staged *staged, const char *path) {
-    return strncmp(path, staged->path, staged->n) == 0 && path[staged->n] == '/' &&
-           strchr(path + staged->n + 1, '/') == NULL;
+    return dir_staged_holds(staged, path) && strchr(path + staged->n + 1, '/') == NULL;
 }
 
 struct dir_staged *dir_cache_staged(struct dir_cache *cache, const char *path) {
@@ -110,7 +113,7 @@ struct dir_staged *dir_cache_staged(struct dir_cache *cache, const char *path) {
         return &cache->staged[cache->staged_last]; /* neighbours come together */
     for (unsigned i = 0; i < cache->staged_count; i++) {
         struct dir_staged *staged = &cache->staged[i];
-        if (path_is_within(path, staged->path) && (best == NULL || staged->n > best->n))
+        if (dir_staged_holds(staged, path) && (best == NULL || staged->n > best->n))
             best = staged;
     }
     if (best)
@@ -131,6 +134,10 @@ static const char *staged_as(const struct dir_cache *cache, const char *path, si
         if (cache->staged[i].n == n && memcmp(cache->staged[i].path, path, n) == 0)
             return cache->staged[i].temp;
     return NULL;
+}
+
+bool dir_cache_is_staged(const struct dir_cache *cache, const char *path) {
+    return staged_as(cache, path, strlen(path)) != NULL;
 }
 
 /* ---- finding ------------------------------------------------------------------------------------------- */

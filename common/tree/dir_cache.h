@@ -42,9 +42,11 @@ int dir_cache_parent(struct dir_cache *cache, const char *path, struct os_dir *r
 int dir_cache_made(struct dir_cache *cache, const char *path);
 /* The directory that belongs at `path` was made as `temp` beside it, and is found there until it is unstaged. 0, or -ENOMEM. */
 int dir_cache_stage(struct dir_cache *cache, const char *path, const char *temp);
-/* The staged directory that `path` is, or the nearest that it lies in; NULL: neither. Valid until the next one is staged or
- * unstaged. */
+/* The nearest staged directory that `path` lies in, or NULL. Valid until the next one is staged or unstaged. */
 struct dir_staged *dir_cache_staged(struct dir_cache *cache, const char *path);
+bool dir_cache_is_staged(const struct dir_cache *cache, const char *path);
+/* True when `path` lies in it, at whatever depth. */
+bool dir_staged_holds(const struct dir_staged *staged, const char *path);
 /* It has its name, or is gone. What is kept of it stays. */
 void dir_cache_unstage(struct dir_cache *cache, struct dir_staged *staged);
 /* True when the parent of `path` was made so and has been kept since: what is in it, the caller or a stranger put there. */

@@ -83,6 +83,10 @@ int os_dir_sync(struct os_dir dir) {
     return result;
 }
 
+bool os_dir_is_private(const struct os_stat *st) {
+    (void)st;
+    return true;
+}
 int os_dir_stat(struct os_dir dir, struct os_stat *ret) {
     return sim_stat(sim_dir_node(dir), ret);
 }

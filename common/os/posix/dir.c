@@ -248,6 +248,11 @@ int os_volume_sync(struct os_dir dir) {
     return syncfs(dir.fd) == 0 ? 0 : -errno;
 }
 
+/* The bits for the group stand for those of an access control list, too. */
+bool os_dir_is_private(const struct os_stat *st) {
+    return (st->uid == geteuid() || st->uid == 0) && (st->mode & 022) == 0;
+}
+
 int os_dir_stat(struct os_dir dir, struct os_stat *ret) {
     return os_fstat((struct os_file){.fd = dir.fd}, ret);
 }
