@@ -347,7 +347,7 @@ void sink_close(struct sink *sink) {
         free(sink->batch[i].path);
     }
     sink->batch_count = 0;
-    (void)sink_name_dirs_of(sink, "", NULL);
+    sink_unstage(sink);
     sink_verify_close(sink);
     dir_cache_free(&sink->dirs);
     os_unclaim(sink->root, &sink->claim);

@@ -40,6 +40,9 @@ void sink_name_filled(struct sink *sink);
 int sink_name_dirs_of(struct sink *sink, const char *path, struct err *err);
 /* 0; -1 and err, once, when a directory could not have its name since it was last asked for. */
 int sink_stage_result(struct sink *sink, struct err *err);
+/* The session ends. What sink_finish has not named goes: the session failed, perhaps long ago, and another one may have made since
+ * what lies at the names. */
+void sink_unstage(struct sink *sink);
 /* What a dead session left under `name`: a file, or a staged directory with all that is in it. */
 void sink_remove_dead(struct sink *sink, struct os_dir at, const char *name);
 

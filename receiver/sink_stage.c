@@ -259,14 +259,19 @@ int sink_name_dirs_of(struct sink *sink, const char *path, struct err *err) {
             i++;
         } else if (name_dir(sink, d, &why) != 0) {
             drop(sink, d);
-            if (err == NULL || result != 0)
+            if (result != 0)
                 tell_later(sink, &why);
-            else
+            else if (err)
                 *err = why;
             result = -1;
         }
     }
     return result;
+}
+
+void sink_unstage(struct sink *sink) {
+    while (sink->dirs.staged_count > 0)
+        drop(sink, &sink->dirs.staged[0]);
 }
 
 int sink_stage_result(struct sink *sink, struct err *err) {

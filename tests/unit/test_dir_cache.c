@@ -193,19 +193,23 @@ static void staged_directory_is_found_where_it_is(void **state) {
     dir_cache_forget(&cache, "");
     assert_is("a/b/in", "root/a/temp/in");
     assert_int_equal(get("a/bc", &dir), -ENOENT);
-    assert_string_equal(dir_cache_staged(&cache, "a/b")->path, "a/b");
+    assert_string_equal(dir_cache_staged(&cache, "a/b/x")->path, "a/b");
     assert_string_equal(dir_cache_staged(&cache, "a/b/x/y")->path, "a/b");
-    static const char *const others[] = {"", "a", "a/bc", "a/c", "other"};
-    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+    assert_true(dir_cache_is_staged(&cache, "a/b"));
+    static const char *const others[] = {"", "a", "a/b", "a/bc", "a/c", "other"};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         assert_null(dir_cache_staged(&cache, others[i]));
+        assert_true(i == 2 || !dir_cache_is_staged(&cache, others[i]));
+    }
+    assert_false(dir_cache_is_staged(&cache, "a/b/x"));
     for (char name[] = "c"; name[0] <= 'z'; name[0]++)
         assert_int_equal(dir_cache_stage(&cache, name, "other"), 0);
     assert_is("m", "root/other");
     assert_string_equal(dir_cache_staged(&cache, "m/x")->path, "m");
-    dir_cache_unstage(&cache, dir_cache_staged(&cache, "m"));
+    dir_cache_unstage(&cache, dir_cache_staged(&cache, "m/x"));
     assert_null(dir_cache_staged(&cache, "m/x"));
-    assert_string_equal(dir_cache_staged(&cache, "n")->path, "n");
-    assert_string_equal(dir_cache_staged(&cache, "a/b")->path, "a/b");
+    assert_string_equal(dir_cache_staged(&cache, "n/x")->path, "n");
+    assert_string_equal(dir_cache_staged(&cache, "a/b/x")->path, "a/b");
     assert_int_equal(os_rename_at(root, "other", "m"), 0);
     dir_cache_forget(&cache, "m");
     assert_is("m", "root/m");
